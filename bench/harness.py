@@ -1,0 +1,209 @@
+"""The race: one process for each contestant, checked, then asked in turn, the best kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from multiprocessing.connection import Pipe
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from bench import reference
+from bench.roofline import Bound, Probe, bound, caches
+from bench.workloads import Workload
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The largest |result - reference| / |reference - start| of any array (see reference.error). Float64
+# peers differ by 3e-14 at most; float32 ones by up to 6e-5 on seed32, whose 275 updates carry each
+# one's rounding on.
+TOLERANCES = {"float64": 1e-10, "float32": 1e-3}
+
+# Long enough for any single run here on a slow and busy machine, compilation included.
+ANSWER_SECONDS = 600.0
+
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NPROC",
+)
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A peer on a workload; `label` names it in the row."""
+
+    label: str
+    peer: str
+    workload: Workload
+    threads: int
+
+
+@dataclass
+class Measurement:
+    """What a contestant did.
+
+    Attributes
+    ----------
+    status : str
+        "timed"; "absent" (its library is not installed); "wrong" (its result differs from the
+        reference, so it is not timed); "failed".
+    seconds : float
+        For one unit, the best of all turns; infinite unless timed.
+    turns : list of float
+        The best of each turn, one a round.
+    error : float
+        Distance from the reference (`reference.error`).
+    reason : str
+        Why it was not timed.
+    version : str
+        Of the peer's library.
+    """
+
+    contestant: Contestant
+    status: Literal["timed", "absent", "wrong", "failed"]
+    seconds: float = float("inf")
+    turns: list[float] = field(default_factory=list)
+    error: float = float("nan")
+    reason: str = ""
+    version: str = ""
+
+
+@dataclass
+class Row:
+    """A finished race: the measurements by label, and what the processor could do meanwhile."""
+
+    workload: Workload
+    threads: int
+    measurements: dict[str, Measurement]
+    probe: Probe
+    bound: Bound | None
+
+
+class AbsentError(Exception):
+    """The library of a peer is not installed."""
+
+
+class Worker:
+    """A process of `bench.worker`, pinned to `cpus` (left unpinned if there are none)."""
+
+    def __init__(self, cpus: list[int], threads: int) -> None:
+        environment = dict(os.environ)
+        environment.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+        environment["JAX_PLATFORMS"] = "cpu"
+        eigen = "true" if threads > 1 else "false"
+        environment["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={eigen}"
+        self.pipe, far = Pipe()
+        with far:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "bench.worker",
+                    str(far.fileno()),
+                    ",".join(str(cpu) for cpu in cpus),
+                ],
+                pass_fds=[far.fileno()],
+                env=environment,
+                cwd=ROOT,
+            )
+
+    def ask(self, command: str, *arguments: Any) -> Any:
+        """The answer of `bench.worker.Contestant.command`; raises AbsentError or RuntimeError."""
+        try:
+            self.pipe.send((command, arguments))
+            if not self.pipe.poll(ANSWER_SECONDS):
+                raise RuntimeError(f"no answer to {command} in {ANSWER_SECONDS:.0f} s")
+            status, value = self.pipe.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise RuntimeError(f"its process ended ({self.process.wait()})") from None
+        if status == "absent":
+            raise AbsentError(value)
+        if status == "failed":
+            raise RuntimeError(value)
+        return value
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.pipe.close()
+        try:
+            self.process.wait(5.0 if kind is None else 0.0)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def processors(threads: int) -> list[int]:
+    """The last `threads` processors that this process may use; none where pinning is unknown."""
+    if not hasattr(os, "sched_getaffinity"):
+        return []
+    available = sorted(os.sched_getaffinity(0))
+    if threads > len(available):
+        raise ValueError(f"threads must be at most {len(available)} here, got {threads}")
+    return available[-threads:]
+
+
+def race(contestants: list[Contestant], *, rounds: int, budget: float) -> Row:
+    """Check every contestant against the reference, then time them in interleaved rounds.
+
+    In each round every contestant has one turn of at least `budget` seconds, and the processor's
+    peak is measured once. The first contestant's workload stands for the row's.
+    """
+    workload, threads = contestants[0].workload, contestants[0].threads
+    with ExitStack() as stack:
+        aside = stack.enter_context(Worker(processors(1), 1))
+        measurements: dict[str, Measurement] = {}
+        runners: dict[str, Worker] = {}
+        for contestant in contestants:
+            worker = Worker(processors(contestant.threads), contestant.threads)
+            stack.enter_context(worker)
+            measurement = measurements[contestant.label] = _check(contestant, worker, aside)
+            if measurement.status == "timed":
+                runners[contestant.label] = worker
+        bandwidth = workload.B == 1 and workload.kind in ("train", "step")
+        probe = Probe(0.0, 0.0)
+        for _ in range(rounds):
+            if workload.flops:
+                probe = probe.best(aside.ask("probe", workload.itemsize, bandwidth))
+            for label, worker in list(runners.items()):
+                measurement = measurements[label]
+                try:
+                    measurement.turns.append(worker.ask("turn", budget))
+                except RuntimeError as failure:
+                    measurement.status, measurement.reason = "failed", str(failure)
+                    del runners[label]
+        for label in runners:
+            measurements[label].seconds = min(measurements[label].turns)
+    return Row(workload, threads, measurements, probe, bound(workload, probe, caches(), threads))
+
+
+def _check(contestant: Contestant, worker: Worker, aside: Worker) -> Measurement:
+    """Prepare a contestant and compare its first result with the reference."""
+    workload = contestant.workload
+    try:
+        result, version = worker.ask("prepare", contestant.peer, workload, contestant.threads)
+    except AbsentError as absence:
+        return Measurement(contestant, "absent", reason=str(absence))
+    except RuntimeError as failure:
+        return Measurement(contestant, "failed", reason=str(failure))
+    wanted, start = aside.ask("expected", workload, contestant.peer == "notebook")
+    error = reference.error(result, wanted, start)
+    tolerance = TOLERANCES[workload.dtype]
+    if error <= tolerance:
+        return Measurement(contestant, "timed", error=error, version=version)
+    reason = f"differs from the reference by {error:.1e}, at most {tolerance:.0e} is allowed"
+    return Measurement(contestant, "wrong", error=error, reason=reason, version=version)

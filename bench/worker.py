@@ -1,0 +1,84 @@
+"""One contestant's process: pinned, alive for a whole row, answering the harness over a pipe.
+
+Started as `python -m bench.worker DESCRIPTOR CPU,CPU,...` with the libraries' thread variables
+already in its environment. It answers ("ok", value), ("absent", reason) or ("failed", reason).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+from bench import peers, reference, roofline
+from bench.workloads import Array, Workload, weights
+
+
+class Contestant:
+    """The runner of one peer, made by `prepare` and asked for turns."""
+
+    def prepare(self, peer: str, workload: Workload, threads: int) -> tuple[dict[str, Array], str]:
+        """Make the runner, let it run once (which also compiles and warms up), answer its result.
+
+        One epoch, one call, or all the steps; and the version of the peer's library.
+        """
+        self.workload = workload
+        self.runner = peers.runner(peer, workload, threads)
+        self.runner.reset()
+        self.runner.run(1 if workload.kind == "train" else workload.units)
+        found = self.runner.result(), peers.version(peer)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        return found
+
+    def turn(self, budget: float) -> float:
+        """Seconds for one unit: the best of the runs that `budget` seconds hold, at least one."""
+        units, best, end = self.workload.units, float("inf"), time.perf_counter() + budget
+        while True:
+            self.runner.reset()
+            begun = time.perf_counter()
+            self.runner.run(units)
+            now = time.perf_counter()
+            best = min(best, now - begun)
+            if now >= end:
+                return best / units
+
+    def expected(self, workload: Workload, notebook: bool) -> tuple[dict[str, Array], Any]:
+        """The reference's result, and what a change is measured from."""
+        start = weights(workload) if workload.kind == "train" else {}
+        return reference.expected(workload, notebook=notebook), start
+
+    def probe(self, itemsize: int, bandwidth: bool) -> roofline.Probe:
+        """The peak and the cache's bandwidths, on this processor, now."""
+        return roofline.probe(itemsize, bandwidth=bandwidth)
+
+
+def main() -> None:
+    """Serve until the pipe is closed."""
+    descriptor, cpus = int(sys.argv[1]), {int(cpu) for cpu in sys.argv[2].split(",") if cpu}
+    if cpus:
+        os.sched_setaffinity(0, cpus)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the harness is interrupted and closes the pipe
+    contestant = Contestant()
+    with Connection(descriptor) as pipe:
+        while True:
+            try:
+                command, arguments = pipe.recv()
+            except EOFError:
+                return
+            try:
+                answer = "ok", getattr(contestant, command)(*arguments)
+            except ImportError as reason:
+                answer = "absent", str(reason)
+            except Exception as reason:  # any failure of a peer is a line of the report
+                answer = "failed", f"{type(reason).__name__}: {reason}"
+            pipe.send(answer)
+
+
+if __name__ == "__main__":
+    main()

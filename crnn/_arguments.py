@@ -1,0 +1,147 @@
+"""What callers pass: checked here and nowhere else, so that every error names its argument.
+
+Each function takes the argument's name and its value and returns the value in the one form the
+rest of the package works with. What has the wrong kind is a TypeError, what has the right kind
+and an impossible value is a ValueError; both say what came and what is taken.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def integer(name: str, value: object, *, minimum: int = 1) -> int:
+    """An integer of at least `minimum` (a bool is not one)."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {number}")
+    return number
+
+
+def real(
+    name: str,
+    value: object,
+    *,
+    above: float | None = None,
+    minimum: float | None = None,
+    below: float | None = None,
+) -> float:
+    """A finite real number, within the bounds that are given."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {number}")
+    if above is not None and not number > above:
+        raise ValueError(f"{name} must be greater than {above}, got {number}")
+    if minimum is not None and not number >= minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {number}")
+    if below is not None and not number < below:
+        raise ValueError(f"{name} must be less than {below}, got {number}")
+    return number
+
+
+def boolean(name: str, value: object) -> bool:
+    """True or False, and nothing that merely counts as one."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def choice(name: str, value: object, choices: Iterable[str]) -> str:
+    """One of the names in `choices`."""
+    known = list(choices)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {known}, got {value!r}")
+    if value not in known:
+        raise ValueError(f"{name} must be one of {known}, got {value!r}")
+    return value
+
+
+def numeric(name: str, value: object) -> Array:
+    """An array of real integers or floats, as it is: not copied, any strides and byte order."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be an array without a mask, got a masked array")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name} must be an array of numbers: {error}") from None
+    if array.dtype.kind not in "iuf":
+        raise TypeError(
+            f"{name} must hold real integers or floats, got an array of dtype {array.dtype}"
+        )
+    return array
+
+
+def seed(name: str, value: object) -> int | None:
+    """A non-negative integer, or None for one taken from the operating system."""
+    return None if value is None else integer(name, value, minimum=0)
+
+
+def inputs(name: str, value: object, features: int) -> Array:
+    """Samples as a view of shape (N, T, features); (N, T) is taken as one feature."""
+    array = numeric(name, value)
+    if array.ndim == 2 and features == 1:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] != features:
+        also = " or (N, T)" if features == 1 else ""
+        raise ValueError(f"{name} must have shape (N, T, {features}){also}, got {np.shape(value)}")
+    if 0 in array.shape:
+        raise ValueError(
+            f"{name} must have at least one sample and one timestep, got shape {array.shape}"
+        )
+    return array
+
+
+def targets(name: str, value: object, samples: int, outputs: int) -> Array:
+    """Targets as a view of shape (samples, outputs); (samples,) is taken as one output."""
+    array = numeric(name, value)
+    if array.ndim == 1 and outputs == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.shape[1] != outputs:
+        also = " or (N,)" if outputs == 1 else ""
+        raise ValueError(f"{name} must have shape (N, {outputs}){also}, got {np.shape(value)}")
+    if array.shape[0] != samples:
+        raise ValueError(
+            f"{name} must have as many samples as its inputs, {samples}, got {array.shape[0]}"
+        )
+    return array
+
+
+def finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
+    """Every number of the view (N, ..., F) is finite, also once it is converted to dtype."""
+    from crnn._cell import first_not_finite
+
+    cube = array if array.ndim == 3 else array[:, None, :]
+    if cube.shape[0] > 1 and cube.strides[0] == cube.strides[1]:
+        # windows one step apart: the first step of each and all steps of the last are all there is
+        parts = [(0, cube[:, :1]), (cube.shape[0] - 1, cube[-1:])]
+    else:
+        parts = [(0, cube)]
+    for start, part in parts:
+        bad = first_not_finite(part, dtype)
+        if bad is not None:
+            raise not_finite(name, start + bad, dtype)
+
+
+def not_finite(name: str, sample: int, dtype: np.dtype[Any]) -> ValueError:
+    """The error for a NaN, an infinity, or a number that overflows dtype."""
+    return ValueError(
+        f"{name} must be finite in {dtype}, got NaN, infinity or overflow in sample {sample}"
+    )

@@ -1,0 +1,23 @@
+/* Between the two types of an instruction set: the words of the first are forgotten. */
+#undef TYPE
+#undef REAL
+#undef REAL_IS_DOUBLE
+#undef LANES
+#undef vec
+#undef vload
+#undef vstore
+#undef vset1
+#undef vadd
+#undef vsub
+#undef vmul
+#undef vdiv
+#undef vsqrt
+#undef vfma
+#undef vfnma
+#undef vmin
+#undef vmax
+#undef vabs
+#undef vcopysign
+#undef vcount
+#undef vpow2i
+#undef vsum4

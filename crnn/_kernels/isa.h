@@ -1,0 +1,23 @@
+/* The compiled instruction sets, and the few words in which all of them are written alike. */
+#ifndef CRNN_ISA_H
+#define CRNN_ISA_H
+
+#include "kernels.h"
+
+extern const crnn_isa crnn_isa_portable, crnn_isa_avx2, crnn_isa_avx512, crnn_isa_neon;
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define INLINE static __forceinline
+#define RESTRICT __restrict
+#else
+#define INLINE static inline __attribute__((always_inline))
+#define RESTRICT restrict
+#endif
+
+#define JOIN_(a, b, c) a##_##b##_##c
+#define JOIN(a, b, c) JOIN_(a, b, c)
+#define NAME(primitive) JOIN(primitive, TYPE, ISA) /* product_f32_avx2 */
+#define TYPED_(a, b) a##_##b
+#define TYPED(a, b) TYPED_(a, b)
+
+#endif

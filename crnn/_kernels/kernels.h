@@ -1,0 +1,99 @@
+/* The contract of the primitives: what `_cell.pyx` may call, whatever the processor.
+
+   Letters: rows of a shard r, columns (hidden units or outputs) n, length of a sum k, padded row
+   length ld*. Arguments: outputs first, then inputs, then sizes.
+
+   Rows of every matrix that is written, and of every `w`, `init`, `h` and `b` that is read, are
+   padded: a row of n numbers may be read, and is written, up to the next multiple of 64 bytes, and
+   the numbers past n are zeros (tanh(0) = 0 and 0 * 0 = 0 keep them so). Pointers may be unaligned;
+   64-byte alignment is faster. No primitive allocates, and none knows which processor it is on.
+
+   Every number is one chain of fused multiply-adds in an order that the shapes fix, never the vector
+   width; where a sum runs across lanes it runs over 64 bytes of virtual lanes, folded in halves and
+   at last in pairs. So AVX2, AVX-512 and NEON give the same bits (the portable build rounds twice).
+*/
+#ifndef CRNN_KERNELS_H
+#define CRNN_KERNELS_H
+
+#include <stddef.h>
+
+enum { CRNN_ROW_BYTES = 64 };
+
+/* What `product` does with a finished sum. */
+enum { CRNN_LINEAR = 0, CRNN_TANH = 1, CRNN_SLOPE = 2 /* times 1 - h^2 */ };
+
+/* What `accumulate` does with a finished sum. */
+enum { CRNN_STORE = 0, CRNN_ADD = 1, CRNN_DESCEND = 2 /* c -= learning_rate * clip(sum) */ };
+
+/* What an update saw: `clipped` elements beyond the clip value; `poison` is 0, or NaN as soon as one
+   element of the gradient was not finite (clipping cannot hide it). */
+typedef struct {
+    double clipped;
+    double poison;
+} crnn_report;
+
+/* a[r, 0:k] times w[0:k, n]: one term of a product, of the type of the primitive it is given to. In
+   `product` w is packed in panels, in `row_product` it is the matrix itself with rows ldw apart. */
+typedef struct {
+    const void *a;
+    ptrdiff_t lda;
+    const void *w;
+    ptrdiff_t ldw;
+    ptrdiff_t k;
+} crnn_term;
+
+#define CRNN_KERNELS(REAL, TYPE)                                                                   \
+    typedef struct {                                                                               \
+        /* numbers in `panels` for a k x n matrix: n is rounded up to whole panels */              \
+        ptrdiff_t panel_width;                                                                     \
+        /* panels[p][i][j] = w[i, p * panel_width + j] */                                          \
+        void (*pack)(REAL *panels, const REAL *w, ptrdiff_t ldw, ptrdiff_t k, ptrdiff_t n);        \
+        /* panels[p][i][j] = w[p * panel_width + j, i], w being n x k */                           \
+        void (*pack_transposed)(REAL *panels, const REAL *w, ptrdiff_t ldw, ptrdiff_t k,           \
+                                ptrdiff_t n);                                                      \
+        /* out[r, j] = finish(init[j] + sum_terms sum_i a[r, i] w[i, j]) */                        \
+        void (*product)(REAL *out, ptrdiff_t ldo, const REAL *init, const crnn_term *terms,        \
+                        int n_terms, int finish, const REAL *h, ptrdiff_t ldh, ptrdiff_t rows,     \
+                        ptrdiff_t n);                                                              \
+        /* the same for one row; `back` walks the last term from its end, for the cache's sake */  \
+        void (*row_product)(REAL *out, const REAL *init, const crnn_term *terms, int n_terms,      \
+                            int finish, ptrdiff_t n, int back);                                    \
+        /* out[i] = (sum_j a[j] w[i, j]) (1 - h[i]^2), i < m; `back` walks from the last row */    \
+        void (*row_product_transposed)(REAL *out, const REAL *a, const REAL *w, ptrdiff_t ldw,     \
+                                       const REAL *h, ptrdiff_t m, ptrdiff_t n, int back);         \
+        /* c[i, j] = / += / -= ... sum_r a[r, i] b[r, j], i < m, r < k */                          \
+        void (*accumulate)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, const REAL *b,    \
+                           ptrdiff_t ldb, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int finish,       \
+                           REAL learning_rate, REAL clip, crnn_report *report);                    \
+        /* g[0, i] = g[0, i] + g[1, i] + ... over the shards, `stride` apart */                    \
+        void (*sum)(REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count);                 \
+        /* w -= learning_rate * clip(sum of the shards' g) */                                      \
+        void (*sgd)(REAL *w, const REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count,   \
+                    REAL learning_rate, REAL clip, crnn_report *report);                           \
+        /* adam on clip(sum of the shards' g); rate = learning_rate / (1 - beta1^step),            \
+           correction = sqrt(1 - beta2^step) */                                                    \
+        void (*adam)(REAL *w, REAL *m, REAL *v, const REAL *g, ptrdiff_t stride, ptrdiff_t shards, \
+                     ptrdiff_t count, REAL rate, REAL correction, REAL beta1, REAL beta2,          \
+                     REAL eps, REAL clip, crnn_report *report);                                    \
+        /* out[i] = tanh(x[i]) */                                                                  \
+        void (*tanh)(REAL *out, const REAL *x, ptrdiff_t count);                                   \
+        /* the processor's limits, for the benchmark: `count` rounds of independent fused          \
+           multiply-adds (returns how many that were), and one reading of `count` numbers */       \
+        double (*probe_fma)(REAL *sink, ptrdiff_t count);                                          \
+        void (*probe_read)(REAL *sink, const REAL *x, ptrdiff_t count);                            \
+    } crnn_kernels_##TYPE;
+
+CRNN_KERNELS(float, f32)
+CRNN_KERNELS(double, f64)
+
+typedef struct {
+    const char *name;
+    const crnn_kernels_f32 *f32;
+    const crnn_kernels_f64 *f64;
+} crnn_isa;
+
+/* The i-th instruction set that this module was built with and this processor and its operating
+   system offer, best first; NULL past the last, which is always "portable". */
+const crnn_isa *crnn_available(int i);
+
+#endif

@@ -1,0 +1,108 @@
+/* The algorithm in AVX2 and FMA words. */
+#if defined(__x86_64__) || defined(_M_X64)
+
+#include <immintrin.h>
+
+#include "isa.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+
+#define ISA avx2
+#define TILE_ROWS 6   /* 6 x 2 sums, 2 vectors of w and 1 of a in 16 registers */
+#define ROW_VECTORS 8 /* sums that `row_product` holds at once */
+
+#define TYPE f32
+#define REAL float
+#define REAL_IS_DOUBLE 0
+#define LANES 8
+#define vec __m256
+#define vload _mm256_loadu_ps
+#define vstore _mm256_storeu_ps
+#define vset1 _mm256_set1_ps
+#define vadd _mm256_add_ps
+#define vsub _mm256_sub_ps
+#define vmul _mm256_mul_ps
+#define vdiv _mm256_div_ps
+#define vsqrt _mm256_sqrt_ps
+#define vfma _mm256_fmadd_ps
+#define vfnma _mm256_fnmadd_ps
+#define vmin _mm256_min_ps
+#define vmax _mm256_max_ps
+#define vabs(a) _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a)
+#define vcopysign(magnitude, sign)                                                                 \
+    _mm256_or_ps(magnitude, _mm256_and_ps(sign, _mm256_set1_ps(-0.0f)))
+/* t = k + 1.5 * 2^23: k stands in the low bits, 2^k is k in the exponent's place */
+#define vpow2i(t)                                                                                  \
+    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(t), 23),            \
+                                         _mm256_set1_epi32(127 << 23)))
+/* n + 1 where a > b */
+#define vcount(n, a, b)                                                                            \
+    _mm256_add_ps(n, _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), _mm256_set1_ps(1.0f)))
+INLINE __m128 quarters_f32_avx2(__m256 v)
+{
+    return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+}
+INLINE void vsum4_f32_avx2(float *out, __m256 a, __m256 b, __m256 c, __m256 d)
+{
+    const __m128 ab = _mm_hadd_ps(quarters_f32_avx2(a), quarters_f32_avx2(b));
+    const __m128 cd = _mm_hadd_ps(quarters_f32_avx2(c), quarters_f32_avx2(d));
+    _mm_storeu_ps(out, _mm_hadd_ps(ab, cd));
+}
+#define vsum4 vsum4_f32_avx2
+#include "algorithm.h"
+#include "forget_words.h"
+
+#define TYPE f64
+#define REAL double
+#define REAL_IS_DOUBLE 1
+#define LANES 4
+#define vec __m256d
+#define vload _mm256_loadu_pd
+#define vstore _mm256_storeu_pd
+#define vset1 _mm256_set1_pd
+#define vadd _mm256_add_pd
+#define vsub _mm256_sub_pd
+#define vmul _mm256_mul_pd
+#define vdiv _mm256_div_pd
+#define vsqrt _mm256_sqrt_pd
+#define vfma _mm256_fmadd_pd
+#define vfnma _mm256_fnmadd_pd
+#define vmin _mm256_min_pd
+#define vmax _mm256_max_pd
+#define vabs(a) _mm256_andnot_pd(_mm256_set1_pd(-0.0), a)
+#define vcopysign(magnitude, sign)                                                                 \
+    _mm256_or_pd(magnitude, _mm256_and_pd(sign, _mm256_set1_pd(-0.0)))
+#define vcount(n, a, b)                                                                            \
+    _mm256_add_pd(n, _mm256_and_pd(_mm256_cmp_pd(a, b, _CMP_GT_OQ), _mm256_set1_pd(1.0)))
+/* t = k + 1.5 * 2^52: k stands in the low bits, 2^k is k in the exponent's place */
+#define vpow2i(t)                                                                                  \
+    _mm256_castsi256_pd(_mm256_add_epi64(_mm256_slli_epi64(_mm256_castpd_si256(t), 52),            \
+                                         _mm256_set1_epi64x((long long)1023 << 52)))
+INLINE __m128d quarters_f64_avx2(__m256d v)
+{
+    return _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+}
+INLINE void vsum4_f64_avx2(double *out, __m256d a, __m256d b, __m256d c, __m256d d)
+{
+    _mm_storeu_pd(out, _mm_hadd_pd(quarters_f64_avx2(a), quarters_f64_avx2(b)));
+    _mm_storeu_pd(out + 2, _mm_hadd_pd(quarters_f64_avx2(c), quarters_f64_avx2(d)));
+}
+#define vsum4 vsum4_f64_avx2
+#include "algorithm.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
+
+const crnn_isa crnn_isa_avx2 = {"avx2", &kernels_f32_avx2, &kernels_f64_avx2};
+
+#else
+typedef int crnn_no_avx2; /* another processor's file: a translation unit must not be empty */
+#endif

@@ -1,0 +1,115 @@
+/* The algorithm in AVX-512 words. */
+#if defined(__x86_64__) || defined(_M_X64)
+
+#include <immintrin.h>
+
+#include "isa.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma"))),    \
+                             apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,fma,prefer-vector-width=512")
+#endif
+
+#define ISA avx512
+#define TILE_ROWS 12   /* 12 x 2 sums, 2 vectors of w and 1 of a in 32 registers */
+#define ROW_VECTORS 16 /* sums that `row_product` holds at once */
+
+#define TYPE f32
+#define REAL float
+#define REAL_IS_DOUBLE 0
+#define LANES 16
+#define vec __m512
+#define vload _mm512_loadu_ps
+#define vstore _mm512_storeu_ps
+#define vset1 _mm512_set1_ps
+#define vadd _mm512_add_ps
+#define vsub _mm512_sub_ps
+#define vmul _mm512_mul_ps
+#define vdiv _mm512_div_ps
+#define vsqrt _mm512_sqrt_ps
+#define vfma _mm512_fmadd_ps
+#define vfnma _mm512_fnmadd_ps
+#define vmin _mm512_min_ps
+#define vmax _mm512_max_ps
+#define vabs _mm512_abs_ps
+#define vcopysign(magnitude, sign)                                                                 \
+    _mm512_or_ps(magnitude, _mm512_and_ps(sign, _mm512_set1_ps(-0.0f)))
+/* t = k + 1.5 * 2^23: k stands in the low bits, 2^k is k in the exponent's place */
+#define vpow2i(t)                                                                                  \
+    _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(_mm512_castps_si512(t), 23),            \
+                                         _mm512_set1_epi32(127 << 23)))
+/* n + 1 where a > b */
+#define vcount(n, a, b)                                                                            \
+    _mm512_mask_add_ps(n, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), n, _mm512_set1_ps(1.0f))
+INLINE __m256 halves_f32_avx512(__m512 v)
+{
+    return _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+}
+INLINE __m128 quarters_f32_avx512(__m512 v)
+{
+    const __m256 h = halves_f32_avx512(v);
+    return _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+}
+INLINE void vsum4_f32_avx512(float *out, __m512 a, __m512 b, __m512 c, __m512 d)
+{
+    const __m128 ab = _mm_hadd_ps(quarters_f32_avx512(a), quarters_f32_avx512(b));
+    const __m128 cd = _mm_hadd_ps(quarters_f32_avx512(c), quarters_f32_avx512(d));
+    _mm_storeu_ps(out, _mm_hadd_ps(ab, cd));
+}
+#define vsum4 vsum4_f32_avx512
+#include "algorithm.h"
+#include "forget_words.h"
+
+#define TYPE f64
+#define REAL double
+#define REAL_IS_DOUBLE 1
+#define LANES 8
+#define vec __m512d
+#define vload _mm512_loadu_pd
+#define vstore _mm512_storeu_pd
+#define vset1 _mm512_set1_pd
+#define vadd _mm512_add_pd
+#define vsub _mm512_sub_pd
+#define vmul _mm512_mul_pd
+#define vdiv _mm512_div_pd
+#define vsqrt _mm512_sqrt_pd
+#define vfma _mm512_fmadd_pd
+#define vfnma _mm512_fnmadd_pd
+#define vmin _mm512_min_pd
+#define vmax _mm512_max_pd
+#define vabs _mm512_abs_pd
+#define vcopysign(magnitude, sign)                                                                 \
+    _mm512_or_pd(magnitude, _mm512_and_pd(sign, _mm512_set1_pd(-0.0)))
+#define vcount(n, a, b)                                                                            \
+    _mm512_mask_add_pd(n, _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ), n, _mm512_set1_pd(1.0))
+/* t = k + 1.5 * 2^52: k stands in the low bits, 2^k is k in the exponent's place */
+#define vpow2i(t)                                                                                  \
+    _mm512_castsi512_pd(_mm512_add_epi64(_mm512_slli_epi64(_mm512_castpd_si512(t), 52),            \
+                                         _mm512_set1_epi64((long long)1023 << 52)))
+INLINE __m128d quarters_f64_avx512(__m512d v)
+{
+    const __m256d h = _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd(v, 1));
+    return _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+}
+INLINE void vsum4_f64_avx512(double *out, __m512d a, __m512d b, __m512d c, __m512d d)
+{
+    _mm_storeu_pd(out, _mm_hadd_pd(quarters_f64_avx512(a), quarters_f64_avx512(b)));
+    _mm_storeu_pd(out + 2, _mm_hadd_pd(quarters_f64_avx512(c), quarters_f64_avx512(d)));
+}
+#define vsum4 vsum4_f64_avx512
+#include "algorithm.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
+
+const crnn_isa crnn_isa_avx512 = {"avx512", &kernels_f32_avx512, &kernels_f64_avx512};
+
+#else
+typedef int crnn_no_avx512; /* another processor's file: a translation unit must not be empty */
+#endif

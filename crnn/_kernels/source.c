@@ -1,0 +1,86 @@
+/* Rows of a caller's array, gathered into time-major order and converted on the way. */
+#include "source.h"
+
+#include <math.h>
+#include <string.h>
+
+/* IEEE binary16 by its fields: 1 sign, 5 exponent and 10 fraction bits. */
+static double from_half(uint16_t bits)
+{
+    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    double value;
+    if (exponent == 31)
+        value = fraction ? (double)NAN : (double)INFINITY;
+    else if (exponent == 0)
+        value = ldexp(fraction, -24);
+    else
+        value = ldexp(1024 + fraction, exponent - 25);
+    return bits >> 15 ? -value : value;
+}
+
+typedef struct {
+    uint16_t bits;
+} half;
+
+#define CAST(REAL, value) ((REAL)(value))
+#define CAST_HALF(REAL, value) ((REAL)from_half((value).bits))
+
+/* memcpy reads what is not aligned; the swapped order is read byte by byte from the other end. */
+#define LOOP(REAL, ELEMENT, CONVERT)                                                               \
+    for (ptrdiff_t r = 0; r < rows; r++) {                                                         \
+        const char *sample = x->data + (order ? order[r] : first + r) * x->stride_n;               \
+        for (ptrdiff_t t = 0; t < timesteps; t++) {                                                \
+            const char *from = sample + (t0 + t) * x->stride_t;                                    \
+            REAL *to = out + (t * rows + r) * ldo;                                                 \
+            for (ptrdiff_t i = 0; i < features; i++, from += x->stride_i) {                        \
+                ELEMENT element;                                                                   \
+                if (x->swapped) {                                                                  \
+                    unsigned char bytes[sizeof element];                                           \
+                    for (size_t b = 0; b < sizeof element; b++)                                    \
+                        bytes[b] = (unsigned char)from[sizeof element - 1 - b];                    \
+                    memcpy(&element, bytes, sizeof element);                                       \
+                } else                                                                             \
+                    memcpy(&element, from, sizeof element);                                        \
+                to[i] = CONVERT(REAL, element);                                                    \
+                poison += to[i] * 0;                                                               \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+#define DEFINE_GATHER(REAL, TYPE)                                                                  \
+    int crnn_gather_##TYPE(REAL *out, ptrdiff_t ldo, const crnn_source *x, const int64_t *order,   \
+                           ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps,     \
+                           ptrdiff_t features)                                                     \
+    {                                                                                              \
+        REAL poison = 0; /* inf * 0 and NaN * 0 are NaN */                                         \
+        const int size = x->item_size;                                                             \
+        if (x->kind == 'f' && size == 4) {                                                         \
+            LOOP(REAL, float, CAST)                                                                \
+        } else if (x->kind == 'f' && size == 8) {                                                  \
+            LOOP(REAL, double, CAST)                                                               \
+        } else if (x->kind == 'f' && size == 2) {                                                  \
+            LOOP(REAL, half, CAST_HALF)                                                            \
+        } else if (x->kind == 'f') {                                                               \
+            LOOP(REAL, long double, CAST)                                                          \
+        } else if (x->kind == 'i' && size == 1) {                                                  \
+            LOOP(REAL, int8_t, CAST)                                                               \
+        } else if (x->kind == 'i' && size == 2) {                                                  \
+            LOOP(REAL, int16_t, CAST)                                                              \
+        } else if (x->kind == 'i' && size == 4) {                                                  \
+            LOOP(REAL, int32_t, CAST)                                                              \
+        } else if (x->kind == 'i') {                                                               \
+            LOOP(REAL, int64_t, CAST)                                                              \
+        } else if (size == 1) {                                                                    \
+            LOOP(REAL, uint8_t, CAST)                                                              \
+        } else if (size == 2) {                                                                    \
+            LOOP(REAL, uint16_t, CAST)                                                             \
+        } else if (size == 4) {                                                                    \
+            LOOP(REAL, uint32_t, CAST)                                                             \
+        } else {                                                                                   \
+            LOOP(REAL, uint64_t, CAST)                                                             \
+        }                                                                                          \
+        return poison == 0;                                                                        \
+    }
+
+DEFINE_GATHER(float, f32)
+DEFINE_GATHER(double, f64)

@@ -1,0 +1,114 @@
+"""The C primitives, as `_cell.pyx` sees them: the contract stands in `_kernels/kernels.h`."""
+
+from libc.stdint cimport int64_t
+
+
+cdef extern from "_kernels/kernels.h" nogil:
+    const int CRNN_ROW_BYTES
+    enum:
+        CRNN_LINEAR
+        CRNN_TANH
+        CRNN_SLOPE
+        CRNN_STORE
+        CRNN_ADD
+        CRNN_DESCEND
+
+    ctypedef struct crnn_report:
+        double clipped
+        double poison
+
+    ctypedef struct crnn_term:
+        const void *a
+        ptrdiff_t lda
+        const void *w
+        ptrdiff_t ldw
+        ptrdiff_t k
+
+    ctypedef struct crnn_kernels_f32:
+        ptrdiff_t panel_width
+        void (*pack)(float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*pack_transposed)(
+            float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*product)(
+            float *, ptrdiff_t, const float *, const crnn_term *, int, int,
+            const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*row_product)(
+            float *, const float *, const crnn_term *, int, int, ptrdiff_t, int) noexcept nogil
+        void (*row_product_transposed)(
+            float *, const float *, const float *, ptrdiff_t, const float *,
+            ptrdiff_t, ptrdiff_t, int) noexcept nogil
+        void (*accumulate)(
+            float *, ptrdiff_t, const float *, ptrdiff_t, const float *, ptrdiff_t,
+            ptrdiff_t, ptrdiff_t, ptrdiff_t, int, float, float, crnn_report *) noexcept nogil
+        void (*sum)(float *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*sgd)(
+            float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+            float, float, crnn_report *) noexcept nogil
+        void (*adam)(
+            float *, float *, float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+            float, float, float, float, float, float, crnn_report *) noexcept nogil
+        void (*tanh)(float *, const float *, ptrdiff_t) noexcept nogil
+        double (*probe_fma)(float *, ptrdiff_t) noexcept nogil
+        void (*probe_read)(float *, const float *, ptrdiff_t) noexcept nogil
+
+    ctypedef struct crnn_kernels_f64:
+        ptrdiff_t panel_width
+        void (*pack)(double *, const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*pack_transposed)(
+            double *, const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*product)(
+            double *, ptrdiff_t, const double *, const crnn_term *, int, int,
+            const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*row_product)(
+            double *, const double *, const crnn_term *, int, int, ptrdiff_t, int) noexcept nogil
+        void (*row_product_transposed)(
+            double *, const double *, const double *, ptrdiff_t, const double *,
+            ptrdiff_t, ptrdiff_t, int) noexcept nogil
+        void (*accumulate)(
+            double *, ptrdiff_t, const double *, ptrdiff_t, const double *, ptrdiff_t,
+            ptrdiff_t, ptrdiff_t, ptrdiff_t, int, double, double, crnn_report *) noexcept nogil
+        void (*sum)(double *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*sgd)(
+            double *, const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+            double, double, crnn_report *) noexcept nogil
+        void (*adam)(
+            double *, double *, double *, const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+            double, double, double, double, double, double, crnn_report *) noexcept nogil
+        void (*tanh)(double *, const double *, ptrdiff_t) noexcept nogil
+        double (*probe_fma)(double *, ptrdiff_t) noexcept nogil
+        void (*probe_read)(double *, const double *, ptrdiff_t) noexcept nogil
+
+    ctypedef struct crnn_isa:
+        const char *name
+        const crnn_kernels_f32 *f32
+        const crnn_kernels_f64 *f64
+
+    const crnn_isa *crnn_available(int i)
+
+
+cdef extern from "_kernels/source.h" nogil:
+    ctypedef struct crnn_source:
+        const char *data
+        ptrdiff_t stride_n
+        ptrdiff_t stride_t
+        ptrdiff_t stride_i
+        int kind
+        int item_size
+        int swapped
+
+    int crnn_gather_f32(
+        float *, ptrdiff_t, const crnn_source *, const int64_t *, ptrdiff_t, ptrdiff_t,
+        ptrdiff_t, ptrdiff_t, ptrdiff_t)
+    int crnn_gather_f64(
+        double *, ptrdiff_t, const crnn_source *, const int64_t *, ptrdiff_t, ptrdiff_t,
+        ptrdiff_t, ptrdiff_t, ptrdiff_t)
+
+
+cdef extern from "_kernels/threads.h" nogil:
+    ctypedef long crnn_atomic
+    long crnn_load(crnn_atomic *)
+    void crnn_store(crnn_atomic *, long)
+    long crnn_fetch_add(crnn_atomic *, long)
+    void crnn_pause()
+    double crnn_seconds()
+    void crnn_sleep()

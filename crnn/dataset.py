@@ -1,0 +1,505 @@
+"""Series and the windows cut from them: views, splits in time order, generators, one real series.
+
+N samples, T timesteps, F features of a series, I inputs, O outputs. What a network takes is
+x (N, T, I) and y (N, O).
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import deque
+from importlib import resources
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from crnn import _arguments
+from crnn._arguments import Array
+
+
+def sine_wave(size: int) -> Array:
+    """Sample the sine at 0, 1, 2, ... radians: the notebook's series.
+
+    ::
+
+        s_t = sin(t),  t = 0, ..., size - 1
+
+    The period is 2 pi (about 6.28) steps.
+
+    Parameters
+    ----------
+    size : int
+        Number of points, at least 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (size,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `size` is not an integer of at least 1.
+
+    Examples
+    --------
+    >>> from crnn import dataset
+    >>> dataset.sine_wave(3).round(3)
+    array([0.   , 0.841, 0.909])
+    """
+    return np.sin(np.arange(_arguments.integer("size", size), dtype=np.float64))
+
+
+def windows(
+    series: ArrayLike, timesteps: int, *, horizon: int = 1, stride: int = 1
+) -> tuple[Array, Array]:
+    """Cut a series into inputs of `timesteps` points and the `horizon` points that follow each.
+
+    With T = `timesteps` and a series of `size` points::
+
+        x[i] = series[i * stride : i * stride + T]
+        y[i] = series[i * stride + T : i * stride + T + horizon]
+        N = (size - T - horizon) // stride + 1
+
+    Both are read-only views of the series, so windows of any length cost no memory; they show what
+    is written into the series later. A view needs a column of y to lie at one distance from the
+    next. Every 1-D series gives that, and every 2-D one at ``horizon=1``. A 2-D series of several
+    features at a longer horizon gives it when its rows follow each other without a hole (C order);
+    otherwise (Fortran order, every second row, rows backwards) the series is copied once, and the
+    views are of that copy.
+
+    Parameters
+    ----------
+    series : array_like of real numbers, shape (size,) or (size, F)
+        In time order, at equal distances in time. A 1-D series has one feature (F = 1). Its dtype
+        and byte order are kept, and its values are not looked at.
+    timesteps : int
+        Points of a window, T, at least 1.
+    horizon : int, default 1
+        Points to forecast from each window, at least 1.
+    stride : int, default 1
+        Distance in points between the starts of neighbouring windows, at least 1.
+
+    Returns
+    -------
+    x : ndarray, shape (N, T, F)
+    y : ndarray, shape (N, horizon * F)
+        Step after step, and within a step feature after feature.
+
+    Raises
+    ------
+    TypeError
+        If `series` does not hold real integers or floats, or another argument is not an integer.
+    ValueError
+        If `series` has another rank, no features, or too few points for one window; if another
+        argument is below 1.
+
+    Examples
+    --------
+    >>> from crnn import dataset
+    >>> x, y = dataset.windows([0, 1, 2, 3, 4, 5], 3, horizon=2)
+    >>> x[:, :, 0]
+    array([[0, 1, 2],
+           [1, 2, 3]])
+    >>> y
+    array([[3, 4],
+           [4, 5]])
+    """
+    points = _arguments.numeric("series", series)
+    shape = points.shape
+    timesteps = _arguments.integer("timesteps", timesteps)
+    horizon = _arguments.integer("horizon", horizon)
+    stride = _arguments.integer("stride", stride)
+    if points.ndim == 1:
+        points = points[:, np.newaxis]
+    if points.ndim != 2 or points.shape[1] == 0:
+        raise ValueError(
+            "series must have the shape (size,) or (size, features) with at least one feature, "
+            f"got {shape}"
+        )
+    size, features = points.shape
+    if size < timesteps + horizon:
+        raise ValueError(
+            f"series must have at least timesteps + horizon = {timesteps + horizon} points, "
+            f"got {size}"
+        )
+    row, column = points.strides
+    if horizon > 1 and features > 1 and row != features * column:
+        points = np.ascontiguousarray(points)
+    # sliding_window_view puts the window's axis last: (N, F, T) and (N, F, horizon).
+    inputs = np.lib.stride_tricks.sliding_window_view(points[:-horizon], timesteps, axis=0)
+    targets = np.lib.stride_tricks.sliding_window_view(points[timesteps:], horizon, axis=0)
+    x = inputs[::stride].transpose(0, 2, 1)
+    y = targets[::stride].transpose(0, 2, 1).reshape(len(x), horizon * features)
+    return x, y
+
+
+def split(
+    x: ArrayLike, y: ArrayLike, test_fraction: float = 0.2, *, gap: int = 0
+) -> tuple[Array, Array, Array, Array]:
+    """Split samples in time order: the last ones are the test, the first ones the training.
+
+    ::
+
+        n_test = floor(N * test_fraction + 1/2)
+        n_train = N - n_test - gap
+
+    All four results are views. A gap keeps training targets out of the test: with `windows` of
+    ``stride=1``, ``gap=horizon - 1`` puts every test target after every training target (for any
+    stride, ``ceil(horizon / stride) - 1`` does).
+
+    Parameters
+    ----------
+    x, y : array_like of real numbers, shapes (N, ...)
+        Samples in time order, N of each.
+    test_fraction : float, default 0.2
+        Part of the samples that is the test, between 0 and 1, both excluded.
+    gap : int, default 0
+        Samples left out between the two parts, at least 0.
+
+    Returns
+    -------
+    x_train, x_test, y_train, y_test : ndarray
+        Of n_train, n_test, n_train and n_test samples.
+
+    Raises
+    ------
+    TypeError
+        If `x` or `y` do not hold real numbers, or `test_fraction` or `gap` have the wrong type.
+    ValueError
+        If `x` and `y` differ in length, `test_fraction` or `gap` are out of bounds, or one part
+        would be empty.
+
+    Examples
+    --------
+    >>> from crnn import dataset
+    >>> x, y = dataset.windows(range(12), 2)
+    >>> x_train, x_test, y_train, y_test = dataset.split(x, y, 0.3, gap=1)
+    >>> y_train.ravel(), y_test.ravel()
+    (array([2, 3, 4, 5, 6, 7]), array([ 9, 10, 11]))
+    """
+    x, y = _arguments.numeric("x", x), _arguments.numeric("y", y)
+    test_fraction = _arguments.real("test_fraction", test_fraction, above=0.0, below=1.0)
+    gap = _arguments.integer("gap", gap, minimum=0)
+    for name, array in (("x", x), ("y", y)):
+        if array.ndim == 0:
+            raise ValueError(f"{name} must have samples along its first axis, got a single number")
+    if len(x) != len(y):
+        raise ValueError(f"y must have as many samples as x, got {len(y)} and {len(x)}")
+    test = math.floor(len(x) * test_fraction + 0.5)
+    train = len(x) - test - gap
+    if test < 1:
+        raise ValueError(
+            f"test_fraction must leave at least one sample for the test, got {test_fraction} "
+            f"of {len(x)} samples"
+        )
+    if train < 1:
+        raise ValueError(
+            "test_fraction and gap must leave at least one sample for the training, got "
+            f"test_fraction {test_fraction} and gap {gap} of {len(x)} samples"
+        )
+    return x[:train], x[-test:], y[:train], y[-test:]
+
+
+def load_sunspots() -> Array:
+    """Load the yearly sunspot numbers of 1700 to 2008.
+
+    Point i is the mean of the daily sunspot number over the year 1700 + i, so the years are
+    ``np.arange(1700, 2009)``. The number is Wolf's, without a unit: k (10 g + s) for s spots in g
+    groups, k the observer's factor (the international series as it was before its revision of
+    2015). It rises and falls with a period of about 11 years.
+
+    Returns
+    -------
+    ndarray of float64, shape (309,)
+
+    Notes
+    -----
+    From NOAA's National Geophysical Data Center by way of the statsmodels package, which states
+    that the data is in the public domain. The series of 1700 to 1988 in R (``sunspot.year``)
+    has the same numbers but for 1962, 1980, 1981 and 1987, which differ by 0.2 at most.
+
+    Examples
+    --------
+    >>> from crnn import dataset
+    >>> numbers = dataset.load_sunspots()
+    >>> numbers.shape, float(numbers.max()), 1700 + int(numbers.argmax())
+    ((309,), 190.2, 1957)
+    """
+    path = resources.files("crnn") / "data" / "sunspots.csv"
+    with path.open(encoding="ascii") as file:
+        rows = csv.DictReader(file)
+        return np.array([float(row["sunspots"]) for row in rows])
+
+
+def mackey_glass(size: int, *, tau: int = 17, seed: int | None = None) -> Array:
+    """Integrate the Mackey-Glass delay differential equation, one point per unit of time.
+
+    ::
+
+        ds/dt = 0.2 s(t - tau) / (1 + s(t - tau)^10) - 0.1 s(t)
+
+    Chaotic from a `tau` of about 17 on. It is integrated by the classical Runge-Kutta method of
+    fourth order at a step of 0.1, the delayed value at half a step by cubic Hermite interpolation.
+    Before t = 0 the series is one constant, drawn uniformly from [1.1, 1.3]; the first 1000 units
+    of time are dropped.
+
+    Parameters
+    ----------
+    size : int
+        Number of points, at least 1.
+    tau : int, default 17
+        The delay in units of time, at least 1.
+    seed : int or None
+        Of ``numpy.random.default_rng``; None takes one from the operating system.
+
+    Returns
+    -------
+    ndarray of float64, shape (size,)
+        A series, ready for `windows`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `size`, `tau` or `seed` is not an integer or is out of bounds.
+
+    References
+    ----------
+    M. C. Mackey and L. Glass, "Oscillation and chaos in physiological control systems", Science
+    197 (1977), 287-289. https://doi.org/10.1126/science.267326
+
+    Examples
+    --------
+    >>> from crnn import dataset
+    >>> s = dataset.mackey_glass(2000, seed=0)
+    >>> s.shape, bool(s.min() > 0.2), bool(s.max() < 1.4)
+    ((2000,), True, True)
+    """
+    size = _arguments.integer("size", size)
+    tau = _arguments.integer("tau", tau)
+    rng = np.random.default_rng(_arguments.seed("seed", seed))
+    steps, step, dropped = 10, 0.1, 1000  # steps a unit of time; their length; units dropped
+
+    def production(delayed: float) -> float:
+        # Multiplied out, because a library's pow need not round alike everywhere, and chaos
+        # makes another series of another last bit.
+        square = delayed * delayed
+        fourth = square * square
+        return 0.2 * delayed / (1.0 + fourth * fourth * square)
+
+    now = float(rng.uniform(1.1, 1.3))
+    # The last tau units of (s, ds/dt), a pair a step, oldest first.
+    past = deque([(now, 0.0)] * (tau * steps), maxlen=tau * steps)
+    series = np.empty(dropped + size)
+    for index in range(dropped + size):
+        series[index] = now
+        for _ in range(steps):
+            (old, old_slope) = past[0]
+            slope = production(old) - 0.1 * now
+            past.append((now, slope))
+            (new, new_slope) = past[0]
+            middle = production((old + new) / 2 + step * (old_slope - new_slope) / 8)
+            slope2 = middle - 0.1 * (now + step / 2 * slope)
+            slope3 = middle - 0.1 * (now + step / 2 * slope2)
+            slope4 = production(new) - 0.1 * (now + step * slope3)
+            now += step / 6 * (slope + 2 * slope2 + 2 * slope3 + slope4)
+    return series[dropped:]
+
+
+def narma10(samples: int, timesteps: int, *, seed: int | None = None) -> tuple[Array, Array]:
+    """Drive a nonlinear system of tenth order (NARMA10) with random inputs and take its answer.
+
+    ::
+
+        y_{t+1} = 0.3 y_t + 0.05 y_t (y_t + y_{t-1} + ... + y_{t-9}) + 1.5 u_{t-9} u_t + 0.1
+
+    with u_t uniform in [0, 0.5). Each sample is a system of its own that starts at rest: y_0 and
+    all u and y before it are 0. x is u_0, ..., u_{T-1} and the target is y_T, a function of these
+    inputs alone. The recurrence runs away to infinity about once in 200 000 steps; a sample in
+    which y exceeds 1 on its way is drawn anew.
+
+    Parameters
+    ----------
+    samples : int
+        N, at least 1.
+    timesteps : int
+        T, at least 10, the order of the system. From about 30 the start is forgotten.
+    seed : int or None
+        Of ``numpy.random.default_rng``; None takes one from the operating system.
+
+    Returns
+    -------
+    x : ndarray of float64, shape (N, T, 1)
+    y : ndarray of float64, shape (N, 1)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not an integer or is out of bounds.
+
+    References
+    ----------
+    A. F. Atiya and A. G. Parlos, "New results on recurrent network training: unifying the
+    algorithms and accelerating convergence", IEEE Transactions on Neural Networks 11 (2000),
+    697-709. https://doi.org/10.1109/72.846741
+
+    Examples
+    --------
+    >>> from crnn import dataset
+    >>> x, y = dataset.narma10(1000, 50, seed=0)
+    >>> x.shape, y.shape, bool(y.min() > 0.1), bool(y.max() < 1)
+    ((1000, 50, 1), (1000, 1), True, True)
+    """
+    samples = _arguments.integer("samples", samples)
+    timesteps = _arguments.integer("timesteps", timesteps, minimum=10)
+    rng = np.random.default_rng(_arguments.seed("seed", seed))
+    x = rng.uniform(0.0, 0.5, (samples, timesteps))
+    y, highest = _narma10_answer(x)
+    while (away := highest > 1.0).any():
+        x[away] = rng.uniform(0.0, 0.5, (int(away.sum()), timesteps))
+        y[away], highest[away] = _narma10_answer(x[away])
+    return x[:, :, np.newaxis], y[:, np.newaxis]
+
+
+def _narma10_answer(u: Array) -> tuple[Array, Array]:
+    """For inputs u (N, T): the last output and the highest one, cut off at 2, each (N,)."""
+    samples, timesteps = u.shape
+    last_ten = np.zeros((10, samples))
+    y, highest = np.zeros(samples), np.zeros(samples)
+    for t in range(timesteps):
+        delayed = u[:, t - 9] if t >= 9 else 0.0
+        y = 0.3 * y + 0.05 * y * last_ten.sum(axis=0) + 1.5 * delayed * u[:, t] + 0.1
+        y = np.minimum(y, 2.0)  # what runs away would overflow
+        last_ten[t % 10] = y
+        highest = np.maximum(highest, y)
+    return y, highest
+
+
+def adding_problem(samples: int, timesteps: int, *, seed: int | None = None) -> tuple[Array, Array]:
+    """Add the two marked numbers of a long sequence: a test of memory over time.
+
+    Feature 0 is uniform in [0, 1); feature 1 is 1 at two places, one in the first half of the
+    sequence and one in the second, and 0 elsewhere. The target is the sum of the two marked
+    numbers::
+
+        y = sum over t of x_{t,0} x_{t,1}
+
+    Always answering 1 has a mean-squared error of 1/6; a network that scores less has learned to
+    remember.
+
+    Parameters
+    ----------
+    samples : int
+        N, at least 1.
+    timesteps : int
+        T, at least 2.
+    seed : int or None
+        Of ``numpy.random.default_rng``; None takes one from the operating system.
+
+    Returns
+    -------
+    x : ndarray of float64, shape (N, T, 2)
+    y : ndarray of float64, shape (N, 1)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not an integer or is out of bounds.
+
+    References
+    ----------
+    S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997),
+    1735-1780. https://doi.org/10.1162/neco.1997.9.8.1735
+    The form with one mark in each half: M. Arjovsky, A. Shah and Y. Bengio, "Unitary evolution
+    recurrent neural networks", ICML 2016. https://arxiv.org/abs/1511.06464
+
+    Examples
+    --------
+    >>> from crnn import dataset
+    >>> x, y = dataset.adding_problem(4, 20, seed=0)
+    >>> x.shape, y.shape, x[:, :, 1].sum(axis=1)
+    ((4, 20, 2), (4, 1), array([2., 2., 2., 2.]))
+    """
+    samples = _arguments.integer("samples", samples)
+    timesteps = _arguments.integer("timesteps", timesteps, minimum=2)
+    rng = np.random.default_rng(_arguments.seed("seed", seed))
+    rows = np.arange(samples)
+    first = rng.integers(0, timesteps // 2, samples)
+    second = rng.integers(timesteps // 2, timesteps, samples)
+    x = np.zeros((samples, timesteps, 2))
+    x[:, :, 0] = rng.random((samples, timesteps))
+    x[rows, first, 1] = 1.0
+    x[rows, second, 1] = 1.0
+    y = x[rows, first, 0] + x[rows, second, 0]
+    return x, y[:, np.newaxis]
+
+
+def copy_memory(
+    samples: int, delay: int, *, length: int = 10, symbols: int = 8, seed: int | None = None
+) -> tuple[Array, Array]:
+    """Repeat a sequence of symbols after a delay: a test of how much is remembered.
+
+    x shows `length` random symbols, then `delay` blanks, then a signal to answer, one-hot: with
+    K = `symbols`, features 0 to K - 1 are the symbols, feature K the blank and feature K + 1 the
+    signal. y is the symbols again, one-hot, one after the other::
+
+        y[:, t K + k] = x[:, t, k],  t < length,  k < K
+
+    The papers' network answers over the `length` steps after the signal; here all of it is asked
+    for at the signal. Always answering 1/K has a mean-squared error of (1 - 1/K) / K: 0.109 for
+    eight symbols.
+
+    Parameters
+    ----------
+    samples : int
+        N, at least 1.
+    delay : int
+        Blanks between the symbols and the signal, at least 0.
+    length : int, default 10
+        Symbols to remember, at least 1.
+    symbols : int, default 8
+        Different symbols, K, at least 2.
+    seed : int or None
+        Of ``numpy.random.default_rng``; None takes one from the operating system.
+
+    Returns
+    -------
+    x : ndarray of float64, shape (N, length + delay + 1, K + 2)
+    y : ndarray of float64, shape (N, length * K)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not an integer or is out of bounds.
+
+    References
+    ----------
+    S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997),
+    1735-1780. https://doi.org/10.1162/neco.1997.9.8.1735
+    The form with 10 of 8 symbols: M. Arjovsky, A. Shah and Y. Bengio, "Unitary evolution
+    recurrent neural networks", ICML 2016. https://arxiv.org/abs/1511.06464
+
+    Examples
+    --------
+    >>> from crnn import dataset
+    >>> x, y = dataset.copy_memory(1, 1, length=2, symbols=2, seed=1)
+    >>> x[0]
+    array([[1., 0., 0., 0.],
+           [0., 1., 0., 0.],
+           [0., 0., 1., 0.],
+           [0., 0., 0., 1.]])
+    >>> y
+    array([[1., 0., 0., 1.]])
+    """
+    samples = _arguments.integer("samples", samples)
+    delay = _arguments.integer("delay", delay, minimum=0)
+    length = _arguments.integer("length", length)
+    symbols = _arguments.integer("symbols", symbols, minimum=2)
+    rng = np.random.default_rng(_arguments.seed("seed", seed))
+    shown = rng.integers(0, symbols, (samples, length))
+    x = np.zeros((samples, length + delay + 1, symbols + 2))
+    x[np.arange(samples)[:, np.newaxis], np.arange(length), shown] = 1.0
+    x[:, length : length + delay, symbols] = 1.0
+    x[:, -1, symbols + 1] = 1.0
+    y = x[:, :length, :symbols].copy().reshape(samples, length * symbols)
+    return x, y

@@ -1,0 +1,248 @@
+"""The notebook's own RNN and dataset: same names, same numbers, compiled training.
+
+``from crnn.notebook import RNN, dataset`` and the notebook's cells run unchanged. Its
+back-propagation is shifted by one step: ``backward`` pairs step t with the states before it and
+before the step before (at t = 0 with the last state) where the chain rule wants those after and
+before it. That is kept, because the numbers are the notebook's; ``RNN(..., gradient="exact")``
+corrects it. Everything else in this package uses the exact gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from crnn import _arguments, _cell, _threads
+from crnn._arguments import Array
+
+GRADIENTS = ("shifted", "exact")
+
+
+def dataset(size: int = 200, timesteps: int = 25) -> tuple[Array, Array]:
+    """Windows of the sine of the whole numbers, and the value behind each.
+
+    Parameters
+    ----------
+    size : int, default 200
+        Length of the series sin(0), sin(1), ...
+    timesteps : int, default 25
+        Length of a window, T.
+
+    Returns
+    -------
+    x : ndarray, shape (size - T, T, 1)
+    y : ndarray, shape (size - T, 1)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If size or timesteps is no positive integer, or no window fits.
+
+    Examples
+    --------
+    >>> x, y = dataset(300)
+    >>> x.shape, y.shape
+    ((275, 25, 1), (275, 1))
+    """
+    size = _arguments.integer("size", size)
+    timesteps = _arguments.integer("timesteps", timesteps)
+    if timesteps >= size:
+        raise ValueError(f"timesteps must be less than size, {size}, got {timesteps}")
+    series = np.sin(np.arange(size))
+    x = np.lib.stride_tricks.sliding_window_view(series, timesteps)[:-1]
+    return np.array(x)[:, :, np.newaxis], series[timesteps:, np.newaxis].copy()
+
+
+class RNN:
+    """The notebook's model: one sample at a time, gradients clipped to [-1, 1], float64.
+
+        h_t = tanh(x_t Wx + h_{t-1} Wh),  y = h_T Wy,  loss = 0.5 sum (y - target)^2
+
+    Parameters
+    ----------
+    x : array_like, shape (N, T, 1)
+    y : array_like, shape (N, O)
+    hidden_units : int
+        H. Wx, Wh and Wy are drawn, in this order, from NumPy's global generator
+        (``np.random.seed``) as randn * 0.01.
+    gradient : {"shifted", "exact"}, default "shifted"
+        The notebook's gradient, or the chain rule's.
+
+    Attributes
+    ----------
+    x, y, hidden_units, Wx, Wh, Wy
+        As in the notebook; the weights are changed in place.
+    inputs, hidden_states, error, loss, yt
+        Of the last sample that ran forward: lists of (1, 1) and (1, H) arrays, and (1, O) arrays.
+    lr, Ovr_loss, outputs
+        Learning rate and losses of ``train`` (the last sample's loss of every epoch); outputs of
+        ``test``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what it got and what it takes.
+
+    Examples
+    --------
+    >>> np.random.seed(0)
+    >>> x, y = dataset(100)
+    >>> rnn = RNN(x, y, 16)
+    >>> rnn.train(2, 1e-2)
+    Epoch: 1 | Loss: 4.026388e-01
+    """
+
+    def __init__(self, x: Any, y: Any, hidden_units: int, *, gradient: str = "shifted") -> None:
+        self.x, self.y = _samples(x, y)
+        self.hidden_units = _arguments.integer("hidden_units", hidden_units)
+        self.gradient = _arguments.choice("gradient", gradient, GRADIENTS)
+        self.Wx = np.random.randn(1, hidden_units) * 0.01
+        self.Wh = np.random.randn(hidden_units, hidden_units) * 0.01
+        self.Wy = np.random.randn(hidden_units, self.y.shape[1]) * 0.01
+
+    def cell(self, xt: Array, ht_1: Array) -> tuple[Array, Array]:
+        """State (1, H) and output (1, O) of one timestep, from input (1, 1) and state before."""
+        ht = np.tanh(np.dot(xt, self.Wx) + np.dot(ht_1, self.Wh))
+        yt = np.dot(ht, self.Wy)
+        return ht, yt
+
+    def forward(self, sample: int) -> None:
+        """Run one sample; sets inputs, hidden_states, error, loss and yt."""
+        sample_x, sample_y = self.x[sample], self.y[sample]
+        ht = np.zeros((1, self.hidden_units))
+        self.hidden_states = [ht]
+        self.inputs = []
+        for step in range(len(sample_x)):
+            xt = sample_x[step].reshape(1, 1)
+            ht, yt = self.cell(xt, ht)
+            self.inputs.append(xt)
+            self.hidden_states.append(ht)
+        self.error = yt - sample_y
+        self.loss: Any = 0.5 * np.sum(self.error**2)
+        self.yt = yt
+
+    def backward(self) -> None:
+        """Update the weights from the sample that ran forward last, with learning rate ``lr``."""
+        steps = len(self.inputs)
+        shift = 1 if self.gradient == "exact" else 0
+        dyt = self.error
+        dWy = np.dot(self.hidden_states[-1].T, dyt)
+        dht = np.dot(dyt, self.Wy.T)
+        dWx = np.zeros_like(self.Wx)
+        dWh = np.zeros_like(self.Wh)
+        for step in reversed(range(steps)):
+            da = (1 - self.hidden_states[step + shift] ** 2) * dht
+            dWx += np.dot(self.inputs[step].T, da)
+            dWh += np.dot(self.hidden_states[step + shift - 1].T, da)
+            dht = np.dot(da, self.Wh.T)
+        self.Wy -= self.lr * np.clip(dWy, -1, 1)
+        self.Wx -= self.lr * np.clip(dWx, -1, 1)
+        self.Wh -= self.lr * np.clip(dWh, -1, 1)
+
+    def train(self, epochs: int, learning_rate: float, verbose: int = 2) -> None:
+        """Train on x and y, sample by sample in order.
+
+        Parameters
+        ----------
+        epochs : int
+        learning_rate : float
+        verbose : int, default 2
+            1 prints every 100th epoch, 2 every 10th, above 3 each over the last; the first epoch
+            is always printed.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Naming the argument.
+        KeyboardInterrupt
+            On Ctrl-C, within 0.1 s; the weights are those after the last whole sample.
+        """
+        epochs = _arguments.integer("epochs", epochs, minimum=0)
+        self.lr = _arguments.real("learning_rate", learning_rate, above=0)
+        verbose = _arguments.integer("verbose", verbose, minimum=0)
+        self.Ovr_loss: list[Any] = []
+        count = len(self.x)
+        weights = _cell.Weights(1, self.hidden_units, self.y.shape[1], False, np.float64)
+        arrays = {"Wx_l0": self.Wx, "Wh_l0": self.Wh, "Wy": self.Wy}
+        weights.load(arrays)
+        try:
+            for epoch in range(epochs):
+                # the very last sample runs here, so that the states and errors it leaves are set
+                last = epoch == epochs - 1
+                loss = self._train_epoch(weights, count - 1 if last else count)
+                if last:
+                    weights.store(arrays)
+                    self.forward(count - 1)
+                    self.backward()
+                    weights.load(arrays)
+                    loss = self.loss
+                self._report(epoch, loss, verbose)
+                self.loss = 0
+        finally:
+            weights.store(arrays)
+
+    def _train_epoch(self, weights: _cell.Weights, count: int) -> float:
+        """One compiled epoch over the first `count` samples -> the last one's loss."""
+        if count == 0:
+            return 0.0
+        training = _cell.Training(
+            weights,
+            self.x[:count],
+            self.y[:count],
+            1,
+            1,
+            learning_rate=self.lr,
+            clip=1.0,
+            mean=False,
+            shifted=self.gradient == "shifted",
+        )
+        training.begin_epoch()
+        with _threads.Crew(1) as crew:
+            crew.run(training)
+        last_loss: float = training.end_epoch()[1]
+        return last_loss
+
+    def _report(self, epoch: int, loss: float, verbose: int) -> None:
+        self.Ovr_loss.append(np.mean(loss))
+        line = f"Epoch: {epoch + 1} | Loss: {loss:.6e}"
+        if verbose == 1:
+            if (epoch + 1) % 100 == 0:
+                print(line)
+        elif verbose == 2:
+            if (epoch + 1) % 10 == 0:
+                print(line)
+        elif verbose > 3:
+            print(line, end="\r")
+        if epoch == 0:
+            print(line)
+
+    def test(self, x: Any, y: Any) -> Any:
+        """Print and return 0.5 times the mean squared error on x and y; sets ``outputs`` (N, 1).
+
+        As in the notebook, x and y replace those that the model was made with.
+        """
+        self.x, self.y = _samples(x, y)
+        weights = _cell.Weights(1, self.hidden_units, self.Wy.shape[1], False, np.float64)
+        weights.load({"Wx_l0": self.Wx, "Wh_l0": self.Wh, "Wy": self.Wy})
+        outputs = np.empty((len(self.x), self.Wy.shape[1]))
+        job = _cell.Prediction(weights, self.x, outputs, 1)
+        job.run(0)
+        job.end()
+        self.forward(len(self.x) - 1)  # what the notebook's loop leaves behind
+        self.outputs = outputs.reshape(len(self.y), 1)
+        self.y = self.y.reshape(len(self.y), 1)
+        self.error = self.outputs - self.y
+        self.loss = 0.5 * np.mean(self.error**2)
+        print(f"Test Loss: {self.loss:.5e}")
+        return self.loss
+
+
+def _samples(x: Any, y: Any) -> tuple[Array, Array]:
+    samples = _arguments.inputs("x", x, 1)
+    wanted = _arguments.numeric("y", y)
+    outputs = wanted.shape[1] if wanted.ndim == 2 else 1
+    wanted = _arguments.targets("y", wanted, len(samples), max(outputs, 1))
+    for name, array in (("x", samples), ("y", wanted)):
+        _arguments.finite(name, array, np.dtype(np.float64))
+    return samples, wanted

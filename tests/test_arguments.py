@@ -1,0 +1,471 @@
+"""Bad input: the type of the error, the argument's name in it, and no parameter changed."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import bits, network
+from samples import Array, batch
+
+from crnn import RNN, Trainer, storage
+
+SIZES = (8, 5, 2, 6, 3)  # N, T, I, H, O of the good data
+EITHER = (TypeError, ValueError)
+
+
+def named(name: str) -> str:
+    """What a message must hold: the argument's name as a word of its own."""
+    return rf"\b{name}\b"
+
+
+def with_value(array: Array, value: float) -> Array:
+    """A copy whose last element is `value`."""
+    copy = array.copy()
+    copy.flat[-1] = value
+    return copy
+
+
+# ---- x and y ----
+
+X, Y = batch(SIZES, "float32")
+
+BAD_X: dict[str, tuple[object, Any]] = {
+    "rank 0": (X[0, 0, 0], ValueError),
+    "rank 1": (X[:, 0, 0], ValueError),
+    "rank 4": (X[:, :, :, np.newaxis], ValueError),
+    "rank 2 for two features": (X[:, :, 0], ValueError),
+    "one feature too few": (X[:, :, :1], ValueError),
+    "one feature too many": (np.concatenate([X, X], axis=2), ValueError),
+    "no features": (X[:, :, :0], ValueError),
+    "T = 0": (X[:, :0], ValueError),
+    "N = 0": (X[:0], ValueError),
+    "NaN": (with_value(X, np.nan), ValueError),
+    "inf": (with_value(X, np.inf), ValueError),
+    "-inf": (with_value(X, -np.inf), ValueError),
+    "NaN in float64": (with_value(X.astype(np.float64), np.nan), ValueError),
+    "NaN in float16": (with_value(X.astype(np.float16), np.nan), ValueError),
+    "NaN in swapped bytes": (with_value(X.astype(X.dtype.newbyteorder()), np.nan), ValueError),
+    "beyond float32": (with_value(X.astype(np.float64), 1e300), ValueError),
+    "bool": (X > 0, TypeError),
+    "complex": (X.astype(np.complex64), TypeError),
+    "object": (X.astype(object), TypeError),
+    "text": (X.astype(str), TypeError),
+    "bytes": (X.astype("S8"), TypeError),
+    "dates": (np.zeros(X.shape, dtype="datetime64[s]"), TypeError),
+    "durations": (np.zeros(X.shape, dtype="timedelta64[s]"), TypeError),
+    "records": (np.zeros(X.shape, dtype=[("a", "f4")]), TypeError),
+    "None": (None, TypeError),
+    "a string": ("x", EITHER),
+}
+
+BAD_Y: dict[str, tuple[object, Any]] = {
+    "rank 0": (Y[0, 0], ValueError),
+    "rank 1 for three outputs": (Y[:, 0], ValueError),
+    "rank 3": (Y[:, :, np.newaxis], ValueError),
+    "one output too few": (Y[:, :2], ValueError),
+    "NaN": (with_value(Y, np.nan), ValueError),
+    "inf": (with_value(Y, np.inf), ValueError),
+    "beyond float32": (with_value(Y.astype(np.float64), -1e300), ValueError),
+    "bool": (Y > 0, TypeError),
+    "complex": (Y.astype(np.complex64), TypeError),
+    "object": (Y.astype(object), TypeError),
+    "text": (Y.astype(str), TypeError),
+    "dates": (np.zeros(Y.shape, dtype="datetime64[s]"), TypeError),
+    "None": (None, TypeError),
+}
+
+METHODS: dict[str, Callable[[RNN, Any, Any], object]] = {
+    "predict": lambda model, x, y: model.predict(x),
+    "loss": lambda model, x, y: model.loss(x, y),
+    "gradients": lambda model, x, y: model.gradients(x, y),
+    "fit": lambda model, x, y: Trainer(epochs=1).fit(model, x, y),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("case", BAD_X)
+def test_bad_x(case: str, method: str) -> None:
+    model = network(SIZES, "float32")
+    before, (x, error) = bits(model), BAD_X[case]
+    with pytest.raises(error, match=named("x")):
+        METHODS[method](model, x, Y)
+    assert bits(model) == before
+
+
+@pytest.mark.parametrize("method", ["loss", "gradients", "fit"])
+@pytest.mark.parametrize("case", BAD_Y)
+def test_bad_y(case: str, method: str) -> None:
+    model = network(SIZES, "float32")
+    before, (y, error) = bits(model), BAD_Y[case]
+    with pytest.raises(error, match=named("y")):
+        METHODS[method](model, X, y)
+    assert bits(model) == before
+
+
+@pytest.mark.parametrize("method", ["loss", "gradients", "fit"])
+@pytest.mark.parametrize("rows", [1, 7, 9])
+def test_mismatched_rows(rows: int, method: str) -> None:
+    model = network(SIZES, "float32")
+    before = bits(model)
+    with pytest.raises(ValueError, match=named("y")) as caught:
+        METHODS[method](model, X, np.zeros((rows, 3), dtype=np.float32))
+    assert re.search(named(str(rows)), str(caught.value))
+    assert re.search(named("8"), str(caught.value))
+    assert bits(model) == before
+
+
+def test_one_bad_value_is_found_wherever_it_stands() -> None:
+    # the check reads in blocks: the first, the last and those at a block's edge count as any other
+    model = network((1, 1, 1, 2, 1), "float32")
+    series = np.zeros(3000, dtype=np.float32)
+    x = np.lib.stride_tricks.sliding_window_view(series, 3)
+    y = np.zeros(len(x), dtype=np.float32)
+    for position in [0, 1, 63, 64, 255, 256, 1023, 1024, 1025, 2047, 2048, 2998, 2999]:
+        series[position] = np.nan
+        with pytest.raises(ValueError, match=named("x")):
+            Trainer(epochs=1).fit(model, x, y)
+        with pytest.raises(ValueError, match=named("x")):
+            model.predict(x)
+        series[position] = 0.0
+    model.predict(x)
+
+
+@pytest.mark.parametrize(
+    ("validation_data", "error"),
+    [
+        (X, EITHER),
+        ((X,), EITHER),
+        ((X, Y, Y), EITHER),
+        (3, TypeError),
+        ((X, Y[:3]), ValueError),
+        ((X[:0], Y[:0]), ValueError),
+        ((X[:, :, :1], Y), ValueError),
+        ((with_value(X, np.nan), Y), ValueError),
+        ((X, with_value(Y, np.inf)), ValueError),
+        ((X.astype(object), Y), TypeError),
+    ],
+    ids=["array", "one", "three", "int", "rows", "empty", "features", "NaN", "inf", "object"],
+)
+def test_bad_validation_data(validation_data: Any, error: Any) -> None:
+    model = network(SIZES, "float32")
+    before = bits(model)
+    with pytest.raises(error, match="validation"):
+        Trainer(epochs=1).fit(model, X, Y, validation_data=validation_data)
+    assert bits(model) == before
+
+
+@pytest.mark.parametrize("model", [None, RNN, "model", object()], ids=str)
+def test_what_is_trained_must_be_a_network(model: Any) -> None:
+    with pytest.raises(TypeError, match=named("model")):
+        Trainer(epochs=1).fit(model, X, Y)
+
+
+# ---- settings ----
+
+NOT_INTEGERS: list[tuple[Any, Any]] = [
+    (1.5, TypeError),
+    (2.0, TypeError),
+    ("3", TypeError),
+    (None, TypeError),
+    (True, TypeError),
+    (np.array([1, 2]), TypeError),
+    (0, ValueError),
+    (-1, ValueError),
+]
+NOT_POSITIVE: list[tuple[Any, Any]] = [
+    (0, ValueError),
+    (0.0, ValueError),
+    (-1e-3, ValueError),
+    (float("nan"), ValueError),
+    (float("inf"), ValueError),
+    ("0.1", TypeError),
+    (True, TypeError),
+    (1j, TypeError),
+    (np.array([0.1, 0.2]), TypeError),
+]
+NOT_A_NAME: list[tuple[Any, Any]] = [
+    ("nothing of this name", ValueError),
+    ("", ValueError),
+    (3, TypeError),
+    (None, TypeError),
+    (["mse"], TypeError),
+]
+NOT_A_TRUTH: list[tuple[Any, Any]] = [(1, TypeError), ("yes", TypeError), (None, TypeError)]
+NOT_A_SEED: list[tuple[Any, Any]] = [
+    (-1, ValueError),
+    (1.0, TypeError),
+    ("0", TypeError),
+    (True, TypeError),
+]
+
+
+def cases(table: dict[str, list[tuple[Any, Any]]]) -> list[Any]:
+    """One parameter set for each name and bad value of it."""
+    return [
+        pytest.param(name, value, error, id=f"{name}={value!r}")
+        for name, values in table.items()
+        for value, error in values
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    cases(
+        {
+            "input_size": NOT_INTEGERS,
+            "hidden_size": NOT_INTEGERS,
+            "output_size": NOT_INTEGERS,
+            "bias": NOT_A_TRUTH,
+            "dtype": [
+                ("float16", ValueError),
+                ("int32", ValueError),
+                ("complex64", ValueError),
+                ("nothing of this name", EITHER),
+                (object, EITHER),
+                (3, EITHER),
+                (None, EITHER),
+            ],
+            "init": NOT_A_NAME,
+            "seed": NOT_A_SEED,
+        }
+    ),
+)
+def test_bad_network_settings(name: str, value: object, error: Any) -> None:
+    good: dict[str, Any] = {"input_size": 2, "hidden_size": 3, "output_size": 1}
+    with pytest.raises(error, match=named(name)):
+        RNN(**{**good, name: value})
+
+
+@pytest.mark.parametrize("dtype", ["float64", np.float64, np.dtype("float64")], ids=repr)
+def test_a_dtype_may_be_given_as_numpy_does(dtype: Any) -> None:
+    assert RNN(1, 2, 1, dtype=dtype).dtype == np.dtype("float64")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    cases(
+        {
+            "epochs": NOT_INTEGERS,
+            "batch_size": NOT_INTEGERS,
+            "learning_rate": [*NOT_POSITIVE, (None, TypeError)],
+            "clip_value": NOT_POSITIVE,
+            "optimizer": NOT_A_NAME,
+            "loss": NOT_A_NAME,
+            "shuffle": NOT_A_TRUTH,
+            "seed": NOT_A_SEED,
+            "progress": NOT_A_TRUTH,
+            "threads": [case for case in NOT_INTEGERS if case[0] is not None],
+        }
+    ),
+)
+def test_bad_training_settings(name: str, value: object, error: Any) -> None:
+    model = network(SIZES, "float32")
+    before, settings = bits(model), {"epochs": 1, name: value}
+    with pytest.raises(error, match=named(name)):
+        Trainer(**settings).fit(model, X, Y)  # type: ignore[arg-type]
+    assert bits(model) == before
+
+
+@pytest.mark.parametrize(("value", "error"), [case for case in NOT_INTEGERS if case[0] is not None])
+def test_bad_threads_of_predict(value: Any, error: Any) -> None:
+    with pytest.raises(error, match=named("threads")):
+        network(SIZES, "float32").predict(X, threads=value)
+
+
+@pytest.mark.parametrize("method", ["loss", "gradients"])
+@pytest.mark.parametrize(("value", "error"), NOT_A_NAME)
+def test_unknown_loss(method: str, value: Any, error: Any) -> None:
+    with pytest.raises(error, match=named("loss")):
+        getattr(network(SIZES, "float32"), method)(X, Y, loss=value)
+
+
+@pytest.mark.parametrize("integer", [np.int64, np.uint8], ids=lambda kind: kind.__name__)
+def test_numpy_numbers_are_numbers(integer: Any) -> None:
+    model = RNN(integer(2), integer(6), integer(3), seed=integer(1))
+    Trainer(
+        epochs=integer(1),
+        batch_size=integer(4),
+        learning_rate=np.float32(0.01),  # type: ignore[arg-type]
+        clip_value=np.float64(1.0),
+        shuffle=np.bool_(True),  # type: ignore[arg-type]
+        seed=integer(0),
+    ).fit(model, X, Y)
+    assert isinstance(model.hidden_size, int)
+
+
+# ---- state_dict ----
+
+
+def spoiled(name: str, value: object) -> Callable[[dict[str, Any]], object]:
+    """The state with one array replaced, or (None) left out."""
+
+    def spoil(state: dict[str, Any]) -> object:
+        rest = {key: array for key, array in state.items() if key != name}
+        return rest if value is None else {**rest, name: value}
+
+    return spoil
+
+
+BAD_STATES: dict[str, tuple[Callable[[dict[str, Any]], object], Any, str]] = {
+    "missing": (spoiled("Wh_l0", None), ValueError, "Wh_l0"),
+    "missing bias": (spoiled("by", None), ValueError, "by"),
+    "extra": (spoiled("Wx_l1", np.zeros((2, 2))), ValueError, "Wx_l1"),
+    "misshapen": (spoiled("Wh_l0", np.zeros((6, 5))), ValueError, "Wh_l0"),
+    "transposed": (spoiled("Wx_l0", np.zeros((6, 2))), ValueError, "Wx_l0"),
+    "rank": (spoiled("b_l0", np.zeros((1, 6))), ValueError, "b_l0"),
+    "would broadcast": (spoiled("Wy", np.zeros((6, 1))), ValueError, "Wy"),
+    "scalar": (spoiled("Wy", 0.0), ValueError, "Wy"),
+    "NaN": (spoiled("Wy", np.full((6, 3), np.nan)), ValueError, "Wy"),
+    "inf": (spoiled("by", np.array([0.0, np.inf, 0.0])), ValueError, "by"),
+    "beyond float32": (spoiled("by", np.array([0.0, 1e300, 0.0])), ValueError, "by"),
+    "object": (spoiled("by", np.array([0, 0, 0], dtype=object)), TypeError, "by"),
+    "complex": (spoiled("by", np.zeros(3, dtype=complex)), TypeError, "by"),
+    "text": (spoiled("by", np.array(["0", "0", "0"])), TypeError, "by"),
+    "no mapping": (lambda state: list(state.values()), EITHER, "state_dict|state"),
+    "None": (lambda state: None, EITHER, "state_dict|state"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_STATES)
+def test_bad_state_dict(case: str) -> None:
+    model = network(SIZES, "float32")
+    spoil, error, name = BAD_STATES[case]
+    before = bits(model)
+    # every other array differs from the model's, so that a change half done would show
+    state = network(SIZES, "float32", seed=2).state_dict()
+    with pytest.raises(error, match=named(f"({name})")):
+        model.load_state_dict(spoil(state))  # type: ignore[arg-type]
+    assert bits(model) == before
+
+
+# ---- files ----
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "network.crnn"
+    network((1, 1, 1, 3, 1), "float32").save(path)
+    return path
+
+
+def assert_refused(path: Path) -> None:
+    """Loading is a ValueError that names the file."""
+    with pytest.raises(ValueError, match=re.escape(path.name)):
+        RNN.load(path)
+
+
+def test_a_truncated_file(saved: Path) -> None:
+    content = saved.read_bytes()
+    for length in [*range(0, len(content), 13), len(content) - 1]:
+        saved.write_bytes(content[:length])
+        assert_refused(saved)
+
+
+def test_a_file_with_more_behind_it(saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes() + b"\0")
+    assert_refused(saved)
+
+
+def test_a_flipped_bit(saved: Path) -> None:
+    # test_storage.py flips every one
+    content = saved.read_bytes()
+    for position in range(0, len(content), 13):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << (position % 8)
+        saved.write_bytes(flipped)
+        assert_refused(saved)
+
+
+@pytest.mark.parametrize("value", [None, 0, -1, 4, 2**40, 2**70, 3.0, "3", [3]], ids=repr)
+@pytest.mark.parametrize("name", ["input_size", "hidden_size", "output_size"])
+def test_a_whole_file_of_an_impossible_size(saved: Path, name: str, value: object) -> None:
+    # its digest is right: what is wrong is what it says
+    arrays, configuration = storage.read(saved, "network")
+    assert name in configuration
+    if value is None:
+        del configuration[name]
+    else:
+        configuration[name] = value
+    storage.write(saved, "network", arrays, configuration)
+    tracemalloc.start()
+    try:
+        assert_refused(saved)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("bias", False), ("bias", 1), ("dtype", "float64"), ("dtype", "int8"), ("init", 3)],
+)
+def test_a_whole_file_whose_arrays_are_others_than_it_says(
+    saved: Path, name: str, value: object
+) -> None:
+    arrays, configuration = storage.read(saved, "network")
+    storage.write(saved, "network", arrays, {**configuration, name: value})
+    assert_refused(saved)
+
+
+def test_a_whole_file_with_an_array_missing_or_too_many(saved: Path) -> None:
+    arrays, configuration = storage.read(saved, "network")
+    for name in arrays:
+        rest = {key: array for key, array in arrays.items() if key != name}
+        storage.write(saved, "network", rest, configuration)
+        assert_refused(saved)
+        storage.write(saved, "network", {**arrays, name: arrays[name][..., :0]}, configuration)
+        assert_refused(saved)
+    storage.write(saved, "network", {**arrays, "Wx_l1": arrays["Wx_l0"]}, configuration)
+    assert_refused(saved)
+
+
+class Bomb:
+    """What unpickles this has run it."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return (pytest.fail, ("the file was unpickled",))
+
+
+def test_a_foreign_file(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.crnn"
+    np.savez(tmp_path / "a.npz", Wx_l0=np.zeros(3))
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("../escape", b"")
+    for content in (
+        b"{}",
+        b"year,value\n1700,5.0\n",
+        (tmp_path / "a.npz").read_bytes(),
+        (tmp_path / "b.zip").read_bytes(),
+        pickle.dumps(Bomb()),
+        (2).to_bytes(8, "little") + b"{}",
+        (2**63 - 1).to_bytes(8, "little") + b"{}",
+        (2**40).to_bytes(8, "little") + b"{" * 100,
+        b"\0" * 4096,
+        b"\xff" * 4096,
+    ):
+        path.write_bytes(content)
+        assert_refused(path)
+
+
+def test_a_file_of_another_kind_names_the_right_loader(tmp_path: Path) -> None:
+    path = tmp_path / "forecaster.crnn"
+    storage.write(path, "forecaster", network(SIZES, "float32").state_dict(), {"timesteps": 5})
+    with pytest.raises(ValueError, match=r"Forecaster\.load"):
+        RNN.load(path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        RNN.load(tmp_path / "nothing.crnn")
+    with pytest.raises(OSError, match=tmp_path.name):
+        RNN.load(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        network(SIZES).save(tmp_path / "no such folder" / "network")

@@ -1,0 +1,441 @@
+"""The `crnn` command: what it prints and writes, and that every failure is one line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from crnn import dataset, scoring
+from crnn.cli import main, read_series
+from crnn.forecast import Forecaster
+from crnn.model import RNN
+
+SERIES = 50 + 20 * np.sin(0.6 * np.arange(80)) + np.random.default_rng(0).normal(size=80)
+QUICK = ["--column", "value", "--timesteps", "6", "--hidden", "5", "--epochs", "4"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with open("series.csv", "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["year", "value"])
+        rows.writerows([1900 + i, repr(float(v))] for i, v in enumerate(SERIES))
+    return tmp_path
+
+
+@pytest.fixture
+def model():
+    Forecaster(timesteps=6, hidden_size=5, epochs=4, seed=0).fit(SERIES[:64]).save("model")
+    return "model"
+
+
+def failure(capsys, argv, code=2):
+    """The line that a failing command leaves, once it is known to be the only one."""
+    assert main(argv) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("crnn: ")
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    return err
+
+
+def command(*argv, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-m", "crnn", *argv], capture_output=True, text=True, **kwargs
+    )
+
+
+def table(out):
+    """{name: (RMSE, MASE)} of the rows under each heading, in order of the headings."""
+    tables = []
+    for line in out.splitlines():
+        if line.startswith("one step ahead"):
+            tables.append({})
+        elif tables and len(tables[-1]) < 3:
+            name, rmse, mase = line.rsplit(maxsplit=2)
+            tables[-1][name] = (float(rmse), float(mase))
+    return tables
+
+
+# read_series
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a,b\n1,2\n3,4.5\n",
+        b"a,b\r\n1,2\r\n3,4.5\r\n",
+        b"a,b\n1,2\n3,4.5",
+        b"\xef\xbb\xbfa,b\n1,2\n3,4.5\n",
+        b'"a","b"\n"1","2"\n"3","4.5"\n',
+        b'a,b\n"one, with\na line break and ""quotes""",2\nx,4.5\n',
+        b"a, b \n1, 2\n3, 4.5 \n",
+        b"b\n2\n4.5\n\n\n",
+        b"b,a\n+2e0,\n.45e1,nan\n",
+    ],
+)
+def test_read_series_takes_what_rfc_4180_allows(text, folder):
+    (folder / "x.csv").write_bytes(text)
+    series = read_series(folder / "x.csv", "b")
+    assert series.dtype == np.float64
+    np.testing.assert_array_equal(series, [2.0, 4.5])
+
+
+def test_read_series_takes_the_last_digit(folder):
+    np.testing.assert_array_equal(read_series("series.csv", "value"), SERIES)
+
+
+def test_read_series_of_a_header_alone_is_empty(folder):
+    (folder / "x.csv").write_text("a,b\n")
+    assert read_series("x.csv", "a").shape == (0,)
+
+
+BAD_FILES = [
+    (b"", "no header"),
+    (b"\n1,2\n", "no header"),
+    (b",\n1,2\n", "no header"),
+    (b"a,c\n1,2\n", "no column 'value'; the header names 'a', 'c'"),
+    (b"value,value\n1,2\n", "more than one column 'value'"),
+    (b"a,value\n1,2\n1,two\n", "line 3: column 'value' holds 'two'"),
+    (b"a,value\n1,2\n1,\n", "line 3: column 'value' is blank"),
+    (b"a,value\n1,2\n1,  \n", "line 3: column 'value' is blank"),
+    (b"a,value\n1,nan\n", "line 2: column 'value' holds 'nan'"),
+    (b"a,value\n1,-inf\n", "line 2: column 'value' holds '-inf'"),
+    (b"a,value\n1,1e999\n", "line 2: column 'value' holds '1e999'"),
+    (b"a,value\n1,1_000\n", "line 2: column 'value' holds '1_000'"),
+    (b"a,value\n1,1,000\n", "line 2 has 3 fields, the header 2"),
+    (b"a,value\n1\n", "line 2 has 1 fields, the header 2"),
+    (b"value\n1\n\n2\n", "line 3 is blank"),
+    (b"value\n1\n\xff\n", "not UTF-8"),
+    ("value\n1\n".encode("utf-16"), "not UTF-8"),
+    (b'value\n"1\n2\n', "line 3: unexpected end of data"),
+    (b'value\n"1"2\n', "line 2: "),
+    (b"value\n" + b"1" * 200_000 + b"\n", "line 2: field larger"),
+    (b"value\n\x00\n", "line 2: column 'value' holds"),
+    (b"value\n" + b"x" * 5000 + b"\n", "line 2: column 'value' holds"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_FILES)
+def test_bad_csv_is_one_line_that_says_where(text, message, folder, capsys):
+    (folder / "bad.csv").write_bytes(text)
+    line = failure(capsys, ["fit", "bad.csv", *QUICK])
+    assert line.startswith("crnn: error: bad.csv: ")
+    assert message in line
+    assert len(line) < 300
+
+
+# fit
+
+
+def test_fit_scores_the_held_out_part_beside_the_baselines(capsys):
+    assert main(["fit", "series.csv", *QUICK, "--out", "model"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    (scores,) = table(out)
+    past, actual = SERIES[:64], SERIES[64:]  # the last fifth
+    x, y = dataset.windows(past, 6)
+    x_test, y_test = dataset.windows(SERIES[64 - 6 :], 6)
+    np.testing.assert_array_equal(y_test[:, 0], actual)
+    forecaster = Forecaster.load("model")
+    assert forecaster.mean_ == past.mean()
+    expected = {
+        "RNN": forecaster.predict(SERIES[64 - 6 :]),
+        "persistence": SERIES[63:-1],
+        "least-squares AR": scoring.least_squares_ar(x, y, x_test),
+    }
+    assert list(scores) == list(expected)
+    for name, predicted in expected.items():
+        assert scores[name] == pytest.approx(
+            (scoring.rmse(actual, predicted), scoring.mase(actual, predicted, past)), rel=1e-3
+        )
+
+
+def test_fit_takes_nothing_from_the_held_out_part(folder):
+    changed = SERIES.copy()
+    changed[64:] = 1000 * np.arange(16)
+    (folder / "changed.csv").write_text("\n".join(["value", *map(repr, changed.tolist())]))
+    assert main(["fit", "series.csv", *QUICK, "--out", "model"]) == 0
+    assert main(["fit", "changed.csv", *QUICK, "--out", "other"]) == 0
+    assert (folder / "model").read_bytes() == (folder / "other").read_bytes()
+
+
+def test_fit_passes_every_option_on(capsys):
+    options = ["--batch-size", "7", "--optimizer", "sgd", "--learning-rate", "0.03", "--seed", "9"]
+    options += ["--test-fraction", "0.5", "--threads", "2", "--out", "model"]
+    assert main(["fit", "series.csv", *QUICK, *options]) == 0
+    expected = Forecaster(
+        timesteps=6,
+        hidden_size=5,
+        epochs=4,
+        batch_size=7,
+        optimizer="sgd",
+        learning_rate=0.03,
+        seed=9,
+    ).fit(SERIES[:40])
+    np.testing.assert_array_equal(Forecaster.load("model").forecast(4), expected.forecast(4))
+
+
+def test_fit_writes_nothing_that_was_not_asked_for(folder, capsys):
+    assert main(["fit", "series.csv", *QUICK]) == 0
+    assert [path.name for path in folder.iterdir()] == ["series.csv"]
+    assert "wrote" not in capsys.readouterr().out
+
+
+def test_fit_writes_pictures_and_names_them(folder, capsys):
+    pytest.importorskip("matplotlib", reason="pictures need the extra crnn[plot]")
+    assert main(["fit", "series.csv", *QUICK, "--plots", os.path.join("new", "folder")]) == 0
+    names = [line.removeprefix("wrote ") for line in capsys.readouterr().out.splitlines()[-2:]]
+    assert sorted(path.name for path in (folder / "new/folder").iterdir()) == [
+        "loss.png",
+        "prediction.png",
+    ]
+    for name in names:
+        assert (folder / name).read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_fit_of_a_constant_series_says_that_mase_is_undefined(folder, capsys):
+    (folder / "flat.csv").write_text("value\n" + "7\n" * 40)
+    assert main(["fit", "flat.csv", *QUICK]) == 0
+    rows = capsys.readouterr().out.splitlines()[-3:]
+    for row in rows:
+        rmse, mase = row.split()[-2:]
+        assert (float(rmse) < 1e-12, mase) == (True, "undefined")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--timesteps", "64"], "80 rows are too few"),
+        (["--timesteps", "99999999999999999999"], "too few"),
+        (["--test-fraction", "0.95"], "too few"),
+        (["--test-fraction", "0"], "--test-fraction"),
+        (["--test-fraction", "1"], "--test-fraction"),
+        (["--test-fraction", "nan"], "--test-fraction"),
+        (["--timesteps", "0"], "timesteps"),
+        (["--hidden", "0"], "hidden_size"),
+        (["--hidden", "many"], "--hidden"),
+        (["--hidden", "100000000"], "memory"),
+        (["--epochs", "-1"], "epochs"),
+        (["--batch-size", "0"], "batch_size"),
+        (["--learning-rate", "0"], "learning_rate"),
+        (["--learning-rate", "nan"], "learning_rate"),
+        (["--optimizer", "rmsprop"], "--optimizer"),
+        (["--seed", "-1"], "seed"),
+        (["--threads", "0"], "threads"),
+        (["--column", "other"], "no column 'other'"),
+        (["--out", "."], ".: is a folder"),
+        (["--out", "missing/model"], "there is no folder missing"),
+        (["--plots", "series.csv"], "series.csv: "),
+        (["--plots", os.path.join("series.csv", "x")], "series.csv"),
+        (["--unknown"], "--unknown"),
+    ],
+)
+def test_bad_option_of_fit_is_one_line(options, message, folder, capsys):
+    line = failure(capsys, ["fit", "series.csv", *QUICK, *options])
+    assert line.startswith("crnn: error: ")
+    assert message in line
+    assert [path.name for path in folder.iterdir()] == ["series.csv"]
+
+
+# predict
+
+
+def test_predict_prints_valid_csv(model, capsys):
+    assert main(["predict", model, "series.csv", "--column", "value", "--steps", "5"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    header, *rows = csv.reader(io.StringIO(out))
+    assert header == ["step", "value"]
+    assert [row[0] for row in rows] == ["1", "2", "3", "4", "5"]
+    expected = Forecaster.load(model).forecast(5, SERIES)
+    np.testing.assert_array_equal([float(row[1]) for row in rows], expected)
+
+
+def test_predict_writes_a_file_that_can_be_read_again(model, folder, capsys):
+    name = 'ein "Wert", größer'
+    with open("quoted.csv", "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerows([[name], *([repr(float(v))] for v in SERIES)])
+    argv = ["predict", model, "quoted.csv", "--column", name, "--steps", "3", "--out", "f.csv"]
+    assert main(argv) == 0
+    assert capsys.readouterr().out == "wrote f.csv\n"
+    expected = Forecaster.load(model).forecast(3, SERIES)
+    np.testing.assert_array_equal(read_series("f.csv", name), expected)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["missing", "series.csv", "--steps", "1"], "missing: "),
+        (["series.csv", "series.csv", "--steps", "1"], "series.csv: "),
+        (["network", "series.csv", "--steps", "1"], "RNN.load"),
+        (["damaged", "series.csv", "--steps", "1"], "damaged: "),
+        ([".", "series.csv", "--steps", "1"], ".: "),
+        (["model", "missing.csv", "--steps", "1"], "missing.csv: "),
+        (["model", ".", "--steps", "1"], ".: "),
+        (["model", "short.csv", "--steps", "1"], "at least 6 values, got 2"),
+        (["model", "far.csv", "--steps", "1"], "too far"),
+        (["model", "series.csv", "--steps", "0"], "steps"),
+        (["model", "series.csv", "--steps", "x"], "--steps"),
+        (["model", "series.csv", "--steps", "9" * 30], ""),
+        (["model", "series.csv"], "--steps"),
+        (["model", "series.csv", "--steps", "1", "--out", "no/f.csv"], "there is no folder no"),
+        (["model", "series.csv", "--steps", "1", "--out", "."], ".: is a folder"),
+    ],
+)
+def test_bad_use_of_predict_is_one_line(argv, message, model, folder, capsys):
+    RNN(1, 3, 1, seed=0).save("network")
+    data = bytearray((folder / model).read_bytes())
+    data[-1] ^= 1
+    (folder / "damaged").write_bytes(data)
+    (folder / "short.csv").write_text("value\n1\n2\n")
+    (folder / "far.csv").write_text("value\n" + "1e300\n" * 9)
+    line = failure(capsys, ["predict", *argv, "--column", "value"])
+    assert line.startswith("crnn: error: ")
+    assert message in line
+
+
+# demo, info and the command itself
+
+
+def test_demo_trains_both_models_and_names_what_it_wrote(folder, capsys):
+    pytest.importorskip("matplotlib", reason="pictures need the extra crnn[plot]")
+    assert main(["demo"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    written = [line.removeprefix("wrote ") for line in out.splitlines() if line[:6] == "wrote "]
+    assert sorted(written) == [
+        os.path.join("crnn-demo", name)
+        for name in (
+            "sine-loss.png",
+            "sine-prediction.png",
+            "sine.safetensors",
+            "sunspots-loss.png",
+            "sunspots-prediction.png",
+            "sunspots.safetensors",
+        )
+    ]
+    sine, sunspots = table(out)
+    assert sine["RNN"][0] < 0.01 * sine["persistence"][0]
+    assert sine["least-squares AR"][0] < 1e-9
+    assert sunspots["RNN"][0] < 0.7 * sunspots["persistence"][0]
+    # The demo's file, used as its user would.
+    (folder / "sunspots.csv").write_text(
+        "\n".join(["value", *map(repr, dataset.load_sunspots().tolist())])
+    )
+    model = os.path.join("crnn-demo", "sunspots.safetensors")
+    assert main(["predict", model, "sunspots.csv", "--column", "value", "--steps", "11"]) == 0
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))[1:]
+    assert len(rows) == 11
+    assert all(-100 < float(value) < 400 for _, value in rows)
+
+
+@pytest.mark.parametrize("argv", [["demo"], ["fit", "series.csv", *QUICK, "--plots", "pictures"]])
+def test_pictures_without_matplotlib_name_the_extra(argv, folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert "pip install 'crnn[plot]'" in failure(capsys, argv)
+    assert [path.name for path in folder.iterdir()] == ["series.csv"]
+
+
+def test_demo_into_a_file_is_one_line(capsys):
+    pytest.importorskip("matplotlib", reason="pictures need the extra crnn[plot]")
+    assert "series.csv: " in failure(capsys, ["demo", "--out", "series.csv"])
+
+
+def test_info_names_versions_isa_and_processors(capsys):
+    import crnn
+
+    assert main(["info"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["crnn"] == crnn.__version__
+    assert lines["Python"].startswith("{}.{}.{}".format(*sys.version_info[:3]))
+    assert lines["NumPy"] == np.__version__
+    assert lines["ISA"] in lines["available"].split(", ")
+    assert int(lines["processors"].split()[0]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "starts"),
+    [(["--help"], "usage: crnn"), (["fit", "--help"], "usage: crnn fit"), (["--version"], "crnn ")],
+)
+def test_help_and_version_succeed(argv, starts, capsys):
+    assert main(argv) == 0
+    assert capsys.readouterr().out.startswith(starts)
+
+
+@pytest.mark.parametrize("argv", [[], ["nonsense"], ["info", "extra"], ["fit"], ["--nonsense"]])
+def test_bad_use_of_the_command_is_one_line(argv, capsys):
+    assert failure(capsys, argv).startswith("crnn: error: ")
+
+
+def test_ctrl_c_is_one_line_and_130(capsys, monkeypatch, folder):
+    def interrupted(self, series):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Forecaster, "fit", interrupted)
+    assert main(["fit", "series.csv", *QUICK, "--out", "model"]) == 130
+    assert capsys.readouterr().err == "crnn: interrupted\n"
+    assert not (folder / "model").exists()
+
+
+def test_divergence_is_one_line(capsys):
+    assert main(["fit", "series.csv", *QUICK, "--optimizer", "sgd", "--learning-rate", "1e38"]) == 2
+    out, err = capsys.readouterr()
+    assert "RNN" not in out
+    assert err.startswith("crnn: error: ")
+    assert "learning_rate" in err
+    assert err.count("\n") == 1
+
+
+def test_as_a_module(model):
+    done = command("predict", model, "series.csv", "--column", "value", "--steps", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_unavailable_isa_is_one_line():
+    done = command("info", env=os.environ | {"CRNN_ISA": "nonsense"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("crnn: error: ")
+    assert "nonsense" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="what a closed pipe does is POSIX's")
+def test_closed_pipe_is_quiet(model):
+    argv = ["predict", model, "series.csv", "--column", "value", "--steps", "9"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "crnn", *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()  # before anything is written: the interpreter is still starting
+        err = process.stderr.read()
+    assert (process.returncode, err) == (141, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device that is always full")
+def test_full_disk_behind_standard_output_is_one_line(model):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "crnn", "info"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr == "crnn: error: No space left on device\n"
+
+
+def test_a_character_that_the_output_lacks_is_escaped(model, folder):
+    (folder / "x.csv").write_text("größe\n" + "1\n" * 9, encoding="utf-8")
+    done = command(
+        *["predict", model, "x.csv", "--column", "größe", "--steps", "1"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("step,gr\\xf6\\xdfe\n")

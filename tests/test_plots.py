@@ -1,0 +1,158 @@
+"""The pictures: what is on the axes, and that nothing else is touched."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from crnn import plots
+
+matplotlib = pytest.importorskip("matplotlib", reason="pictures need the extra crnn[plot]")
+
+
+def history(loss, validation_loss=()):
+    return SimpleNamespace(loss=list(loss), validation_loss=list(validation_loss))
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_loss_is_drawn_against_epochs_counted_from_one():
+    ax = plots.plot_loss(history([0.5, 0.4, 0.3]))
+    (line,) = ax.lines
+    np.testing.assert_array_equal(line.get_xdata(), [1, 2, 3])
+    np.testing.assert_array_equal(line.get_ydata(), [0.5, 0.4, 0.3])
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("Epoch", "Loss", "Loss by epoch")
+    assert legend(ax) == ["training"]
+
+
+def test_validation_is_a_second_curve():
+    ax = plots.plot_loss(history([0.5, 0.4], [0.6, 0.55]))
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), [0.6, 0.55])
+    assert legend(ax) == ["training", "validation"]
+    assert ax.lines[0].get_color() != ax.lines[1].get_color()
+
+
+def test_a_plain_list_is_drawn_as_a_history_is():
+    ours, theirs = plots.plot_loss([3, 2, 1]), plots.plot_loss(history([3, 2, 1]))
+    np.testing.assert_array_equal(ours.lines[0].get_ydata(), theirs.lines[0].get_ydata())
+    assert legend(ours) == ["training"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "validation", "scale"),
+    [
+        ([1.0, 0.5, 0.011], [], "linear"),
+        ([1.0, 0.5, 0.009], [], "log"),
+        ([1.0, 0.9], [0.001, 0.001], "log"),
+        ([0.0, 0.0], [], "linear"),
+        ([1.0, 0.0], [], "linear"),  # one positive loss spans nothing
+        ([1.0, np.nan, np.inf, 0.001], [], "log"),
+        ([np.nan], [], "linear"),
+        ([1e-100, 1e100], [], "log"),
+    ],
+)
+def test_axis_is_logarithmic_from_two_decades(loss, validation, scale):
+    assert plots.plot_loss(history(loss, validation)).get_yscale() == scale
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 50, 1000])
+def test_epoch_ticks_are_whole_and_within_the_training(epochs):
+    ax = plots.plot_loss(np.linspace(1, 0.5, epochs))
+    low, high = ax.get_xlim()
+    ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
+    assert ticks
+    assert all(tick == round(tick) and 1 <= tick <= epochs for tick in ticks)
+
+
+def test_one_epoch_is_visible():
+    assert plots.plot_loss([0.3]).lines[0].get_marker() == "o"
+    assert plots.plot_loss([0.3, 0.2]).lines[0].get_marker() != "o"
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1)])
+def test_prediction_draws_both_series(shape):
+    actual, predicted = np.arange(4.0), np.arange(4.0) + 0.25
+    ax = plots.plot_prediction(actual.reshape(shape), predicted.reshape(shape))
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), actual)
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), predicted)
+    np.testing.assert_array_equal(ax.lines[1].get_xdata(), [0, 1, 2, 3])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time step", "Value")
+    assert ax.get_title() == "Actual against predicted"
+    assert legend(ax) == ["actual", "predicted"]
+
+
+def test_given_axes_are_drawn_on_and_returned():
+    upper, lower = plots.new_figure().subplots(2)
+    assert plots.plot_loss([1.0, 0.5], ax=upper) is upper
+    assert plots.plot_prediction([1, 2], [1, 2], ax=lower) is lower
+    assert (len(upper.lines), len(lower.lines)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "ax", [lambda: plots.plot_loss([1, 0.001]), lambda: plots.plot_prediction([0, 1], [1, 0])]
+)
+def test_saved_picture_is_a_png_with_its_curves_in_it(ax, tmp_path):
+    axes = ax()
+    axes.figure.savefig(tmp_path / "picture.png")
+    image = matplotlib.image.imread(tmp_path / "picture.png")
+    assert image.shape == (540, 960, 4)
+    pixels = {tuple(pixel) for pixel in (image[..., :3].reshape(-1, 3) * 255).round().astype(int)}
+    for line in axes.lines:
+        color = matplotlib.colors.to_rgb(line.get_color())
+        assert tuple(round(part * 255) for part in color) in pixels
+
+
+def test_legend_leaves_a_wave_uncovered():
+    wave = np.sin(np.arange(100))
+    ax = plots.plot_prediction(wave, wave)
+    ax.figure.draw_without_rendering()
+    box = ax.get_legend().get_window_extent().transformed(ax.transData.inverted())
+    assert box.y0 > wave.max()
+
+
+def test_no_backend_no_pyplot_and_no_setting_is_touched():
+    code = """
+import sys
+from crnn import plots
+assert "matplotlib" not in sys.modules
+import matplotlib
+before = {k: str(v) for k, v in dict.items(matplotlib.rcParams)}  # reading one picks a backend
+plots.plot_loss([1.0, 0.001])
+plots.plot_prediction([1, 2], [2, 1]).figure.draw_without_rendering()
+assert "matplotlib.pyplot" not in sys.modules
+assert before == {k: str(v) for k, v in dict.items(matplotlib.rcParams)}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("draw", [plots.plot_loss, lambda x: plots.plot_prediction(x, x)])
+def test_without_matplotlib_the_error_names_the_extra(draw, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"pip install 'crnn\[plot\]'"):
+        draw([1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("draw", "error", "names"),
+    [
+        (lambda: plots.plot_loss([]), ValueError, "history"),
+        (lambda: plots.plot_loss(history([])), ValueError, "history"),
+        (lambda: plots.plot_loss(np.ones((3, 2))), ValueError, "history"),
+        (lambda: plots.plot_loss(["a"]), TypeError, "history"),
+        (lambda: plots.plot_loss(None), TypeError, "history"),
+        (lambda: plots.plot_loss(3.0), ValueError, "history"),
+        (lambda: plots.plot_prediction([1, 2], [1, 2, 3]), ValueError, "predicted"),
+        (lambda: plots.plot_prediction([], []), ValueError, "actual"),
+        (lambda: plots.plot_prediction([1, 2], [1j, 2]), TypeError, "predicted"),
+        (lambda: plots.plot_prediction(np.ones((2, 2)), [1, 2]), ValueError, "actual"),
+    ],
+)
+def test_bad_input_is_named(draw, error, names):
+    with pytest.raises(error, match=names):
+        draw()

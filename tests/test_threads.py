@@ -1,0 +1,251 @@
+"""Threads change the time and nothing else; forks and neighbours do no harm."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import children
+import pytest
+from networks import bits, network, same_bits
+from samples import Array, Sizes, batch, size_name
+
+from crnn import RNN, Trainer, TrainingDiverged
+
+pytestmark = pytest.mark.kernel
+
+THREADS = [2, 3, 4, 7]
+
+# Small and odd sizes, which may well stay on one thread whatever is asked for: one row, one unit,
+# primes, fewer rows than threads.
+SMALL: list[tuple[Sizes, int]] = [
+    ((67, 13, 3, 37, 2), 29),
+    ((50, 5, 1, 1, 1), 50),
+    ((12, 3, 5, 17, 1), 3),
+    ((5, 9, 2, 33, 2), 1),
+]
+
+# Odd sizes of 250 to 460 MFLOP a batch, so that several threads do have a part: B neither a whole
+# number of shards nor of tiles, and in the third and fourth case a shorter last batch.
+LARGE: list[tuple[Sizes, int]] = [
+    ((83, 29, 3, 131, 2), 83),
+    ((53, 13, 3, 257, 5), 53),
+    ((219, 13, 2, 149, 3), 151),
+    ((2221, 31, 1, 33, 1), 2003),
+]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
+    """The threads that were started so far: equal bits of one thread and one thread say nothing."""
+    threads = []
+    start = threading.Thread.start
+
+    def noted(thread: threading.Thread) -> None:
+        threads.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", noted)
+    return threads
+
+
+def case_name(case: tuple[Sizes, int]) -> str:
+    return f"{size_name(case[0])}-B{case[1]}"
+
+
+def trained(
+    sizes: Sizes, x: Array, y: Array, **settings: Any
+) -> tuple[dict[str, bytes], list[float], list[float]]:
+    """Parameters and History of an epoch or two, to the bit (the losses' too)."""
+    model = network(sizes, x.dtype.name)
+    history = Trainer(seed=3, clip_value=0.1, **settings).fit(model, x, y)
+    return bits(model), history.loss, history.clipped_fraction
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", SMALL, ids=case_name)
+def test_small_fits_have_the_same_bits_at_any_thread_count(
+    case: tuple[Sizes, int], dtype: str, optimizer: str
+) -> None:
+    sizes, batch_size = case
+    x, y = batch(sizes, dtype)
+    settings = {"epochs": 2, "batch_size": batch_size, "optimizer": optimizer}
+    expected = trained(sizes, x, y, threads=1, **settings)
+    for threads in [*THREADS, None]:
+        assert trained(sizes, x, y, threads=threads, **settings) == expected, threads
+
+
+@pytest.mark.parametrize(("dtype", "optimizer"), [("float32", "adam"), ("float64", "sgd")])
+@pytest.mark.parametrize("case", LARGE, ids=case_name)
+def test_large_fits_have_the_same_bits_at_any_thread_count(
+    case: tuple[Sizes, int], dtype: str, optimizer: str, started: list[threading.Thread]
+) -> None:
+    sizes, batch_size = case
+    x, y = batch(sizes, dtype)
+    settings = {"epochs": 1, "batch_size": batch_size, "optimizer": optimizer}
+    expected = trained(sizes, x, y, threads=1, **settings)
+    for threads in [*THREADS, None]:
+        started.clear()
+        assert trained(sizes, x, y, threads=threads, **settings) == expected, threads
+        assert started or threads is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", SMALL + LARGE, ids=case_name)
+def test_predict_has_the_same_bits_at_any_thread_count(
+    case: tuple[Sizes, int], dtype: str, started: list[threading.Thread]
+) -> None:
+    model, (x, _) = network(case[0], dtype), batch(case[0], dtype)
+    expected = model.predict(x, threads=1)
+    for threads in [*THREADS, None]:
+        started.clear()
+        assert same_bits(model.predict(x, threads=threads), expected), threads
+        assert started or threads is None or case in SMALL
+
+
+def test_validation_has_the_same_bits_at_any_thread_count() -> None:
+    sizes, batch_size = LARGE[2]
+    x, y = batch(sizes, "float32")
+    found = set()
+    for threads in (1, *THREADS, None):
+        model = network(sizes, "float32")
+        history = Trainer(epochs=1, batch_size=batch_size, seed=3, threads=threads).fit(
+            model, x, y, validation_data=(x, y)
+        )
+        found.add((history.loss[0], history.validation_loss[0]))
+    assert len(found) == 1
+
+
+def test_one_thread_is_the_callers(started: list[threading.Thread]) -> None:
+    # in a pool of workers every thread more than was asked for is one too many
+    sizes, batch_size = LARGE[1]
+    model, (x, y) = network(sizes), batch(sizes)
+    model.predict(x, threads=1)
+    assert started == []
+    trainer = Trainer(epochs=1, batch_size=batch_size, threads=1)
+    trainer.fit(model, x, y)
+    assert started == []
+    trainer.fit(model, x, y, validation_data=(x, y))
+    assert started == []
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_divergence_in_any_thread_is_found_in_its_batch(threads: int) -> None:
+    sizes = (219, 13, 2, 149, 1)
+    x, y = batch(sizes)
+    for row, number in ((72, 1), (73, 2), (218, 3)):  # first and last rows of batches of 73
+        model, spoiled = network(sizes), y.copy()
+        before = bits(model)
+        spoiled[row] = 1e200  # finite, and its square is not
+        with pytest.raises(TrainingDiverged) as caught:
+            Trainer(batch_size=73, shuffle=False, threads=threads).fit(model, x, spoiled)
+        assert (caught.value.epoch, caught.value.batch) == (1, number)
+        assert bits(model) == before
+
+
+def test_no_thread_is_left_behind() -> None:
+    sizes = (192, 20, 8, 128, 4)
+    model, (x, y) = network(sizes, "float32"), batch(sizes, "float32")
+    before = threading.active_count()
+    Trainer(epochs=1, batch_size=96, threads=4).fit(model, x, y)
+    model.predict(x, threads=4)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_models_trained_at_once_equal_those_trained_alone(threads: int) -> None:
+    sizes = (180, 12, 2, 128, 1)
+    x, y = batch(sizes, "float32")
+
+    def one(seed: int) -> tuple[dict[str, bytes], list[float], bytes]:
+        model = RNN(2, 128, 1, seed=seed)
+        history = Trainer(epochs=3, batch_size=90, seed=seed, threads=threads).fit(model, x, y)
+        return bits(model), history.loss, model.predict(x, threads=threads).tobytes()
+
+    alone = [one(seed) for seed in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(one, range(6))) == alone
+
+
+def test_one_model_predicts_in_several_threads_at_once() -> None:
+    sizes = (500, 12, 2, 128, 1)
+    model, (x, _) = network(sizes, "float32"), batch(sizes, "float32")
+    expected = model.predict(x).tobytes()
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: model.predict(x).tobytes(), range(12))) == {expected}
+
+
+def test_fit_in_a_worker_thread() -> None:
+    # signals are the main thread's: a worker has none to look at, and must not try
+    sizes = (200, 12, 2, 128, 1)
+    here, there, (x, y) = network(sizes), network(sizes), batch(sizes)
+    trainer = Trainer(epochs=2, batch_size=100, seed=0, threads=2)
+    trainer.fit(here, x, y)
+    worker = threading.Thread(target=trainer.fit, args=(there, x, y))
+    worker.start()
+    worker.join(children.HANG)
+    assert not worker.is_alive()
+    assert bits(there) == bits(here)
+
+
+FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+# The fork's own end is by alarm if it hangs, and its exit code says how it went.
+FORKED = """
+rng = np.random.default_rng(0)
+x = rng.standard_normal((200, 20, 3)).astype(np.float32)
+y = rng.standard_normal((200, 1)).astype(np.float32)
+
+def work():
+    model = crnn.RNN(3, 128, 1, seed=0)
+    crnn.Trainer(epochs=2, batch_size=100, seed=0, threads=2).fit(model, x, y)
+    return bits(model), model.predict(x, threads=2).tobytes()
+
+def in_fork(expected):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(120)
+        os._exit(0 if work() == expected else 3)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+
+
+@FORK
+def test_fork_after_threads() -> None:
+    children.run(
+        FORKED
+        + """
+expected = work()
+assert in_fork(expected) == 0
+assert work() == expected
+"""
+    )
+
+
+@FORK
+def test_fork_while_another_thread_trains() -> None:
+    children.run(
+        FORKED
+        + """
+expected = work()
+busy = crnn.RNN(3, 128, 1, seed=1)
+stop = threading.Event()
+
+def train_on():
+    while not stop.is_set():
+        crnn.Trainer(epochs=5, batch_size=100, threads=2).fit(busy, x, y)
+
+worker = threading.Thread(target=train_on)
+worker.start()
+try:
+    codes = [in_fork(expected) for _ in range(3)]
+finally:
+    stop.set()
+    worker.join()
+assert codes == [0, 0, 0], codes
+assert work() == expected
+"""
+    )

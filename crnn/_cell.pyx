@@ -125,21 +125,21 @@ cdef inline void product(
 
 
 cdef inline void row_product(
-    real *out, const real *init, const crnn_term *terms, int n_terms, int finish, ptrdiff_t n,
-    int back) noexcept nogil:
+    real *out, const real *init, const crnn_term *terms, int n_terms, int finish, const real *h,
+    ptrdiff_t n, int back) noexcept nogil:
     if real is float:
-        isa.f32.row_product(out, init, terms, n_terms, finish, n, back)
+        isa.f32.row_product(out, init, terms, n_terms, finish, h, n, back)
     else:
-        isa.f64.row_product(out, init, terms, n_terms, finish, n, back)
+        isa.f64.row_product(out, init, terms, n_terms, finish, h, n, back)
 
 
 cdef inline void row_product_transposed(
-    real *out, const real *a, const real *w, ptrdiff_t ldw, const real *h, ptrdiff_t m, ptrdiff_t n,
-    int back) noexcept nogil:
+    real *out, const real *a, const real *w, ptrdiff_t ldw, int finish, const real *h, ptrdiff_t m,
+    ptrdiff_t n, int back) noexcept nogil:
     if real is float:
-        isa.f32.row_product_transposed(out, a, w, ldw, h, m, n, back)
+        isa.f32.row_product_transposed(out, a, w, ldw, finish, h, m, n, back)
     else:
-        isa.f64.row_product_transposed(out, a, w, ldw, h, m, n, back)
+        isa.f64.row_product_transposed(out, a, w, ldw, finish, h, m, n, back)
 
 
 cdef inline void accumulate(
@@ -171,8 +171,10 @@ cdef struct Layout:
     ptrdiff_t ldh, ldo      # padded rows of H and of O numbers
     ptrdiff_t lds           # rows of states: an odd number of cache lines, so that the rows of a
                             # tile do not compete for the same ways of the cache
-    ptrdiff_t Wx, b, Wh, Wy, by, count         # offsets in the flat array, and its length
-    ptrdiff_t pWx, pWh, pWy, pWh_t, pWy_t, packed  # offsets in the panels, and their length
+    # Offsets in the flat array, and its length. Wy stands there transposed, (O, ldh): y = h Wy is O
+    # dot products, dWy' and dh are rows as long as h, and one output does not fill a vector alone.
+    ptrdiff_t Wx, b, Wh, Wy, by, count
+    ptrdiff_t pWx, pWh, pWh_t, pWy_t, packed   # offsets in the panels, and their length
 
 
 cdef ptrdiff_t padded(ptrdiff_t n, ptrdiff_t item) noexcept nogil:
@@ -185,7 +187,6 @@ cdef Layout layout(ptrdiff_t I, ptrdiff_t H, ptrdiff_t O, bint bias, ptrdiff_t i
     cdef ptrdiff_t line = CRNN_ROW_BYTES // item
     cdef ptrdiff_t width = isa.f32.panel_width if item == 4 else isa.f64.panel_width
     cdef ptrdiff_t wide_h = (H + width - 1) // width * width
-    cdef ptrdiff_t wide_o = (O + width - 1) // width * width
     at.I, at.H, at.O, at.bias, at.item = I, H, O, bias, item
     at.ldh, at.ldo = padded(H, item), padded(O, item)
     at.lds = (at.ldh // line | 1) * line
@@ -193,12 +194,11 @@ cdef Layout layout(ptrdiff_t I, ptrdiff_t H, ptrdiff_t O, bint bias, ptrdiff_t i
     at.b = I * at.ldh
     at.Wh = at.b + bias * at.ldh
     at.Wy = at.Wh + H * at.ldh
-    at.by = at.Wy + H * at.ldo
+    at.by = at.Wy + O * at.ldh
     at.count = at.by + bias * at.ldo
     at.pWx = 0
     at.pWh = at.pWx + I * wide_h
-    at.pWy = at.pWh + H * wide_h
-    at.pWh_t = at.pWy + H * wide_o
+    at.pWh_t = at.pWh + H * wide_h
     at.pWy_t = at.pWh_t + H * wide_h
     at.packed = at.pWy_t + O * wide_h
     return at
@@ -257,7 +257,7 @@ cdef class Weights:
             "Wx_l0": rows(at.Wx, at.I, at.ldh, at.H),
             "Wh_l0": rows(at.Wh, at.H, at.ldh, at.H),
             "b_l0": flat[at.b : at.b + at.H] if at.bias else None,
-            "Wy": rows(at.Wy, at.H, at.ldo, at.O),
+            "Wy": rows(at.Wy, at.O, at.ldh, at.H).T,
             "by": flat[at.by : at.by + at.O] if at.bias else None,
         }
         return {name: array for name, array in found.items() if array is not None}
@@ -276,10 +276,9 @@ cdef class Weights:
 cdef void pack_weights(real *panels, const real *flat, const Layout *at, bint backward) noexcept nogil:
     pack(panels + at.pWx, flat + at.Wx, at.ldh, at.I, at.H)
     pack(panels + at.pWh, flat + at.Wh, at.ldh, at.H, at.H)
-    pack(panels + at.pWy, flat + at.Wy, at.ldo, at.H, at.O)
     if backward:
         pack_transposed(panels + at.pWh_t, flat + at.Wh, at.ldh, at.H, at.H)
-        pack_transposed(panels + at.pWy_t, flat + at.Wy, at.ldo, at.O, at.H)
+        pack(panels + at.pWy_t, flat + at.Wy, at.ldh, at.O, at.H)
 
 
 # ---- the cell ----
@@ -296,7 +295,7 @@ cdef inline void cell(
     if panels == NULL:
         terms[0] = crnn_term(x_t, ldx, flat + at.Wx, at.ldh, at.I)
         terms[1] = crnn_term(h_before, at.lds, flat + at.Wh, at.ldh, at.H)
-        row_product(h_t, b, terms, n_terms, CRNN_TANH, at.H, back)
+        row_product(h_t, b, terms, n_terms, CRNN_TANH, <const real *>NULL, at.H, back)
     else:
         terms[0] = crnn_term(x_t, ldx, panels + at.pWx, 0, at.I)
         terms[1] = crnn_term(h_before, at.lds, panels + at.pWh, 0, at.H)
@@ -304,17 +303,16 @@ cdef inline void cell(
 
 
 cdef inline void output(
-    real *y, const real *h_t, const real *flat, const real *panels, const real *zero,
-    const Layout *at, ptrdiff_t rows) noexcept nogil:
+    real *y, const real *h_t, const real *flat, const real *zero, const Layout *at,
+    ptrdiff_t rows) noexcept nogil:
     # y = h_T Wy + by
     cdef const real *by = flat + at.by if at.bias else zero
-    cdef crnn_term term
-    if panels == NULL:
-        term = crnn_term(h_t, at.lds, flat + at.Wy, at.ldo, at.H)
-        row_product(y, by, &term, 1, CRNN_LINEAR, at.O, 0)
-    else:
-        term = crnn_term(h_t, at.lds, panels + at.pWy, 0, at.H)
-        product(y, at.ldo, by, &term, 1, CRNN_LINEAR, <const real *>NULL, 0, rows, at.O)
+    cdef ptrdiff_t r, o
+    for r in range(rows):
+        row_product_transposed(y + r * at.ldo, h_t + r * at.lds, flat + at.Wy, at.ldh, CRNN_LINEAR,
+                               <const real *>NULL, at.O, at.H, 0)
+        for o in range(at.O):
+            y[r * at.ldo + o] += by[o]
 
 
 cdef inline void cell_backward(
@@ -323,7 +321,8 @@ cdef inline void cell_backward(
     # da_t = (da_{t+1} Wh') * (1 - h_t^2)
     cdef crnn_term term
     if panels == NULL:
-        row_product_transposed(da, da_next, flat + at.Wh, at.ldh, after, at.H, at.H, back)
+        row_product_transposed(da, da_next, flat + at.Wh, at.ldh, CRNN_SLOPE, after, at.H, at.H,
+                               back)
     else:
         term = crnn_term(da_next, at.lds, panels + at.pWh_t, 0, at.H)
         product(da, at.lds, zero, &term, 1, CRNN_SLOPE, after, at.lds, rows, at.H)
@@ -335,7 +334,8 @@ cdef inline void output_backward(
     # da_T = (dy Wy') * (1 - h_T^2)
     cdef crnn_term term
     if panels == NULL:
-        row_product_transposed(da, dy, flat + at.Wy, at.ldo, after, at.H, at.O, 0)
+        term = crnn_term(dy, at.ldo, flat + at.Wy, at.ldh, at.O)
+        row_product(da, zero, &term, 1, CRNN_SLOPE, after, at.H, 0)
     else:
         term = crnn_term(dy, at.ldo, panels + at.pWy_t, 0, at.O)
         product(da, at.lds, zero, &term, 1, CRNN_SLOPE, after, at.lds, rows, at.H)

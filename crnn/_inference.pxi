@@ -120,8 +120,7 @@ cdef class Prediction(Team):
                 h_before = h if h_before != h else h + self.rows * at.lds
                 if stopped(&self.watch, thread == 0, rows * at.H * (at.H + at.I)):
                     return
-            output(y, h_before, <const real *>self.flat, <const real *>self.panels,
-                   <const real *>self.zero, at, rows)
+            output(y, h_before, <const real *>self.flat, <const real *>self.zero, at, rows)
             for r in range(rows):
                 memcpy(<real *>self.y + (first + r) * at.O, y + r * at.ldo, at.O * sizeof(real))
             block = self.take()
@@ -220,8 +219,7 @@ cdef class Stream:
         self.read_input(x_t, x)
         cell(after, x, self.at.I, before, <const real *>self.flat, <const real *>self.panels,
              <const real *>self.zero, &self.at, self.rows, False)
-        output(y, after, <const real *>self.flat, <const real *>self.panels,
-               <const real *>self.zero, &self.at, self.rows)
+        output(y, after, <const real *>self.flat, <const real *>self.zero, &self.at, self.rows)
         PyObject_GetBuffer(y_t, &view, PyBUF_WRITABLE)
         for r in range(self.rows):
             memcpy(<real *>view.buf + r * self.at.O, y + r * self.at.ldo, self.at.O * sizeof(real))

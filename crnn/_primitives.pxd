@@ -33,9 +33,10 @@ cdef extern from "_kernels/kernels.h" nogil:
             float *, ptrdiff_t, const float *, const crnn_term *, int, int,
             const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
         void (*row_product)(
-            float *, const float *, const crnn_term *, int, int, ptrdiff_t, int) noexcept nogil
+            float *, const float *, const crnn_term *, int, int, const float *,
+            ptrdiff_t, int) noexcept nogil
         void (*row_product_transposed)(
-            float *, const float *, const float *, ptrdiff_t, const float *,
+            float *, const float *, const float *, ptrdiff_t, int, const float *,
             ptrdiff_t, ptrdiff_t, int) noexcept nogil
         void (*accumulate)(
             float *, ptrdiff_t, const float *, ptrdiff_t, const float *, ptrdiff_t,
@@ -60,9 +61,10 @@ cdef extern from "_kernels/kernels.h" nogil:
             double *, ptrdiff_t, const double *, const crnn_term *, int, int,
             const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
         void (*row_product)(
-            double *, const double *, const crnn_term *, int, int, ptrdiff_t, int) noexcept nogil
+            double *, const double *, const crnn_term *, int, int, const double *,
+            ptrdiff_t, int) noexcept nogil
         void (*row_product_transposed)(
-            double *, const double *, const double *, ptrdiff_t, const double *,
+            double *, const double *, const double *, ptrdiff_t, int, const double *,
             ptrdiff_t, ptrdiff_t, int) noexcept nogil
         void (*accumulate)(
             double *, ptrdiff_t, const double *, ptrdiff_t, const double *, ptrdiff_t,

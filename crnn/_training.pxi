@@ -220,7 +220,7 @@ cdef class Training(Team):
                     states + (t + 1) * step, x + t * xstep, states + t * step if t else NULL, rows,
                     t & 1, main):
                 return 0
-        output(y, last, flat, panels, zero, at, rows)
+        output(y, last, flat, zero, at, rows)
         loss = squared_error(y, <const real *>desk.target, at, rows, scale)   # y is dy from here
 
         if self.shifted:
@@ -253,9 +253,9 @@ cdef class Training(Team):
             self.long_sum(g + at.Wx, x + begin * xstep, self.ldx, da, self.ldx,
                           (end - begin) * rows, finish, main)
             end = begin
-        # dWy = h_T' dy    dby = sum_rows dy
+        # dWy' = dy' h_T    dby = sum_rows dy
         finish = CRNN_DESCEND if direct else CRNN_STORE
-        accumulate(g + at.Wy, at.ldo, last, at.lds, y, at.ldo, at.H, at.O, rows, finish,
+        accumulate(g + at.Wy, at.ldh, y, at.ldo, last, at.lds, at.O, at.H, rows, finish,
                    self.learning_rate, self.clip, &self.report)
         if at.bias:
             accumulate(g + at.by, at.ldo, &one, 0, y, at.ldo, 1, at.O, rows, finish,

@@ -215,7 +215,9 @@ class RNN:
             raise _arguments.not_finite("x", bad, self.dtype)
         return y
 
-    def loss(self, x: ArrayLike, y: ArrayLike, loss: str = "mse") -> float:
+    def loss(
+        self, x: ArrayLike, y: ArrayLike, loss: str = "mse", *, threads: int | None = None
+    ) -> float:
         """Mean over samples and outputs of the squared error of ``predict(x)`` against y.
 
         Parameters
@@ -224,12 +226,14 @@ class RNN:
             Shapes (N, T, I) and (N, O); (N, T) for one input and (N,) for one output.
         loss : {"mse"}
             Which loss.
+        threads : int, optional
+            As in ``predict``.
         """
         _arguments.choice("loss", loss, LOSSES)
         samples = _arguments.inputs("x", x, self.input_size)
         wanted = _arguments.targets("y", y, len(samples), self.output_size)
         _arguments.finite("y", wanted, self.dtype)
-        error = self.predict(samples).astype(np.float64) - wanted.astype(self.dtype)
+        error = self.predict(samples, threads=threads).astype(np.float64) - wanted.astype(self.dtype)
         return float(np.mean(error**2))
 
     def gradients(

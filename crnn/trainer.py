@@ -234,7 +234,9 @@ class Trainer:
                 history.loss.append(loss_sum / len(samples))
                 history.clipped_fraction.append(clipped / (batches * weights.elements))
                 if validation is not None:
-                    history.validation_loss.append(model.loss(*validation, loss=self.loss))
+                    history.validation_loss.append(
+                        model.loss(*validation, loss=self.loss, threads=self.threads)
+                    )
                 report(history)
         return history
 

@@ -165,7 +165,7 @@ INLINE void NAME(row_tile)(const int V, REAL *out, const REAL *init, const crnn_
 }
 
 static void NAME(row_product)(REAL *out, const REAL *init, const crnn_term *terms, int n_terms,
-                              int finish, ptrdiff_t n, int back)
+                              int finish, const REAL *h, ptrdiff_t n, int back)
 {
     for (ptrdiff_t j = 0; j < n; j += ROW_VECTORS * LANES) {
         const ptrdiff_t wide = NAME(smaller)(ROW_VECTORS, (n - j + LANES - 1) / LANES);
@@ -179,13 +179,14 @@ static void NAME(row_product)(REAL *out, const REAL *init, const crnn_term *term
 #undef CASE
         }
     }
-    NAME(finish)(out, NULL, finish, n);
+    NAME(finish)(out, h, finish, n);
 }
 
 /* ---- a single row times the transposed matrix: dot products with the matrix's rows ---- */
 
 static void NAME(row_product_transposed)(REAL *out, const REAL *a, const REAL *w, ptrdiff_t ldw,
-                                         const REAL *h, ptrdiff_t m, ptrdiff_t n, int back)
+                                         int finish, const REAL *h, ptrdiff_t m, ptrdiff_t n,
+                                         int back)
 {
     const ptrdiff_t groups = (m + 3) / 4;
     for (ptrdiff_t g = 0; g < groups; g++) {
@@ -217,7 +218,7 @@ static void NAME(row_product_transposed)(REAL *out, const REAL *a, const REAL *w
         for (ptrdiff_t e = 0; e < 4 && i + e < m; e++)
             out[i + e] = sums[e];
     }
-    NAME(finish)(out, h, CRNN_SLOPE, m);
+    NAME(finish)(out, h, finish, m);
 }
 
 /* ---- c (+)= a' b: one long sum over timesteps and rows ---- */
@@ -281,6 +282,29 @@ INLINE void NAME(accumulate_tile)(const int R, const int V, REAL *c, ptrdiff_t l
 #undef ADD
     } else {
         const vec rate = vset1(learning_rate), bound = vset1(clip);
+        /* where the sum of all squares is below clip^2, nothing is clipped and nothing is NaN: two
+           operations a vector instead of eight */
+        vec p_squares = vset1(0), q_squares = vset1(0);
+#define SQUARE(r)                                                                                  \
+    if (r < R) {                                                                                   \
+        p_squares = vfma(p##r, p##r, p_squares);                                                   \
+        if (V > 1)                                                                                 \
+            q_squares = vfma(q##r, q##r, q_squares);                                               \
+    }
+        EACH_ROW(SQUARE)
+#undef SQUARE
+        if (vall_gt(vset1((REAL)0.99 * clip * clip), vadd(p_squares, q_squares))) {
+#define DESCEND(r)                                                                                 \
+    if (r < R) {                                                                                   \
+        REAL *to = c + r * ldc;                                                                    \
+        vstore(to, vfnma(rate, p##r, vload(to)));                                                  \
+        if (V > 1)                                                                                 \
+            vstore(to + LANES, vfnma(rate, q##r, vload(to + LANES)));                              \
+    }
+            EACH_ROW(DESCEND)
+#undef DESCEND
+            return;
+        }
         vec count = vset1(0), poison = vset1(0);
 #define DESCEND(r)                                                                                 \
     if (r < R) {                                                                                   \

@@ -19,5 +19,6 @@
 #undef vabs
 #undef vcopysign
 #undef vcount
+#undef vall_gt
 #undef vpow2i
 #undef vsum4

@@ -8,10 +8,8 @@ extern const crnn_isa crnn_isa_portable, crnn_isa_avx2, crnn_isa_avx512, crnn_is
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #define INLINE static __forceinline
-#define RESTRICT __restrict
 #else
 #define INLINE static inline __attribute__((always_inline))
-#define RESTRICT restrict
 #endif
 
 #define JOIN_(a, b, c) a##_##b##_##c

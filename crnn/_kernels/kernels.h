@@ -57,10 +57,11 @@ typedef struct {
                         ptrdiff_t n);                                                              \
         /* the same for one row; `back` walks the last term from its end, for the cache's sake */  \
         void (*row_product)(REAL *out, const REAL *init, const crnn_term *terms, int n_terms,      \
-                            int finish, ptrdiff_t n, int back);                                    \
-        /* out[i] = (sum_j a[j] w[i, j]) (1 - h[i]^2), i < m; `back` walks from the last row */    \
+                            int finish, const REAL *h, ptrdiff_t n, int back);                     \
+        /* out[i] = finish(sum_j a[j] w[i, j]), i < m; `back` walks w from its last row */         \
         void (*row_product_transposed)(REAL *out, const REAL *a, const REAL *w, ptrdiff_t ldw,     \
-                                       const REAL *h, ptrdiff_t m, ptrdiff_t n, int back);         \
+                                       int finish, const REAL *h, ptrdiff_t m, ptrdiff_t n,        \
+                                       int back);                                                  \
         /* c[i, j] = / += / -= ... sum_r a[r, i] b[r, j], i < m, r < k */                          \
         void (*accumulate)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, const REAL *b,    \
                            ptrdiff_t ldb, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int finish,       \

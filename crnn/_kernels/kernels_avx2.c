@@ -43,6 +43,8 @@
 /* n + 1 where a > b */
 #define vcount(n, a, b)                                                                            \
     _mm256_add_ps(n, _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), _mm256_set1_ps(1.0f)))
+/* whether a > b in every lane */
+#define vall_gt(a, b) (_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) == 0xff)
 INLINE __m128 quarters_f32_avx2(__m256 v)
 {
     return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -79,6 +81,7 @@ INLINE void vsum4_f32_avx2(float *out, __m256 a, __m256 b, __m256 c, __m256 d)
     _mm256_or_pd(magnitude, _mm256_and_pd(sign, _mm256_set1_pd(-0.0)))
 #define vcount(n, a, b)                                                                            \
     _mm256_add_pd(n, _mm256_and_pd(_mm256_cmp_pd(a, b, _CMP_GT_OQ), _mm256_set1_pd(1.0)))
+#define vall_gt(a, b) (_mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_GT_OQ)) == 0xf)
 /* t = k + 1.5 * 2^52: k stands in the low bits, 2^k is k in the exponent's place */
 #define vpow2i(t)                                                                                  \
     _mm256_castsi256_pd(_mm256_add_epi64(_mm256_slli_epi64(_mm256_castpd_si256(t), 52),            \

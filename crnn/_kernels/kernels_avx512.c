@@ -44,6 +44,8 @@
 /* n + 1 where a > b */
 #define vcount(n, a, b)                                                                            \
     _mm512_mask_add_ps(n, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), n, _mm512_set1_ps(1.0f))
+/* whether a > b in every lane */
+#define vall_gt(a, b) (_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) == 0xffff)
 INLINE __m256 halves_f32_avx512(__m512 v)
 {
     return _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
@@ -85,6 +87,7 @@ INLINE void vsum4_f32_avx512(float *out, __m512 a, __m512 b, __m512 c, __m512 d)
     _mm512_or_pd(magnitude, _mm512_and_pd(sign, _mm512_set1_pd(-0.0)))
 #define vcount(n, a, b)                                                                            \
     _mm512_mask_add_pd(n, _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ), n, _mm512_set1_pd(1.0))
+#define vall_gt(a, b) (_mm512_cmp_pd_mask(a, b, _CMP_GT_OQ) == 0xff)
 /* t = k + 1.5 * 2^52: k stands in the low bits, 2^k is k in the exponent's place */
 #define vpow2i(t)                                                                                  \
     _mm512_castsi512_pd(_mm512_add_epi64(_mm512_slli_epi64(_mm512_castpd_si512(t), 52),            \

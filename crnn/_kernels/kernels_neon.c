@@ -36,6 +36,8 @@
 #define vcount(n, a, b)                                                                            \
     vaddq_f32(n, vreinterpretq_f32_u32(                                                            \
                      vandq_u32(vcgtq_f32(a, b), vreinterpretq_u32_f32(vdupq_n_f32(1.0f)))))
+/* whether a > b in every lane */
+#define vall_gt(a, b) (vminvq_u32(vcgtq_f32(a, b)) != 0)
 #define vsum4(out, a, b, c, d) vst1q_f32(out, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)))
 #include "algorithm.h"
 #include "forget_words.h"
@@ -66,6 +68,7 @@
 #define vpow2i(t)                                                                                  \
     vreinterpretq_f64_s64(vaddq_s64(vshlq_n_s64(vreinterpretq_s64_f64(t), 52),                     \
                                     vdupq_n_s64((int64_t)1023 << 52)))
+#define vall_gt(a, b) (vminvq_u32(vreinterpretq_u32_u64(vcgtq_f64(a, b))) != 0)
 #define vsum4(out, a, b, c, d)                                                                     \
     (vst1q_f64(out, vpaddq_f64(a, b)), vst1q_f64((out) + 2, vpaddq_f64(c, d)))
 #include "algorithm.h"

@@ -68,6 +68,8 @@ DEFINE_VECTORS(double, f64, long long, 2, sqrt, 52, 1023)
 #define REAL float
 #define REAL_IS_DOUBLE 0
 #define LANES 4
+#define vall_gt(a, b)                                                                              \
+    ((a)[0] > (b)[0] && (a)[1] > (b)[1] && (a)[2] > (b)[2] && (a)[3] > (b)[3])
 #define vsum4(out, a, b, c, d)                                                                     \
     ((out)[0] = ((a)[0] + (a)[1]) + ((a)[2] + (a)[3]),                                             \
      (out)[1] = ((b)[0] + (b)[1]) + ((b)[2] + (b)[3]),                                             \
@@ -78,12 +80,14 @@ DEFINE_VECTORS(double, f64, long long, 2, sqrt, 52, 1023)
 #undef REAL
 #undef REAL_IS_DOUBLE
 #undef LANES
+#undef vall_gt
 #undef vsum4
 
 #define TYPE f64
 #define REAL double
 #define REAL_IS_DOUBLE 1
 #define LANES 2
+#define vall_gt(a, b) ((a)[0] > (b)[0] && (a)[1] > (b)[1])
 #define vsum4(out, a, b, c, d)                                                                     \
     ((out)[0] = (a)[0] + (a)[1], (out)[1] = (b)[0] + (b)[1], (out)[2] = (c)[0] + (c)[1],           \
      (out)[3] = (d)[0] + (d)[1])
@@ -102,6 +106,7 @@ DEFINE_VECTORS(double, f64, long long, 2, sqrt, 52, 1023)
 #define vabs(a) ((REAL)fabs(a))
 #define vcopysign(magnitude, sign) ((REAL)copysign(magnitude, sign))
 #define vcount(n, a, b) ((n) + ((a) > (b) ? 1 : 0))
+#define vall_gt(a, b) ((a) > (b))
 #define vsum4(out, a, b, c, d)                                                                     \
     ((out)[0] = (a), (out)[1] = (b), (out)[2] = (c), (out)[3] = (d))
 INLINE float pow2i_f32_portable(float t) /* t = k + 1.5 * 2^23 */

@@ -1,5 +1,6 @@
-"""The compiled module and its flags. The instruction sets are target pragmas in their own C files."""
+"""The compiled module and its flags; the instruction sets are target pragmas in their C files."""
 
+import os
 import sys
 from glob import glob
 
@@ -13,11 +14,23 @@ else:
     flags = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
     flags += ["-D_GNU_SOURCE", "-fvisibility=hidden", "-Wall", "-Wextra"]
 
+# CRNN_ABI3=1: one module for every Python from 3.11 on, at 0.2 microseconds more for each call.
+abi3 = os.environ.get("CRNN_ABI3") == "1"
+
 cell = Extension(
     "crnn._cell",
     ["crnn/_cell.pyx", *sorted(glob("crnn/_kernels/*.c"))],
-    depends=["crnn/_primitives.pxd", *sorted(glob("crnn/_kernels/*.h"))],
+    depends=[
+        "crnn/_primitives.pxd",
+        *sorted(glob("crnn/*.pxi")),
+        *sorted(glob("crnn/_kernels/*.h")),
+    ],
     extra_compile_args=flags,
+    define_macros=[("Py_LIMITED_API", "0x030B0000")] if abi3 else [],
+    py_limited_api=abi3,
 )
 
-setup(ext_modules=cythonize([cell], build_dir="build/cython"))
+setup(
+    ext_modules=cythonize([cell], build_dir="build/cython"),
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if abi3 else {},
+)

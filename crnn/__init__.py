@@ -13,10 +13,15 @@ except ImportError as error:
     print(f"crnn: error: {error}", file=_sys.stderr)
     raise SystemExit(2) from None
 
-from crnn import dataset, notebook, plots, scoring
-from crnn.forecast import Forecaster
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from crnn import dataset
 from crnn.model import RNN
 from crnn.trainer import History, Trainer, TrainingDiverged
+
+if _TYPE_CHECKING:
+    from crnn import notebook, plots, scoring
+    from crnn.forecast import Forecaster
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,3 +37,14 @@ __all__ = [
     "plots",
     "scoring",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Rooms that not every program enters are opened when they are asked for."""
+    from importlib import import_module
+
+    if name == "Forecaster":
+        return import_module("crnn.forecast").Forecaster
+    if name in ("forecast", "notebook", "plots", "scoring"):
+        return import_module(f"crnn.{name}")
+    raise AttributeError(f"module 'crnn' has no attribute {name!r}")

@@ -97,11 +97,12 @@ def seed(name: str, value: object) -> int | None:
 def inputs(name: str, value: object, features: int) -> Array:
     """Samples as a view of shape (N, T, features); (N, T) is taken as one feature."""
     array = numeric(name, value)
+    came = array.shape
     if array.ndim == 2 and features == 1:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] != features:
         also = " or (N, T)" if features == 1 else ""
-        raise ValueError(f"{name} must have shape (N, T, {features}){also}, got {np.shape(value)}")
+        raise ValueError(f"{name} must have shape (N, T, {features}){also}, got {came}")
     if 0 in array.shape:
         raise ValueError(
             f"{name} must have at least one sample and one timestep, got shape {array.shape}"
@@ -112,11 +113,12 @@ def inputs(name: str, value: object, features: int) -> Array:
 def targets(name: str, value: object, samples: int, outputs: int) -> Array:
     """Targets as a view of shape (samples, outputs); (samples,) is taken as one output."""
     array = numeric(name, value)
+    came = array.shape
     if array.ndim == 1 and outputs == 1:
         array = array[:, None]
     if array.ndim != 2 or array.shape[1] != outputs:
         also = " or (N,)" if outputs == 1 else ""
-        raise ValueError(f"{name} must have shape (N, {outputs}){also}, got {np.shape(value)}")
+        raise ValueError(f"{name} must have shape (N, {outputs}){also}, got {came}")
     if array.shape[0] != samples:
         raise ValueError(
             f"{name} must have as many samples as its inputs, {samples}, got {array.shape[0]}"

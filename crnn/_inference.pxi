@@ -272,7 +272,7 @@ cdef class Stream:
         gather(x, self.at.I, &data, NULL, 0, self.rows, 0, 1, self.at.I)
         return 0
 
-    def wrong_shape(self, shape):
+    cdef object wrong_shape(self, shape):
         return f"x_t must have shape {(self.rows, self.at.I)}, got {tuple(shape)}"
 
     def reset(self, rows=None):

@@ -130,7 +130,9 @@ cdef class Training(Team):
     def begin_epoch(self, order=None):
         """Before the threads run an epoch: its order of samples (int64, contiguous) or None."""
         self.begin()
-        self.order = NULL if order is None else <const int64_t *>pointer(order)
+        self.order = NULL
+        if order is not None:
+            self.order = <const int64_t *>pointer(order)
         self.loss_sum = self.last_loss = 0
         self.bad_batch = self.batch = 0
         self.report.clipped = self.report.poison = 0
@@ -209,11 +211,16 @@ cdef class Training(Team):
         cdef int finish
         cdef real one = 1
         cdef double loss
+        cdef const int64_t *order = self.order + first if self.order != NULL else NULL
 
-        gather(x, self.ldx, &self.x, self.order + first if self.order != NULL else NULL,
-               first, rows, 0, T, at.I)
-        gather(<real *>desk.target, at.O, &self.y,
-               self.order + first if self.order != NULL else NULL, first, rows, 0, 1, at.O)
+        t = 0
+        while t < T:
+            end = min(T, t + max(1, 65536 // (rows * at.I)))
+            gather(x + t * xstep, self.ldx, &self.x, order, first, rows, t, end - t, at.I)
+            if stopped(&self.watch, main, (end - t) * rows * at.I):
+                return 0
+            t = end
+        gather(<real *>desk.target, at.O, &self.y, order, first, rows, 0, 1, at.O)
 
         for t in range(T):
             if self.forward_step(

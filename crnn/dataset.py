@@ -6,10 +6,8 @@ x (N, T, I) and y (N, O).
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import deque
-from importlib import resources
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -226,6 +224,9 @@ def load_sunspots() -> Array:
     >>> numbers.shape, float(numbers.max()), 1700 + int(numbers.argmax())
     ((309,), 190.2, 1957)
     """
+    import csv
+    from importlib import resources
+
     path = resources.files("crnn") / "data" / "sunspots.csv"
     with path.open(encoding="ascii") as file:
         rows = csv.DictReader(file)

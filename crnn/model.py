@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from crnn import _arguments, _cell, _threads, storage
+from crnn import _arguments, _cell, _threads
 from crnn._arguments import Array
 from crnn._cell import Stream
 
@@ -233,8 +233,8 @@ class RNN:
         samples = _arguments.inputs("x", x, self.input_size)
         wanted = _arguments.targets("y", y, len(samples), self.output_size)
         _arguments.finite("y", wanted, self.dtype)
-        error = self.predict(samples, threads=threads).astype(np.float64) - wanted.astype(self.dtype)
-        return float(np.mean(error**2))
+        predicted = self.predict(samples, threads=threads).astype(np.float64)
+        return float(np.mean((predicted - wanted.astype(self.dtype)) ** 2))
 
     def gradients(
         self, x: ArrayLike, y: ArrayLike, loss: str = "mse"
@@ -330,6 +330,8 @@ class RNN:
         ...     crnn.RNN.load(path)
         RNN(1, 4, 1, bias=True, dtype='float32', init='orthogonal', seed=0)
         """
+        from crnn import storage
+
         storage.write(path, "network", self.state_dict(), self._settings())
 
     @classmethod
@@ -343,6 +345,8 @@ class RNN:
         OSError
             If it cannot be read.
         """
+        from crnn import storage
+
         arrays, settings = storage.read(path, "network")
         try:
             return cls._restored(arrays, settings)
@@ -379,7 +383,7 @@ class RNN:
 
 def _float_type(name: str, value: object) -> np.dtype[Any]:
     try:
-        dtype = np.dtype(value)  # type: ignore[call-overload]
+        dtype: np.dtype[Any] = np.dtype(value)  # type: ignore[call-overload]
     except TypeError:
         raise TypeError(f"{name} must be float32 or float64, got {value!r}") from None
     if value is None or dtype not in (np.float32, np.float64):

@@ -164,7 +164,7 @@ class Trainer:
         model : RNN
             Its parameters are changed in place.
         x : array_like, shape (N, T, I), or (N, T) when I is 1
-            Read as it lies in memory, any strides and real type: windows of a series are not copied.
+            Read as it lies in memory, any strides and real type: windows are not copied.
         y : array_like, shape (N, O), or (N,) when O is 1
         validation_data : (x, y), optional
             Its loss is taken after every epoch.

@@ -12,7 +12,7 @@ import pytest
 from networks import bits, network, same_bits
 from samples import Array, Sizes, batch, size_name
 
-from crnn import RNN, Trainer, TrainingDiverged
+from crnn import RNN, Trainer, TrainingDiverged, _threads
 
 pytestmark = pytest.mark.kernel
 
@@ -91,6 +91,26 @@ def test_large_fits_have_the_same_bits_at_any_thread_count(
         started.clear()
         assert trained(sizes, x, y, threads=threads, **settings) == expected, threads
         assert started or threads is None
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("threads", THREADS)
+def test_so_many_threads_have_the_same_bits_however_small_the_work(
+    threads: int,
+    dtype: str,
+    optimizer: str,
+    started: list[threading.Thread],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 8 shards of 14 or 15 rows, and 2 in the last batch, where some threads find nothing to do
+    sizes = (131, 5, 3, 67, 2)
+    x, y = batch(sizes, dtype)
+    settings = {"epochs": 3, "batch_size": 113, "optimizer": optimizer}
+    expected = trained(sizes, x, y, threads=1, **settings)
+    monkeypatch.setattr(_threads, "WORK_PER_THREAD", 1)
+    assert trained(sizes, x, y, threads=threads, **settings) == expected
+    assert len(started) == threads - 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

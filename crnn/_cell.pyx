@@ -212,6 +212,13 @@ def zeros(count, dtype):
     return raw[start : start + count * item].view(dtype)
 
 
+cdef int demand(count) except -1:
+    # Sizes beyond any machine's memory would overflow the arithmetic of offsets.
+    if count >= 1 << 58:
+        raise MemoryError(f"{count} numbers do not fit into any memory")
+    return 0
+
+
 cdef object address(array):
     return array.__array_interface__["data"][0]
 
@@ -237,8 +244,9 @@ cdef class Weights:
     cdef Layout at
     cdef readonly object flat, arrays, dtype
 
-    def __init__(self, ptrdiff_t I, ptrdiff_t H, ptrdiff_t O, bint bias, dtype):
+    def __init__(self, I, H, O, bint bias, dtype):
         self.dtype = np.dtype(dtype)
+        demand((I + 3 * H + 2 * O + 99) * (H + 99))  # what is packed is the largest
         self.at = layout(I, H, O, bias, self.dtype.itemsize)
         self.flat = zeros(self.at.count, self.dtype)
         self.arrays = self.views(self.flat)

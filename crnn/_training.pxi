@@ -102,6 +102,7 @@ cdef class Training(Team):
         cdef int i
         cdef Desk *desk
         at = self.at
+        demand((<object>self.T + 2) * self.rows * (self.ldx + at.lds + at.O + at.ldo))
         desks = np.zeros(self.threads * sizeof(Desk), np.uint8)
         self.kept.append(desks)
         self.desks = <Desk *>pointer(desks)

@@ -39,7 +39,7 @@ from crnn._arguments import Array, choice
 _LOADERS = {
     "network": "crnn.RNN.load",
     "forecaster": "crnn.Forecaster.load or `crnn predict`",
-    "checkpoint": "crnn.Trainer.resume",
+    "checkpoint": "a version of crnn that resumes training",
 }
 _FINITE_KINDS = {"network", "forecaster"}  # a checkpoint's history may hold an infinite loss
 _DTYPES: dict[str, np.dtype[Any]] = {

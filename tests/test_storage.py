@@ -280,7 +280,7 @@ class TestKinds:
         [
             ("network", "crnn.RNN.load"),
             ("forecaster", "crnn.Forecaster.load or `crnn predict`"),
-            ("checkpoint", "crnn.Trainer.resume"),
+            ("checkpoint", "a version of crnn that resumes training"),
         ],
     )
     def test_another_kind_names_its_loader(self, tmp_path: Path, kind: str, loader: str) -> None:

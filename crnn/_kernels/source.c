@@ -26,26 +26,36 @@ typedef struct {
 #define CAST_HALF(REAL, value) ((REAL)from_half((value).bits))
 
 /* memcpy reads what is not aligned; the swapped order is read byte by byte from the other end. */
-#define LOOP(REAL, ELEMENT, CONVERT)                                                               \
+#define AS_IT_LIES(element, from) memcpy(&element, from, sizeof element)
+#define SWAPPED(element, from)                                                                     \
+    do {                                                                                           \
+        unsigned char bytes[sizeof element];                                                       \
+        for (size_t b = 0; b < sizeof element; b++)                                                \
+            bytes[b] = (unsigned char)from[sizeof element - 1 - b];                                \
+        memcpy(&element, bytes, sizeof element);                                                   \
+    } while (0)
+
+#define ROWS(REAL, ELEMENT, CONVERT, READ)                                                         \
     for (ptrdiff_t r = 0; r < rows; r++) {                                                         \
-        const char *sample = x->data + (order ? order[r] : first + r) * x->stride_n;               \
-        for (ptrdiff_t t = 0; t < timesteps; t++) {                                                \
-            const char *from = sample + (t0 + t) * x->stride_t;                                    \
-            REAL *to = out + (t * rows + r) * ldo;                                                 \
-            for (ptrdiff_t i = 0; i < features; i++, from += x->stride_i) {                        \
+        const char *sample =                                                                       \
+            x->data + (order ? order[r] : first + r) * x->stride_n + t0 * x->stride_t;             \
+        for (ptrdiff_t j = 0; j < outer; j++) {                                                    \
+            const char *from = sample + j * x->stride_t;                                           \
+            REAL *to = out + (j * rows + r) * ldo;                                                 \
+            for (ptrdiff_t i = 0; i < inner; i++, from += from_step, to += to_step) {              \
                 ELEMENT element;                                                                   \
-                if (x->swapped) {                                                                  \
-                    unsigned char bytes[sizeof element];                                           \
-                    for (size_t b = 0; b < sizeof element; b++)                                    \
-                        bytes[b] = (unsigned char)from[sizeof element - 1 - b];                    \
-                    memcpy(&element, bytes, sizeof element);                                       \
-                } else                                                                             \
-                    memcpy(&element, from, sizeof element);                                        \
-                to[i] = CONVERT(REAL, element);                                                    \
-                poison += to[i] * 0;                                                               \
+                READ(element, from);                                                               \
+                *to = CONVERT(REAL, element);                                                      \
+                poison += *to * 0;                                                                 \
             }                                                                                      \
         }                                                                                          \
     }
+
+#define LOOP(REAL, ELEMENT, CONVERT)                                                               \
+    if (x->swapped)                                                                                \
+        ROWS(REAL, ELEMENT, CONVERT, SWAPPED)                                                      \
+    else                                                                                           \
+        ROWS(REAL, ELEMENT, CONVERT, AS_IT_LIES)
 
 #define DEFINE_GATHER(REAL, TYPE)                                                                  \
     int crnn_gather_##TYPE(REAL *out, ptrdiff_t ldo, const crnn_source *x, const int64_t *order,   \
@@ -54,6 +64,11 @@ typedef struct {
     {                                                                                              \
         REAL poison = 0; /* inf * 0 and NaN * 0 are NaN */                                         \
         const int size = x->item_size;                                                             \
+        /* the inner loop runs over features, or over timesteps where there is one feature */      \
+        const int single = features == 1;                                                          \
+        const ptrdiff_t outer = single ? 1 : timesteps, inner = single ? timesteps : features;     \
+        const ptrdiff_t from_step = single ? x->stride_t : x->stride_i;                            \
+        const ptrdiff_t to_step = single ? rows * ldo : 1;                                         \
         if (x->kind == 'f' && size == 4) {                                                         \
             LOOP(REAL, float, CAST)                                                                \
         } else if (x->kind == 'f' && size == 8) {                                                  \

@@ -3,7 +3,7 @@
 import sys as _sys
 
 try:
-    from crnn._cell import Stream, cpu_info
+    from crnn._cell import Stream
 except ImportError as error:
     # An instruction set that is not to be had: the command says it in one line.
     if not any(word.endswith(("/crnn", "\\crnn", "crnn.exe")) for word in _sys.orig_argv[:2]) and (
@@ -16,6 +16,7 @@ except ImportError as error:
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from crnn import dataset
+from crnn._threads import cpu_info
 from crnn.model import RNN
 from crnn.trainer import History, Trainer, TrainingDiverged
 

@@ -76,7 +76,7 @@ def choice(name: str, value: object, choices: Iterable[str]) -> str:
 
 def numeric(name: str, value: object) -> Array:
     """An array of real integers or floats, as it is: not copied, any strides and byte order."""
-    if isinstance(value, np.ma.MaskedArray):
+    if isinstance(value, np.ndarray) and hasattr(value, "mask"):  # numpy.ma need not be imported
         raise TypeError(f"{name} must be an array without a mask, got a masked array")
     try:
         array = np.asarray(value)
@@ -124,22 +124,6 @@ def targets(name: str, value: object, samples: int, outputs: int) -> Array:
             f"{name} must have as many samples as its inputs, {samples}, got {array.shape[0]}"
         )
     return array
-
-
-def finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
-    """Every number of the view (N, ..., F) is finite, also once it is converted to dtype."""
-    from crnn._cell import first_not_finite
-
-    cube = array if array.ndim == 3 else array[:, None, :]
-    if cube.shape[0] > 1 and cube.strides[0] == cube.strides[1]:
-        # windows one step apart: the first step of each and all steps of the last are all there is
-        parts = [(0, cube[:, :1]), (cube.shape[0] - 1, cube[-1:])]
-    else:
-        parts = [(0, cube)]
-    for start, part in parts:
-        bad = first_not_finite(part, dtype)
-        if bad is not None:
-            raise not_finite(name, start + bad, dtype)
 
 
 def not_finite(name: str, sample: int, dtype: np.dtype[Any]) -> ValueError:

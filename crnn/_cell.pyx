@@ -77,24 +77,9 @@ cdef int choose_isa() except -1:
 choose_isa()
 
 
-def cpu_info():
-    """What the compiled module found and chose.
-
-    Returns
-    -------
-    dict
-        "isa": the instruction set in use; "available": those that may run here, best first, any of
-        which the environment variable CRNN_ISA selects; "processors": how many this process may use.
-
-    Examples
-    --------
-    >>> import crnn
-    >>> sorted(crnn.cpu_info())
-    ['available', 'isa', 'processors']
-    """
-    from crnn._threads import processors
-
-    return {"isa": isa.name.decode(), "available": available(), "processors": processors()}
+def active():
+    """Name of the instruction set in use."""
+    return isa.name.decode()
 
 
 # ---- the primitives, by type ----
@@ -215,7 +200,7 @@ def zeros(count, dtype):
 cdef int demand(count) except -1:
     # Sizes beyond any machine's memory would overflow the arithmetic of offsets.
     if count >= 1 << 58:
-        raise MemoryError(f"{count} numbers do not fit into any memory")
+        raise MemoryError(f"a network or batch of these sizes takes {count} numbers")
     return 0
 
 
@@ -242,10 +227,11 @@ cdef class Weights:
     """The parameters of a network in one flat padded array; `arrays` are its views by name."""
 
     cdef Layout at
-    cdef readonly object flat, arrays, dtype
+    cdef readonly object flat, arrays, dtype, input_size, hidden_size, output_size, bias
 
     def __init__(self, I, H, O, bint bias, dtype):
         self.dtype = np.dtype(dtype)
+        self.input_size, self.hidden_size, self.output_size, self.bias = I, H, O, bool(bias)
         demand((I + 3 * H + 2 * O + 99) * (H + 99))  # what is packed is the largest
         self.at = layout(I, H, O, bias, self.dtype.itemsize)
         self.flat = zeros(self.at.count, self.dtype)
@@ -373,20 +359,20 @@ include "_inference.pxi"
 # ---- small things that Python asks for ----
 
 def orthonormalise(double[:, ::1] q):
-    """Make the rows of q orthonormal in place (Gram-Schmidt, twice for the sake of rounding).
+    """Make the rows of q orthonormal in place (modified Gram-Schmidt).
 
     Every sum runs in eight lanes in one fixed order, without fused arithmetic, so that a seed gives
     the same matrix on every machine.
     """
-    cdef ptrdiff_t n = q.shape[0], m = q.shape[1], i, j, k, turn
+    cdef ptrdiff_t n = q.shape[0], m = q.shape[1], i, j, k
     cdef double scale
-    with nogil:
-        for i in range(n):
-            for turn in range(2):
-                for j in range(i):
-                    scale = dot(&q[i, 0], &q[j, 0], m)
-                    for k in range(m):
-                        q[i, k] -= scale * q[j, k]
+    for i in range(n):
+        PyErr_CheckSignals()
+        with nogil:
+            for j in range(i):
+                scale = dot(&q[i, 0], &q[j, 0], m)
+                for k in range(m):
+                    q[i, k] -= scale * q[j, k]
             scale = 1 / sqrt(dot(&q[i, 0], &q[i, 0], m))
             for k in range(m):
                 q[i, k] *= scale

@@ -25,7 +25,9 @@ def first_not_finite(x, dtype):
                 if not good:
                     bad = n
                 t += steps
-            if bad >= 0 or stopped(&team.watch, True, T * I + 10):
+                if stopped(&team.watch, True, steps * I + 10):
+                    break
+            if bad >= 0 or crnn_load(&team.watch.stop):
                 break
     team.finish()
     return None if bad < 0 else bad
@@ -49,14 +51,17 @@ cdef class Prediction(Team):
     cdef Desk *desks
     cdef crnn_atomic bad
 
-    def __init__(self, Weights weights, x, y, int threads):
+    def __init__(self, Weights weights not None, x, y, int threads):
         super().__init__(threads)
         at = self.at = weights.at
+        if y.shape != (len(x), at.O) or y.dtype != weights.dtype or x.shape[2] != at.I:
+            raise ValueError(f"no room in y {y.shape} of {y.dtype} for the outputs of x {x.shape}")
         self.x = source(x)
         self.N, self.T = x.shape[0], x.shape[1]
         self.flat, self.y = pointer(weights.flat), pointer(y)
-        # whole tiles of 12 rows; 48 of them with their states stay in the first-level cache
-        self.rows = min(48, (self.N + threads - 1) // threads)
+        # rows in twelves, whole tiles of AVX-512 and AVX2; 48 and their states stay in the
+        # first-level cache
+        self.rows = min(48, self.N, ((self.N + threads - 1) // threads + 11) // 12 * 12)
         self.bad = -1
         self.kept = [x, y, weights]
         desks = np.zeros(threads * sizeof(Desk), np.uint8)
@@ -160,7 +165,7 @@ cdef class Stream:
     cdef void *y
     cdef void *h
 
-    def __init__(self, Weights weights, ptrdiff_t batch_size):
+    def __cinit__(self, Weights weights not None, ptrdiff_t batch_size):
         at = self.at = weights.at
         self.weights, self.rows, self.dtype = weights, batch_size, weights.dtype
         self.kept = []
@@ -212,11 +217,13 @@ cdef class Stream:
     cdef int take_step(self, x_t, y_t, real *of_type) except -1:
         cdef real *x = <real *>self.x
         cdef real *y = <real *>self.y
-        cdef real *before = self.state_now(of_type)
-        cdef real *after = <real *>self.h + (0 if self.odd else self.rows * self.at.lds)
+        cdef real *before
+        cdef real *after
         cdef Py_buffer view
         cdef ptrdiff_t r
-        self.read_input(x_t, x)
+        self.read_input(x_t, x)  # may run Python, and so a step of this very stream
+        before = <real *>self.h + (self.rows * self.at.lds if self.odd else 0)
+        after = <real *>self.h + (0 if self.odd else self.rows * self.at.lds)
         cell(after, x, self.at.I, before, <const real *>self.flat, <const real *>self.panels,
              <const real *>self.zero, &self.at, self.rows, False)
         output(y, after, <const real *>self.flat, <const real *>self.zero, &self.at, self.rows)
@@ -226,9 +233,6 @@ cdef class Stream:
         PyBuffer_Release(&view)
         self.odd = not self.odd
         return 0
-
-    cdef inline real *state_now(self, real *of_type) noexcept:
-        return <real *>self.h + (self.rows * self.at.lds if self.odd else 0)
 
     cdef int read_input(self, x_t, real *x) except -1:
         # a float and a native array of the model's type are read here, all else through NumPy

@@ -47,7 +47,7 @@ cdef extern from "_kernels/kernels.h" nogil:
             float, float, crnn_report *) noexcept nogil
         void (*adam)(
             float *, float *, float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
-            float, float, float, float, float, float, crnn_report *) noexcept nogil
+            float, float, double, double, float, float, crnn_report *) noexcept nogil
         void (*tanh)(float *, const float *, ptrdiff_t) noexcept nogil
         double (*probe_fma)(float *, ptrdiff_t) noexcept nogil
         void (*probe_read)(float *, const float *, ptrdiff_t) noexcept nogil

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
-from crnn import _arguments
+from crnn import _arguments, _cell
 
 # Multiply-adds that a thread should have between two meetings: about 0.2 ms of them, some ten times
 # what a meeting costs. Below that, work stays on fewer threads.
@@ -21,8 +22,30 @@ def choose(threads: int | None, work: float, pieces: int) -> int:
 
     `threads` is what the caller asked for at most; None stands for the processors there are.
     """
-    most = processors() if threads is None else _arguments.integer("threads", threads)
-    return max(1, min(most, pieces, int(work / WORK_PER_THREAD)))
+    asked = None if threads is None else _arguments.integer("threads", threads)
+    useful = max(1, min(pieces, int(work / WORK_PER_THREAD)))
+    if useful == 1:
+        return 1  # without a look at the machine, which takes longer than a small predict
+    return min(useful, processors() if asked is None else asked)
+
+
+def cpu_info() -> dict[str, Any]:
+    """What this machine offers and what is used of it.
+
+    Returns
+    -------
+    dict
+        "isa": the instruction set in use; "available": those that may run here, best first, any of
+        which the environment variable CRNN_ISA selects; "processors": how many this process may
+        use, by its affinity and its cgroup's quota.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> sorted(crnn.cpu_info())
+    ['available', 'isa', 'processors']
+    """
+    return {"isa": _cell.active(), "available": _cell.available(), "processors": processors()}
 
 
 def processors() -> int:
@@ -79,21 +102,22 @@ class Crew:
     def __init__(self, threads: int) -> None:
         self._tasks: list[SimpleQueue[Team | None]] = [SimpleQueue() for _ in range(threads - 1)]
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
+        # each is given its own queue and the next one's, to hand on that it was dismissed
         self._threads = [
-            threading.Thread(target=self._work, args=(i + 1, tasks), name="crnn", daemon=True)
-            for i, tasks in enumerate(self._tasks)
+            threading.Thread(
+                target=_work,
+                args=(i + 1, tasks, following, self._done),
+                name="crnn",
+                daemon=True,
+            )
+            for i, (tasks, following) in enumerate(
+                itertools.zip_longest(self._tasks, self._tasks[1:])
+            )
         ]
 
     def __enter__(self) -> Crew:
-        started = 0
-        try:
-            for thread in self._threads:
-                thread.start()
-                started += 1
-        except BaseException:
-            for tasks in self._tasks[:started]:
-                tasks.put(None)
-            raise
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -102,37 +126,51 @@ class Crew:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for tasks in self._tasks:
-            tasks.put(None)
+        self._dismiss()
         for thread in self._threads:
             thread.join()
 
-    def _work(self, number: int, tasks: SimpleQueue[Team | None]) -> None:
-        while (team := tasks.get()) is not None:
-            try:
-                team.run(number)
-                self._done.put(None)
-            except BaseException as error:
-                team.stop()
-                self._done.put(error)
+    def __del__(self) -> None:
+        # A signal may come between any two lines, before `__exit__` is armed or within it: a crew
+        # that nobody holds any more is dismissed all the same.
+        self._dismiss()
+
+    def _dismiss(self) -> None:
+        for first in self._tasks[:1]:
+            first.put(None)
 
     def run(self, team: Team) -> None:
-        """Run the team's work; what one thread raises stops the others and is raised here."""
-        for tasks in self._tasks:
-            tasks.put(team)
-        failure: BaseException | None = None
+        """Run the team's work; what one thread raises stops the others and is raised here.
+
+        Any error here, Ctrl-C at any point included, ends the crew: `__exit__` waits for the
+        others, who have been asked to stop.
+        """
         try:
+            for tasks in self._tasks:
+                tasks.put(team)
             team.run(0)
+            for _ in self._tasks:
+                failure = self._done.get()
+                if failure is not None:
+                    raise failure
+        except BaseException:
+            team.stop()
+            raise
+
+
+def _work(
+    number: int,
+    tasks: SimpleQueue[Team | None],
+    following: SimpleQueue[Team | None] | None,
+    done: SimpleQueue[BaseException | None],
+) -> None:
+    """What a thread of a crew does until it is dismissed."""
+    while (team := tasks.get()) is not None:
+        try:
+            team.run(number)
+            done.put(None)
         except BaseException as error:
             team.stop()
-            failure = error
-        waiting = len(self._tasks)
-        while waiting:
-            try:
-                failure = self._done.get() or failure
-                waiting -= 1
-            except BaseException as error:  # Ctrl-C while the others finish
-                team.stop()
-                failure = error
-        if failure is not None:
-            raise failure
+            done.put(error)
+    if following is not None:
+        following.put(None)

@@ -28,6 +28,15 @@ cdef ptrdiff_t chunk_steps(ptrdiff_t rows, ptrdiff_t T, ptrdiff_t row_bytes) noe
     return min(T, max(128 // rows, 262144 // (row_bytes * rows), 1))
 
 
+cdef enum:
+    PIECE_WORK = 1 << 30   # multiply-adds that a signal may have to wait for: some 20 ms
+
+
+cdef ptrdiff_t piece_rows(const Layout *at) noexcept nogil:
+    """Rows that go through the cell between two looks at the stop flag: whole tiles of 12."""
+    return 12 * max(1, min(20, PIECE_WORK // (12 * at.H * (at.H + at.I))))
+
+
 cdef struct Desk:
     # what one thread works on: x (T, rows, I + bias), states (T + 2, rows, lds) from the one before
     # the first, da (chunk + 1, rows, lds), y and its targets (rows, ldo and O)
@@ -66,11 +75,13 @@ cdef class Training(Team):
     cdef readonly object gradient
 
     def __init__(
-        self, Weights weights, x, y, ptrdiff_t batch_size, int threads, *, optimizer="sgd",
+        self, Weights weights not None, x, y, ptrdiff_t batch_size, int threads, *, optimizer="sgd",
         double learning_rate=0.01, clip=None, bint mean=True, bint shifted=False,
     ):
         super().__init__(threads)
         self.weights, self.at = weights, weights.at
+        if y.shape != (len(x), self.at.O) or x.shape[2] != self.at.I:
+            raise ValueError(f"x {x.shape} and y {y.shape} are not of this network")
         self.x, self.y = source(x), source(y[:, None, :])
         self.N, self.T = x.shape[0], x.shape[1]
         self.B = min(batch_size, self.N)
@@ -137,7 +148,8 @@ cdef class Training(Team):
         self.loss_sum = self.last_loss = 0
         self.bad_batch = self.batch = 0
         self.report.clipped = self.report.poison = 0
-        self.pack()
+        with nogil:
+            self.pack()
 
     def run(self, int thread):
         """One thread's part of the epoch; thread 0 is the caller's own."""
@@ -278,14 +290,15 @@ cdef class Training(Team):
         bint main) noexcept nogil:
         # -> whether to stop
         cdef Layout *at = &self.at
-        cdef ptrdiff_t r, piece
-        for r in range(0, rows, 240):
-            piece = min(240, rows - r)
+        cdef ptrdiff_t r = 0, piece = piece_rows(at)
+        while r < rows:
+            piece = min(piece, rows - r)
             cell(h_t + r * at.lds, x_t + r * self.ldx, self.ldx,
                  h_before + r * at.lds if h_before != NULL else NULL, <const real *>self.flat,
                  <const real *>self.panels, <const real *>self.zero, at, piece, back)
             if stopped(&self.watch, main, piece * at.H * (at.H + at.I)):
                 return True
+            r += piece
         return False
 
     cdef bint backward_step(
@@ -293,14 +306,15 @@ cdef class Training(Team):
         bint main) noexcept nogil:
         # -> whether to stop
         cdef Layout *at = &self.at
-        cdef ptrdiff_t r, piece
-        for r in range(0, rows, 240):
-            piece = min(240, rows - r)
+        cdef ptrdiff_t r = 0, piece = piece_rows(at)
+        while r < rows:
+            piece = min(piece, rows - r)
             cell_backward(da + r * at.lds, da_next + r * at.lds, after + r * at.lds,
                           <const real *>self.flat, <const real *>self.panels,
                           <const real *>self.zero, at, piece, back)
             if stopped(&self.watch, main, piece * at.H * at.H):
                 return True
+            r += piece
         return False
 
     cdef void long_sum(
@@ -310,7 +324,8 @@ cdef class Training(Team):
         cdef ptrdiff_t done = 0, piece
         while True:
             # a descent is whole or not at all
-            piece = k if finish == CRNN_DESCEND else min(2048, k - done)
+            piece = k if finish == CRNN_DESCEND else min(
+                k - done, min(2048, max(128, PIECE_WORK // (m * at.H))))
             accumulate(c, at.ldh, a + done * lda, lda, da + done * at.lds, at.lds, m, at.H, piece,
                        finish, self.learning_rate, self.clip, &self.report)
             done += piece
@@ -338,8 +353,8 @@ cdef class Training(Team):
             correction = sqrt(1 - self.beta2_power)
             if real is float:
                 isa.f32.adam(w, <float *>self.m, <float *>self.v, g, self.stride, shards,
-                             self.at.count, <float>rate, <float>correction, <float>0.9,
-                             <float>0.999, <float>1e-8, <float>self.clip, &self.report)
+                             self.at.count, <float>rate, <float>correction, 0.9, 0.999,
+                             <float>1e-8, <float>self.clip, &self.report)
             else:
                 isa.f64.adam(w, <double *>self.m, <double *>self.v, g, self.stride, shards,
                              self.at.count, rate, correction, 0.9, 0.999, 1e-8, self.clip,
@@ -354,6 +369,7 @@ cdef class Training(Team):
         self.batch += 1
         self.last_loss = loss
         self.loss_sum += loss * size
-        if not isfinite(loss) or self.report.poison != 0:
+        # the notebook (whose loss is a sample's, no mean) goes on
+        if self.mean and (not isfinite(loss) or self.report.poison != 0):
             self.bad_batch = self.batch
         self.pack()

@@ -1,8 +1,8 @@
 """The `crnn` command: demo, fit, predict and info.
 
 Standard output carries results only. What goes wrong is one line on standard error and exit code
-2; Ctrl-C is 130. The parts that need the compiled module are imported by the commands, inside
-`main`, so that an ImportError (CRNN_ISA naming what this machine lacks, say) is such a line too.
+2; Ctrl-C is 130. (Where CRNN_ISA names what this machine lacks, the package itself says so in one
+line, because it is imported before this module is.)
 """
 
 from __future__ import annotations

@@ -93,20 +93,24 @@ class Forecaster:
         self.timesteps = integer("timesteps", timesteps)
         self.hidden_size = integer("hidden_size", hidden_size)
         self.seed = checked_seed("seed", seed)
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.optimizer = optimizer
         self.threads = threads
-        self._trainer = Trainer(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            optimizer=optimizer,
+        self.progress = progress
+        self._trainer()
+
+    def _trainer(self) -> Trainer:
+        return Trainer(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            optimizer=self.optimizer,
             seed=self.seed,
-            progress=progress,
-            threads=threads,
+            progress=self.progress,
+            threads=self.threads,
         )
-        self.epochs = self._trainer.epochs
-        self.batch_size = self._trainer.batch_size
-        self.learning_rate = self._trainer.learning_rate
-        self.optimizer = self._trainer.optimizer
 
     def fit(self, series: ArrayLike) -> Self:
         """Standardise the series and train a new network on its windows.
@@ -129,6 +133,7 @@ class Forecaster:
         crnn.TrainingDiverged
             If the loss is no longer finite; the network is that of the last good epoch.
         """
+        trainer = self._trainer()
         values = _series("series", series, shortest=self.timesteps + 1)
         mean, scale = _standard(values)
         scaled = ((values - mean) / scale).astype(np.float32)
@@ -137,7 +142,7 @@ class Forecaster:
         self.mean_, self.scale_ = mean, scale
         self._tail = scaled[-self.timesteps :].copy()
         self.history_ = None
-        self.history_ = self._trainer.fit(self.model_, x, y)
+        self.history_ = trainer.fit(self.model_, x, y)
         return self
 
     def predict(self, series: ArrayLike) -> Array:
@@ -194,7 +199,7 @@ class Forecaster:
         """
         self._check_fitted()
         steps = integer("steps", steps)
-        timesteps = self.timesteps
+        timesteps = len(self._tail)
         if series is None:
             tail = self._tail
         else:

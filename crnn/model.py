@@ -41,12 +41,15 @@ class RNN:
         "orthogonal": Wx and Wy Glorot uniform [1]_, Wh with orthonormal rows [2]_, b and by zero.
         "notebook": every weight drawn from N(0, 0.01^2), b and by zero.
     seed : int, optional
-        The same seed gives the same network on every machine. None draws one from the system.
+        The same seed gives the same network on every machine (with "notebook", on every machine
+        whose C library has the same logarithm). None draws one from the system.
 
     Attributes
     ----------
-    input_size, hidden_size, output_size, bias, dtype, init, seed
-        As given, dtype as a NumPy dtype.
+    input_size, hidden_size, output_size, bias, dtype
+        As given, dtype as a NumPy dtype; they cannot be set.
+    init, seed
+        As given.
 
     Raises
     ------
@@ -84,25 +87,22 @@ class RNN:
         init: str = "orthogonal",
         seed: int | None = None,
     ) -> None:
-        self.input_size = _arguments.integer("input_size", input_size)
-        self.hidden_size = _arguments.integer("hidden_size", hidden_size)
-        self.output_size = _arguments.integer("output_size", output_size)
-        self.bias = _arguments.boolean("bias", bias)
-        self.dtype = _float_type("dtype", dtype)
+        sizes = (
+            _arguments.integer("input_size", input_size),
+            _arguments.integer("hidden_size", hidden_size),
+            _arguments.integer("output_size", output_size),
+        )
+        self._weights = _cell.Weights(
+            *sizes, _arguments.boolean("bias", bias), _float_type("dtype", dtype)
+        )
         self.init = _arguments.choice("init", init, INITS)
         self.seed = _arguments.seed("seed", seed)
-        self._weights = self._empty_weights()
         self._initialise()
 
     def __repr__(self) -> str:
         return (
             f"RNN({self.input_size}, {self.hidden_size}, {self.output_size}, bias={self.bias}, "
             f"dtype={self.dtype.name!r}, init={self.init!r}, seed={self.seed})"
-        )
-
-    def _empty_weights(self) -> _cell.Weights:
-        return _cell.Weights(
-            self.input_size, self.hidden_size, self.output_size, self.bias, self.dtype
         )
 
     def _initialise(self) -> None:
@@ -120,6 +120,33 @@ class RNN:
             else:
                 bound = (6 / (rows + columns)) ** 0.5
                 arrays[name][...] = random.uniform(-bound, bound, (rows, columns))
+
+    # ---- what it is ----
+
+    @property
+    def input_size(self) -> int:
+        """I, features of x_t."""
+        return self._weights.input_size
+
+    @property
+    def hidden_size(self) -> int:
+        """H, hidden units."""
+        return self._weights.hidden_size
+
+    @property
+    def output_size(self) -> int:
+        """O, outputs."""
+        return self._weights.output_size
+
+    @property
+    def bias(self) -> bool:
+        """Whether there are b and by."""
+        return self._weights.bias
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of parameters, arithmetic and outputs."""
+        return self._weights.dtype
 
     # ---- parameters ----
 
@@ -232,9 +259,10 @@ class RNN:
         _arguments.choice("loss", loss, LOSSES)
         samples = _arguments.inputs("x", x, self.input_size)
         wanted = _arguments.targets("y", y, len(samples), self.output_size)
-        _arguments.finite("y", wanted, self.dtype)
+        check_finite("y", wanted, self.dtype)
         predicted = self.predict(samples, threads=threads).astype(np.float64)
-        return float(np.mean((predicted - wanted.astype(self.dtype)) ** 2))
+        with np.errstate(over="ignore"):  # an infinite loss is a number, not a warning
+            return float(np.mean((predicted - wanted.astype(self.dtype)) ** 2))
 
     def gradients(
         self, x: ArrayLike, y: ArrayLike, loss: str = "mse"
@@ -274,8 +302,8 @@ class RNN:
         _arguments.choice("loss", loss, LOSSES)
         samples = _arguments.inputs("x", x, self.input_size)
         wanted = _arguments.targets("y", y, len(samples), self.output_size)
-        _arguments.finite("x", samples, self.dtype)
-        _arguments.finite("y", wanted, self.dtype)
+        check_finite("x", samples, self.dtype)
+        check_finite("y", wanted, self.dtype)
         batch = _cell.Training(self._weights, samples, wanted, len(samples), 1, optimizer=None)
         batch.begin_epoch()
         batch.run(0)
@@ -301,7 +329,9 @@ class RNN:
         >>> bool(y_t == model.predict(x.reshape(1, -1)))
         True
         """
-        weights = self._empty_weights()
+        weights = _cell.Weights(
+            self.input_size, self.hidden_size, self.output_size, self.bias, self.dtype
+        )
         weights.load(self._weights.arrays)
         return Stream(weights, _arguments.integer("batch_size", batch_size))
 
@@ -357,7 +387,8 @@ class RNN:
     def _restored(cls, arrays: Mapping[str, Array], settings: Mapping[str, Any]) -> RNN:
         sizes = ("input_size", "hidden_size", "output_size")
         inputs, hidden, outputs = (_arguments.integer(name, settings.get(name)) for name in sizes)
-        dtype = _float_type("dtype", settings.get("dtype"))
+        dtype = np.dtype(_arguments.choice("dtype", settings.get("dtype"), ("float32", "float64")))
+        bias = _arguments.boolean("bias", settings.get("bias"))
         # the arrays have these sizes, so that none is made because a file claims it
         shapes = {"Wx_l0": (inputs, hidden), "Wh_l0": (hidden, hidden), "Wy": (hidden, outputs)}
         for name, shape in shapes.items():
@@ -365,20 +396,37 @@ class RNN:
             if array is None or (array.shape, array.dtype) != (shape, dtype):
                 raise ValueError(f"{name} is not an array of shape {shape} and type {dtype}")
         model = cls.__new__(cls)
-        model.input_size, model.hidden_size, model.output_size = inputs, hidden, outputs
-        model.bias = _arguments.boolean("bias", settings.get("bias"))
-        model.dtype = dtype
+        model._weights = _cell.Weights(inputs, hidden, outputs, bias, dtype)
         model.init = _arguments.choice("init", settings.get("init"), INITS)
         model.seed = _arguments.seed("seed", settings.get("seed"))
-        model._weights = model._empty_weights()
         model.load_state_dict(arrays)
         return model
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"settings": self._settings(), "arrays": self.state_dict()}
+        rest = {name: value for name, value in vars(self).items() if name != "_weights"}
+        return {"settings": self._settings(), "arrays": self.state_dict(), "rest": rest}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(self._restored(state["arrays"], state["settings"]).__dict__)
+        self._weights = RNN._restored(state["arrays"], state["settings"])._weights
+        vars(self).update(state["rest"])
+
+
+def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
+    """Every number of the view (N, ..., F) is finite, also once it is converted to dtype."""
+    cube = array if array.ndim == 3 else array[:, None, :]
+    count, steps = cube.shape[:2]
+    if count > 1 and cube.strides[0] == cube.strides[1]:
+        # windows one step apart: the first steps of all and then the last window are the series,
+        # and a point of it stands first in the window that ends with it
+        point = _cell.first_not_finite(cube[:, :1], dtype)
+        if point is None:
+            point = _cell.first_not_finite(cube[-1][:, None], dtype)
+            point = None if point is None else count - 1 + point
+        bad = None if point is None else max(0, point - steps + 1)
+    else:
+        bad = _cell.first_not_finite(cube, dtype)
+    if bad is not None:
+        raise _arguments.not_finite(name, bad, dtype)
 
 
 def _float_type(name: str, value: object) -> np.dtype[Any]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from crnn import _arguments, _cell, _threads
 from crnn._arguments import Array
+from crnn.model import check_finite
 
 GRADIENTS = ("shifted", "exact")
 
@@ -161,6 +162,7 @@ class RNN:
         epochs = _arguments.integer("epochs", epochs, minimum=0)
         self.lr = _arguments.real("learning_rate", learning_rate, above=0)
         verbose = _arguments.integer("verbose", verbose, minimum=0)
+        self.x, self.y = _samples(self.x, self.y)
         self.Ovr_loss: list[Any] = []
         count = len(self.x)
         weights = _cell.Weights(1, self.hidden_units, self.y.shape[1], False, np.float64)
@@ -244,5 +246,5 @@ def _samples(x: Any, y: Any) -> tuple[Array, Array]:
     outputs = wanted.shape[1] if wanted.ndim == 2 else 1
     wanted = _arguments.targets("y", wanted, len(samples), max(outputs, 1))
     for name, array in (("x", samples), ("y", wanted)):
-        _arguments.finite(name, array, np.dtype(np.float64))
+        check_finite(name, array, np.dtype(np.float64))
     return samples, wanted

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crnn import _arguments, _cell, _threads
-from crnn.model import LOSSES, RNN
+from crnn.model import LOSSES, RNN, check_finite
 
 OPTIMIZERS = ("sgd", "adam")
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """What a fit measured, one entry an epoch.
 
@@ -41,23 +41,30 @@ class History:
     clipped_fraction: list[float] = field(default_factory=list)
     workspace_bytes: int = 0
 
+    def __repr__(self) -> str:
+        last = f", {_losses(self)}" if self.loss else ""
+        return f"<History of {len(self.loss)} epochs{last}>"
+
 
 class TrainingDiverged(RuntimeError):
-    """A loss or gradient was no longer finite; the parameters are those of the last good epoch.
+    """Something was no longer finite in training; the parameters are those of the last good epoch.
 
     Attributes
     ----------
     epoch, batch : int
-        Where it happened, both counted from 1.
+        Where a loss or gradient was first not finite, both counted from 1; the epoch's last batch
+        where only a parameter was.
     history : History
         The epochs before.
     """
 
     def __init__(self, epoch: int, batch: int, history: History) -> None:
+        restored = (
+            f"those of the end of epoch {epoch - 1}" if epoch > 1 else "those before this fit"
+        )
         super().__init__(
-            f"the loss or a gradient was not finite in epoch {epoch}, batch {batch}; the "
-            f"parameters of the end of epoch {epoch - 1} are restored. A smaller learning_rate or "
-            f"clip_value may help"
+            f"a loss, gradient or parameter was not finite in epoch {epoch}, batch {batch}; the "
+            f"parameters are {restored}. A smaller learning_rate or clip_value may help"
         )
         self.epoch = epoch
         self.batch = batch
@@ -67,6 +74,7 @@ class TrainingDiverged(RuntimeError):
         return type(self), (self.epoch, self.batch, self.history)
 
 
+@dataclass(kw_only=True)
 class Trainer:
     """Trains an RNN in batches, by SGD or Adam with clipped gradients.
 
@@ -122,32 +130,30 @@ class Trainer:
     True
     """
 
-    def __init__(
-        self,
-        *,
-        epochs: int = 50,
-        batch_size: int = 32,
-        learning_rate: float = 1e-2,
-        optimizer: str = "sgd",
-        clip_value: float | None = 1.0,
-        loss: str = "mse",
-        shuffle: bool = True,
-        seed: int | None = None,
-        progress: bool = False,
-        threads: int | None = None,
-    ) -> None:
-        self.epochs = _arguments.integer("epochs", epochs)
-        self.batch_size = _arguments.integer("batch_size", batch_size)
-        self.learning_rate = _arguments.real("learning_rate", learning_rate, above=0)
-        self.optimizer = _arguments.choice("optimizer", optimizer, OPTIMIZERS)
-        self.clip_value = (
-            None if clip_value is None else _arguments.real("clip_value", clip_value, above=0)
-        )
-        self.loss = _arguments.choice("loss", loss, LOSSES)
-        self.shuffle = _arguments.boolean("shuffle", shuffle)
-        self.seed = _arguments.seed("seed", seed)
-        self.progress = _arguments.boolean("progress", progress)
-        self.threads = None if threads is None else _arguments.integer("threads", threads)
+    epochs: int = 50
+    batch_size: int = 32
+    learning_rate: float = 1e-2
+    optimizer: str = "sgd"
+    clip_value: float | None = 1.0
+    loss: str = "mse"
+    shuffle: bool = True
+    seed: int | None = None
+    progress: bool = False
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        self.epochs = _arguments.integer("epochs", self.epochs)
+        self.batch_size = _arguments.integer("batch_size", self.batch_size)
+        self.learning_rate = _arguments.real("learning_rate", self.learning_rate, above=0)
+        self.optimizer = _arguments.choice("optimizer", self.optimizer, OPTIMIZERS)
+        if self.clip_value is not None:
+            self.clip_value = _arguments.real("clip_value", self.clip_value, above=0)
+        self.loss = _arguments.choice("loss", self.loss, LOSSES)
+        self.shuffle = _arguments.boolean("shuffle", self.shuffle)
+        self.seed = _arguments.seed("seed", self.seed)
+        self.progress = _arguments.boolean("progress", self.progress)
+        if self.threads is not None:
+            self.threads = _arguments.integer("threads", self.threads)
 
     def fit(
         self,
@@ -184,6 +190,11 @@ class Trainer:
         """
         if not isinstance(model, RNN):
             raise TypeError(f"model must be a crnn.RNN, got {type(model).__name__}")
+        self.__post_init__()  # an attribute may have been set since
+        for name in ("learning_rate", "clip_value"):
+            value = getattr(self, name)
+            if value is not None and np.float64(value) < np.finfo(model.dtype).smallest_subnormal:
+                raise ValueError(f"{name} must not vanish in {model.dtype}, got {value}")
         samples, wanted = self._checked(model, "x", x, "y", y)
         validation = None
         if validation_data is not None:
@@ -206,7 +217,7 @@ class Trainer:
             weights,
             samples,
             wanted,
-            self.batch_size,
+            rows,
             threads,
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
@@ -246,8 +257,8 @@ class Trainer:
     ) -> tuple[_arguments.Array, _arguments.Array]:
         samples = _arguments.inputs(x_name, x, model.input_size)
         wanted = _arguments.targets(y_name, y, len(samples), model.output_size)
-        _arguments.finite(x_name, samples, model.dtype)
-        _arguments.finite(y_name, wanted, model.dtype)
+        check_finite(x_name, samples, model.dtype)
+        check_finite(y_name, wanted, model.dtype)
         return samples, wanted
 
 

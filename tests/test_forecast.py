@@ -10,6 +10,7 @@ import pytest
 from crnn import dataset, scoring, storage
 from crnn.forecast import Forecaster
 from crnn.model import RNN
+from crnn.trainer import Trainer
 
 SERIES = 50 + 20 * np.sin(0.6 * np.arange(80)) + np.cos(2.1 * np.arange(80))
 QUICK = {"timesteps": 6, "hidden_size": 5, "epochs": 4, "batch_size": 16, "seed": 3}
@@ -259,7 +260,7 @@ def test_interrupted_fit_leaves_a_usable_model(monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(forecaster._trainer, "fit", interrupted)
+    monkeypatch.setattr(Trainer, "fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         forecaster.fit(SERIES)
     assert forecaster.history_ is None

@@ -379,10 +379,11 @@ static void NAME(sgd)(REAL *w, const REAL *g, ptrdiff_t stride, ptrdiff_t shards
 }
 
 static void NAME(adam)(REAL *w, REAL *m, REAL *v, const REAL *g, ptrdiff_t stride, ptrdiff_t shards,
-                       ptrdiff_t count, REAL rate, REAL correction, REAL beta1, REAL beta2,
+                       ptrdiff_t count, REAL rate, REAL correction, double beta1, double beta2,
                        REAL eps, REAL clip, crnn_report *report)
 {
-    const vec b1 = vset1(beta1), b2 = vset1(beta2), c1 = vset1(1 - beta1), c2 = vset1(1 - beta2);
+    const vec b1 = vset1((REAL)beta1), c1 = vset1((REAL)(1 - beta1));
+    const vec b2 = vset1((REAL)beta2), c2 = vset1((REAL)(1 - beta2));
     const vec bound = vset1(clip), scale = vset1(correction), tiny = vset1(eps), step = vset1(rate);
     for (ptrdiff_t i = 0; i < count;) {
         const ptrdiff_t end = NAME(smaller)(count, i + 4096 * LANES);

@@ -1,4 +1,4 @@
-/* Which of the compiled instruction sets may run here: asked once, nowhere else. */
+/* Which of the compiled instruction sets may run here: asked here and nowhere else. */
 #include "isa.h"
 
 #include <stdint.h>

@@ -3,10 +3,12 @@
    Letters: rows of a shard r, columns (hidden units or outputs) n, length of a sum k, padded row
    length ld*. Arguments: outputs first, then inputs, then sizes.
 
-   Rows of every matrix that is written, and of every `w`, `init`, `h` and `b` that is read, are
-   padded: a row of n numbers may be read, and is written, up to the next multiple of 64 bytes, and
-   the numbers past n are zeros (tanh(0) = 0 and 0 * 0 = 0 keep them so). Pointers may be unaligned;
-   64-byte alignment is faster. No primitive allocates, and none knows which processor it is on.
+   Rows of every matrix that is written, and of every `w`, `init`, `h`, `b` and `g` that is read, and
+   `a` where it runs along a row of w (row_product_transposed), are padded: a row of n numbers may be
+   read and written up to the next multiple of 64 bytes, and the numbers past n are zeros and stay so
+   (tanh(0) = 0, 0 * 0 = 0). `a` elsewhere and the arrays of `tanh` are not padded; panels past n
+   hold what they held. Pointers may be unaligned; 64-byte alignment is faster. Reports add up. No
+   primitive allocates, and none knows which processor it is on.
 
    Every number is one chain of fused multiply-adds in an order that the shapes fix, never the vector
    width; where a sum runs across lanes it runs over 64 bytes of virtual lanes, folded in halves and
@@ -74,7 +76,7 @@ typedef struct {
         /* adam on clip(sum of the shards' g); rate = learning_rate / (1 - beta1^step),            \
            correction = sqrt(1 - beta2^step) */                                                    \
         void (*adam)(REAL *w, REAL *m, REAL *v, const REAL *g, ptrdiff_t stride, ptrdiff_t shards, \
-                     ptrdiff_t count, REAL rate, REAL correction, REAL beta1, REAL beta2,          \
+                     ptrdiff_t count, REAL rate, REAL correction, double beta1, double beta2,      \
                      REAL eps, REAL clip, crnn_report *report);                                    \
         /* out[i] = tanh(x[i]) */                                                                  \
         void (*tanh)(REAL *out, const REAL *x, ptrdiff_t count);                                   \

@@ -17,7 +17,8 @@
 #define vfma(a, b, c) ((a) * (b) + (c))
 #define vfnma(a, b, c) ((c) - (a) * (b))
 
-#if defined(__GNUC__)
+/* 32-bit Arm's vectors flush subnormal numbers to zero: one number at a time there. */
+#if defined(__GNUC__) && !defined(__arm__)
 
 #define DEFINE_VECTORS(REAL, TYPE, INTEGER, LANES, SQRT, EXPONENT_BITS, BIAS)                      \
     typedef REAL vec_##TYPE __attribute__((vector_size(16)));                                      \
@@ -47,21 +48,22 @@
         return (vec_##TYPE)(((bits_##TYPE)t << EXPONENT_BITS) + ((INTEGER)BIAS << EXPONENT_BITS)); \
     }
 
-DEFINE_VECTORS(float, f32, int, 4, sqrtf, 23, 127)
-DEFINE_VECTORS(double, f64, long long, 2, sqrt, 52, 1023)
+DEFINE_VECTORS(float, f32, unsigned, 4, sqrtf, 23, 127)
+DEFINE_VECTORS(double, f64, unsigned long long, 2, sqrt, 52, 1023)
 
 #define vec TYPED(vec, TYPE)
 #define vload NAME(load)
 #define vstore NAME(store)
 #define vset1(x) ((vec){0} + (REAL)(x))
 #define vsqrt NAME(sqrt)
-#define vmin(a, b) NAME(select)((a) < (b), a, b)
-#define vmax(a, b) NAME(select)((a) > (b), a, b)
+#define vmask(comparison) ((TYPED(bits, TYPE))(comparison))
+#define vmin(a, b) NAME(select)(vmask((a) < (b)), a, b)
+#define vmax(a, b) NAME(select)(vmask((a) > (b)), a, b)
 #define vsign ((TYPED(bits, TYPE))(-(vec){0}))
 #define vabs(a) ((vec)((TYPED(bits, TYPE))(a) & ~vsign))
 #define vcopysign(magnitude, sign)                                                                 \
     ((vec)((TYPED(bits, TYPE))(magnitude) | ((TYPED(bits, TYPE))(sign) & vsign)))
-#define vcount(n, a, b) ((n) + NAME(select)((a) > (b), vset1(1), vset1(0)))
+#define vcount(n, a, b) ((n) + NAME(select)(vmask((a) > (b)), vset1(1), vset1(0)))
 #define vpow2i NAME(pow2i)
 
 #define TYPE f32

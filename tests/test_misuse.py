@@ -1,0 +1,211 @@
+"""What a caller should not do, and may: no crash, no wrong result, no silence."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import crnn
+from crnn import RNN, Forecaster, Stream, Trainer, _cell, _threads, notebook, storage
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("input_size", 2), ("hidden_size", 9), ("output_size", 1), ("bias", False), ("dtype", "f8")],
+)
+def test_what_a_network_is_cannot_be_set(name: str, value: object) -> None:
+    model = RNN(1, 2, 8, seed=0)
+    with pytest.raises(AttributeError, match=name):
+        setattr(model, name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("batch_size", 0, ValueError),
+        ("optimizer", "rms", ValueError),
+        ("epochs", 1.5, TypeError),
+        ("clip_value", -1.0, ValueError),
+    ],
+)
+def test_a_trainers_attributes_are_checked_when_it_is_used(
+    name: str, value: object, error: type[Exception]
+) -> None:
+    trainer = Trainer(epochs=1)
+    setattr(trainer, name, value)
+    with pytest.raises(error, match=name):
+        trainer.fit(RNN(1, 2, 1, seed=0), np.ones((3, 2)), np.ones(3))
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "clip_value"])
+def test_a_rate_that_is_zero_in_the_models_type_is_refused(name: str) -> None:
+    model = RNN(1, 2, 1, seed=0)
+    with pytest.raises(ValueError, match=name):
+        Trainer(epochs=1, **{name: 1e-50}).fit(model, np.ones((3, 2)), np.ones(3))
+
+
+def test_a_batch_size_beyond_every_integer_is_the_whole_data() -> None:
+    x, y = np.ones((5, 3)), np.ones(5)
+    models = [RNN(1, 4, 1, seed=0) for _ in range(2)]
+    for model, size in zip(models, (10**30, 5), strict=True):
+        Trainer(epochs=2, batch_size=size, seed=0).fit(model, x, y)
+    assert (models[0].predict(x) == models[1].predict(x)).all()
+
+
+@pytest.mark.parametrize("hidden_size", [10**6, 10**9, 10**18, 2**62])
+def test_sizes_beyond_any_memory_are_a_memory_error(hidden_size: int) -> None:
+    with pytest.raises(MemoryError):
+        RNN(1, hidden_size, 1)
+
+
+def test_a_stream_is_made_from_weights() -> None:
+    with pytest.raises(TypeError):
+        Stream(None, 1)
+    with pytest.raises(TypeError):
+        Stream.__new__(Stream)
+
+
+def test_predictions_need_room() -> None:
+    weights = _cell.Weights(1, 2, 3, True, np.float32)
+    for shape, dtype in (((5, 2), "f4"), ((4, 3), "f4"), ((5, 3), "f8")):
+        with pytest.raises(ValueError, match="no room"):
+            _cell.Prediction(weights, np.zeros((5, 2, 1)), np.zeros(shape, dtype), 1)
+
+
+def test_an_input_that_steps_the_same_stream_is_a_step_before_it() -> None:
+    model = RNN(1, 4, 1, dtype="float64", seed=0)
+    stream, other = model.stream(), model.stream()
+
+    class Nested:
+        def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+            stream.step(0.5)
+            return np.array([[0.25]])
+
+    stream.step(Nested())
+    other.step(0.5)
+    other.step(0.25)
+    assert (stream.state == other.state).all()
+
+
+def test_the_notebooks_arrays_may_be_replaced_by_fitting_ones_only() -> None:
+    x, y = notebook.dataset(60, 5)
+    np.random.seed(0)
+    rnn = notebook.RNN(x, y, 4)
+    rnn.y = y[:1].copy()
+    with pytest.raises(ValueError, match="y must have as many samples"):
+        rnn.train(1, 1e-2)
+    rnn.x, rnn.y = x[:, :, 0], y.tolist()
+    rnn.train(1, 1e-2, verbose=0)
+
+
+def test_the_notebook_goes_on_after_an_infinite_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = notebook.dataset(40, 5)
+    y[5] = 1e200
+    np.random.seed(0)
+    rnn = notebook.RNN(x, y, 4)
+    np.random.seed(0)
+    plain = notebook.RNN(x, y, 4)
+    plain.lr = 1e-2
+    with np.errstate(over="ignore"):
+        rnn.train(2, 1e-2)
+        for _ in range(2):
+            for sample in range(len(x)):
+                plain.forward(sample)
+                plain.backward()
+    for name in ("Wx", "Wh", "Wy"):
+        assert np.allclose(getattr(rnn, name), getattr(plain, name), rtol=1e-12, atol=0)
+
+
+def test_adams_first_step_is_the_learning_rate() -> None:
+    # m / (1 - beta1) = g and v / (1 - beta2) = g^2, so the step is lr sign(g), in float32 too
+    model = RNN(1, 3, 1, seed=0)
+    before = model.state_dict()
+    Trainer(epochs=1, optimizer="adam", learning_rate=0.5).fit(model, np.ones((4, 2)), np.ones(4))
+    for name, array in model.state_dict().items():
+        steps = np.abs(array.astype(float) - before[name])
+        assert np.abs(steps - 0.5).max() < 3e-7, name
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
+)
+def test_copies_of_a_network_keep_its_attributes(copied: object) -> None:
+    model = RNN(2, 3, 1, seed=0)
+    model.note = "kept"  # type: ignore[attr-defined]
+    other = copied(model)  # type: ignore[operator]
+    assert other.note == "kept"
+    assert repr(other) == repr(model)
+    other.parameters()["Wy"][:] = 0
+    assert model.parameters()["Wy"].any()
+
+
+def test_a_forecasters_settings_hold_for_the_next_fit() -> None:
+    series = np.sin(np.arange(60.0))
+    forecaster = Forecaster(timesteps=5, hidden_size=4, epochs=2, seed=0).fit(series)
+    forecaster.timesteps, forecaster.epochs = 7, 3
+    assert forecaster.forecast(2).shape == (2,)
+    assert len(forecaster.fit(series).history_.loss) == 3
+    assert forecaster.predict(series).shape == (53,)
+
+
+def test_a_file_whose_dtype_is_no_name(tmp_path: Path) -> None:
+    model = RNN(1, 2, 1, seed=0)
+    hostile = {"names": ["a"], "formats": ["f4"], "offsets": [10**30]}
+    settings = {**model._settings(), "dtype": hostile}
+    storage.write(tmp_path / "m", "network", model.state_dict(), settings)
+    with pytest.raises(ValueError, match="dtype"):
+        RNN.load(tmp_path / "m")
+
+
+def test_an_infinite_loss_is_no_warning() -> None:
+    model = RNN(1, 2, 1, dtype="float64", seed=0)
+    assert model.loss(np.ones((2, 2)), np.full(2, 1e200)) == np.inf
+
+
+@pytest.mark.parametrize(("point", "sample"), [(0, 0), (3, 0), (20, 16), (29, 25)])
+def test_the_first_window_with_a_nan_is_named(point: int, sample: int) -> None:
+    series = np.arange(31.0)
+    series[point] = np.nan
+    x, _ = crnn.dataset.windows(series, 5)
+    with pytest.raises(ValueError, match=rf"sample {sample}$"):
+        Trainer().fit(RNN(1, 2, 1, seed=0), x, np.zeros(len(x)))
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no interval timer")
+def test_interrupts_at_any_moment_of_a_threaded_fit_leave_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 200 alarms from 0.1 to 10 ms into a fit that starts, runs and ends its threads in about 5
+    monkeypatch.setattr(_threads, "WORK_PER_THREAD", 1)
+    model, x, y = RNN(1, 16, 1, seed=0), np.ones((320, 10)), np.ones(320)
+    trainer = Trainer(epochs=3, batch_size=160, threads=3, seed=0)
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    trainer.fit(model, x, y)  # whatever is imported late is imported
+    before, interrupted = threading.active_count(), 0
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for turn in range(200):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0001 + 0.00005 * turn)
+                trainer.fit(model, x, y)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interrupted += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert interrupted > 20
+    for thread in threading.enumerate():
+        if thread.name == "crnn":
+            thread.join(10)
+    assert threading.active_count() == before
+    assert np.isfinite(model.predict(x)).all()

@@ -5,16 +5,22 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol
+
+import numpy as np
 
 from crnn import _arguments, _cell
 
 # Multiply-adds that a thread should have between two meetings: about 0.2 ms of them, some ten times
 # what a meeting costs. Below that, work stays on fewer threads.
 WORK_PER_THREAD = 10_000_000
+
+# What a starting thread takes: a stack, most of it never touched, and a little for Python.
+THREAD_BYTES = 9 << 20
 
 
 def choose(threads: int | None, work: float, pieces: int) -> int:
@@ -99,8 +105,10 @@ class Crew:
     Thread 0 is the caller's own. `run` returns when all have done their part of the team's work.
     """
 
+    _tasks: Sequence[SimpleQueue[Team | None]] = ()
+
     def __init__(self, threads: int) -> None:
-        self._tasks: list[SimpleQueue[Team | None]] = [SimpleQueue() for _ in range(threads - 1)]
+        self._tasks = [SimpleQueue() for _ in range(threads - 1)]
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
         # each is given its own queue and the next one's, to hand on that it was dismissed
         self._threads = [
@@ -116,8 +124,18 @@ class Crew:
         ]
 
     def __enter__(self) -> Crew:
-        for thread in self._threads:
-            thread.start()
+        # Taken and given back: a thread that finds no memory for its first steps dies before it
+        # says that it has started, and CPython's `start` then waits for ever.
+        np.empty(THREAD_BYTES * len(self._threads), np.uint8)
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:
+            if error.__context__ is not None:  # a signal within `start`, whose locks complain
+                raise error.__context__ from None
+            raise MemoryError(
+                f"the system gives no {len(self._threads)} more threads; threads=1 needs none"
+            ) from error
         return self
 
     def __exit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import mmap
 import os
 import threading
 from collections.abc import Sequence
@@ -10,8 +11,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol
-
-import numpy as np
 
 from crnn import _arguments, _cell
 
@@ -126,11 +125,12 @@ class Crew:
     def __enter__(self) -> Crew:
         # Taken and given back: a thread that finds no memory for its first steps dies before it
         # says that it has started, and CPython's `start` then waits for ever.
-        np.empty(THREAD_BYTES * len(self._threads), np.uint8)
         try:
+            if self._threads:
+                mmap.mmap(-1, THREAD_BYTES * len(self._threads)).close()
             for thread in self._threads:
                 thread.start()
-        except RuntimeError as error:
+        except (OSError, RuntimeError) as error:
             if error.__context__ is not None:  # a signal within `start`, whose locks complain
                 raise error.__context__ from None
             raise MemoryError(

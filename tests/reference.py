@@ -7,7 +7,6 @@ T timesteps, I inputs, H hidden units, O outputs.
 """
 
 # The notebook draws from NumPy's global generator, and nothing else may.
-# ruff: noqa: NPY002
 
 from __future__ import annotations
 

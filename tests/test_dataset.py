@@ -308,11 +308,11 @@ def test_a_seed_gives_the_same_numbers(name: str) -> None:
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_generators_leave_the_global_state_alone(name: str) -> None:
-    np.random.seed(1)  # noqa: NPY002
-    expected = np.random.random()  # noqa: NPY002
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)
+    expected = np.random.random()
+    np.random.seed(1)
     GENERATORS[name](0)
-    assert np.random.random() == expected  # noqa: NPY002
+    assert np.random.random() == expected
 
 
 @pytest.mark.parametrize("tau", [5, 17, 30])

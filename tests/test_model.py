@@ -1,7 +1,6 @@
 """crnn.RNN: initialisation, predict, loss and gradients against the reference, state and files."""
 
 # The notebook draws from NumPy's global generator, and nothing else may.
-# ruff: noqa: NPY002
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """crnn.notebook prints, learns and keeps what the notebook's own code does."""
 
 # The notebook draws from NumPy's global generator, and nothing else may.
-# ruff: noqa: NPY002
 
 from __future__ import annotations
 

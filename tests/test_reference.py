@@ -1,7 +1,6 @@
 """The reference is right: complex steps, hand-worked values, the notebook's own lines."""
 
 # The notebook draws from NumPy's global generator, and nothing else may.
-# ruff: noqa: NPY002
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """crnn.Trainer: epochs against the reference, History, seeds, divergence, silence and Ctrl-C."""
 
 # The notebook draws from NumPy's global generator, and nothing else may.
-# ruff: noqa: NPY002
 
 from __future__ import annotations
 

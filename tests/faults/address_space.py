@@ -1,0 +1,121 @@
+"""Too little memory: a fit under each of many limits trains, or is a harmless MemoryError.
+
+    python -m tests.faults.address_space [--limits 60]
+
+The limit is RLIMIT_AS, from nothing to spare to enough, and in small steps around what is just
+enough. Linux only; not under a sanitizer or an emulator, whose own address space is counted too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+import threading
+from collections import Counter
+
+from crnn import RNN, Trainer
+
+from .measuring import Array, address_space, bits, samples, where
+
+KIBIBYTE = 1024
+HANG = 30  # seconds; a fit takes less than one
+TRAINED, REFUSED = "trained", "MemoryError"
+
+
+def fresh() -> tuple[RNN, Trainer, Array, Array]:
+    """A fit of two shards, with a workspace of some 40 MiB a thread, which malloc maps anew."""
+    x, y = samples(32, 4000, 2)
+    return RNN(2, 128, 1, seed=0), Trainer(epochs=1, seed=0), x, y
+
+
+def limited(spare: int, threads: int) -> None:
+    """A fit with `spare` bytes of address space left; prints what came of it, and the model."""
+    model, trainer, x, y = fresh()
+    trainer.threads = threads
+    before = bits(model)
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (address_space() + spare, limits[1]))
+    try:
+        trainer.fit(model, x, y)
+        outcome = TRAINED
+    except MemoryError:
+        outcome = REFUSED
+    except Exception as error:
+        outcome = f"{type(error).__name__}: {error}"
+    resource.setrlimit(resource.RLIMIT_AS, limits)
+    if outcome != TRAINED:
+        assert bits(model) == before, "the parameters changed"
+        trainer.fit(model, x, y)
+    assert threading.active_count() == 1, "a thread was left behind"
+    print(hashlib.sha256(bits(model)).hexdigest(), outcome)
+
+
+def interpreter(spare: int, threads: int) -> list[str]:
+    """Digest and outcome of a limited fit in an interpreter of its own."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", __spec__.name, "--limited", str(spare), str(threads)],
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # which would have stacks of its own
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=HANG,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return ["", f"hung for {HANG} s"]
+    if done.returncode:
+        return ["", f"ended with {done.returncode}"]
+    return done.stdout.strip().split(" ", 1)
+
+
+def probed(threads: int, count: int) -> bool:
+    """Three times so many limits: the search for the edge, right around it, and all below."""
+    expected, outcome = interpreter(1 << 30, threads)
+    assert outcome == TRAINED, outcome
+    outcomes: Counter[str] = Counter()
+
+    def one(spare: int) -> bool:
+        digest, outcome = interpreter(spare, threads)
+        outcomes[outcome if digest in ("", expected) else f"{outcome}, another model"] += 1
+        return outcome == TRAINED
+
+    refused, enough = 0, 1 << 30
+    for _ in range(count):
+        middle = (refused + enough) // 2
+        if one(middle):
+            enough = middle
+        else:
+            refused = middle
+    for i in range(count):
+        one(enough + (i - count // 2) * 24 * KIBIBYTE)
+    for i in range(count):
+        one(enough * i // count)
+    print(
+        f"threads={threads}, {outcomes.total()} limits: {dict(outcomes)}; enough from "
+        f"{enough / KIBIBYTE / 1024:.1f} MiB; after each the model untouched or trained to the "
+        "bits that it has with memory enough",
+        flush=True,
+    )
+    return set(outcomes) == {TRAINED, REFUSED}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--limits", type=int, default=60)
+    parser.add_argument("--limited", type=int, nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.limited:
+        return limited(*arguments.limited)
+    print(where())
+    found = [probed(threads, arguments.limits // 3) for threads in (1, 2)]
+    if not all(found):
+        sys.exit("something else than a training or a MemoryError")
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Many fits and predicts in one process: its memory must not grow.
+
+python -m tests.faults.growth [--fits 10000] [--predicts 100000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import threading
+
+from crnn import RNN, Trainer, TrainingDiverged
+
+from .measuring import resident, samples, where
+
+ALLOWED = 1 << 20  # bytes
+
+
+def fits(count: int) -> int:
+    """Small fits of each kind, every tenth on two threads, every hundredth diverging."""
+    x, y = samples(40, 10, 2)
+    large_x, large_y = samples(64, 20, 2)
+    threaded = 0
+    for i in range(count):
+        optimizer, dtype = ("sgd", "adam")[i % 2], ("float32", "float64")[i // 2 % 2]
+        if i % 10 == 0:  # 64 rows, 20 steps, H = 100: enough work for a second thread
+            model = RNN(2, 100, 1, seed=i, dtype=dtype)
+            Trainer(epochs=1, batch_size=64, optimizer=optimizer, threads=2).fit(
+                model, large_x, large_y
+            )
+            threaded += 1
+        elif i % 100 == 1:
+            try:
+                Trainer(learning_rate=1e30, clip_value=None).fit(RNN(2, 8, 1, seed=i), x, y)
+                raise AssertionError("steps of 1e30 do not diverge")
+            except TrainingDiverged:
+                pass
+        else:
+            model = RNN(2, 8, 1, seed=i, dtype=dtype)
+            Trainer(epochs=1, batch_size=1 + i % 7 * 6, optimizer=optimizer).fit(
+                model, x, y, validation_data=(x, y) if i % 3 else None
+            )
+    return threaded
+
+
+def predicts(count: int) -> None:
+    x, _ = samples(40, 10, 2)
+    model = RNN(2, 8, 1, seed=0)
+    for i in range(count):
+        model.predict(x[: 1 + i % 40])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fits", type=int, default=10_000)
+    parser.add_argument("--predicts", type=int, default=100_000)
+    arguments = parser.parse_args()
+    print(where())
+    for name, work, count in (
+        ("fits", fits, arguments.fits),
+        ("predicts", predicts, arguments.predicts),
+    ):
+        work(max(100, count // 20))  # until the allocator has what it keeps
+        gc.collect()
+        before = resident()
+        work(count)
+        gc.collect()
+        grown = resident() - before
+        print(f"{count} {name}: the process grew by {grown / 1024:.0f} KiB, allowed 1024")
+        assert grown < ALLOWED, grown
+    assert threading.active_count() == 1, "a thread was left behind"
+
+
+if __name__ == "__main__":
+    main()

@@ -32,5 +32,8 @@ cell = Extension(
 
 setup(
     ext_modules=cythonize([cell], build_dir="build/cython"),
-    options={"bdist_wheel": {"py_limited_api": "cp311"}} if abi3 else {},
+    # A folder of its own, or the wheel would take in what was built before it.
+    options={"bdist_wheel": {"py_limited_api": "cp311"}, "build": {"build_base": "build/abi3"}}
+    if abi3
+    else {},
 )

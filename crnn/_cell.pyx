@@ -140,11 +140,12 @@ cdef inline void accumulate(
 
 cdef inline int gather(
     real *out, ptrdiff_t ldo, const crnn_source *x, const int64_t *order, ptrdiff_t first,
-    ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps, ptrdiff_t features) noexcept nogil:
+    ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps, ptrdiff_t features,
+    bint check) noexcept nogil:
     if real is float:
-        return crnn_gather_f32(out, ldo, x, order, first, rows, t0, timesteps, features)
+        return crnn_gather_f32(out, ldo, x, order, first, rows, t0, timesteps, features, check)
     else:
-        return crnn_gather_f64(out, ldo, x, order, first, rows, t0, timesteps, features)
+        return crnn_gather_f64(out, ldo, x, order, first, rows, t0, timesteps, features, check)
 
 
 # ---- where everything lies ----

@@ -19,9 +19,9 @@ def first_not_finite(x, dtype):
             t = 0
             while t < T and bad < 0:
                 if single:
-                    good = gather(<float *>out, I, &data, NULL, n, 1, t, min(steps, T - t), I)
+                    good = gather(<float *>out, I, &data, NULL, n, 1, t, min(steps, T - t), I, True)
                 else:
-                    good = gather(<double *>out, I, &data, NULL, n, 1, t, min(steps, T - t), I)
+                    good = gather(<double *>out, I, &data, NULL, n, 1, t, min(steps, T - t), I, True)
                 if not good:
                     bad = n
                 t += steps
@@ -112,9 +112,9 @@ cdef class Prediction(Team):
             h_before = h
             memset(h, 0, rows * at.lds * sizeof(real))
             for t in range(self.T):
-                if not gather(x, at.I, &self.x, NULL, first, rows, t, 1, at.I):
+                if not gather(x, at.I, &self.x, NULL, first, rows, t, 1, at.I, True):
                     r = 0
-                    while gather(x, at.I, &self.x, NULL, first + r, 1, t, 1, at.I):
+                    while gather(x, at.I, &self.x, NULL, first + r, 1, t, 1, at.I, True):
                         r += 1
                     crnn_store(&self.bad, first + r)
                     crnn_store(&self.watch.stop, 1)
@@ -273,7 +273,7 @@ cdef class Stream:
             array = array.reshape(1, self.at.I)
         array = array[:, None, :]
         data = source(array)
-        gather(x, self.at.I, &data, NULL, 0, self.rows, 0, 1, self.at.I)
+        gather(x, self.at.I, &data, NULL, 0, self.rows, 0, 1, self.at.I, False)
         return 0
 
     cdef object wrong_shape(self, shape):

@@ -100,10 +100,10 @@ cdef extern from "_kernels/source.h" nogil:
 
     int crnn_gather_f32(
         float *, ptrdiff_t, const crnn_source *, const int64_t *, ptrdiff_t, ptrdiff_t,
-        ptrdiff_t, ptrdiff_t, ptrdiff_t)
+        ptrdiff_t, ptrdiff_t, ptrdiff_t, int)
     int crnn_gather_f64(
         double *, ptrdiff_t, const crnn_source *, const int64_t *, ptrdiff_t, ptrdiff_t,
-        ptrdiff_t, ptrdiff_t, ptrdiff_t)
+        ptrdiff_t, ptrdiff_t, ptrdiff_t, int)
 
 
 cdef extern from "_kernels/threads.h" nogil:

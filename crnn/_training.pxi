@@ -229,11 +229,12 @@ cdef class Training(Team):
         t = 0
         while t < T:
             end = min(T, t + max(1, 65536 // (rows * at.I)))
-            gather(x + t * xstep, self.ldx, &self.x, order, first, rows, t, end - t, at.I)
+            gather(x + t * xstep, self.ldx, &self.x, order, first, rows, t, end - t, at.I,
+                   False)  # `fit` has looked whether all of it is finite
             if stopped(&self.watch, main, (end - t) * rows * at.I):
                 return 0
             t = end
-        gather(<real *>desk.target, at.O, &self.y, order, first, rows, 0, 1, at.O)
+        gather(<real *>desk.target, at.O, &self.y, order, first, rows, 0, 1, at.O, False)
 
         for t in range(T):
             if self.forward_step(

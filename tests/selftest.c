@@ -1467,7 +1467,7 @@ static int T(gather)(MATRIX out, const crnn_source *x, const int64_t *order, ptr
                      ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps, ptrdiff_t features)
 {
 #define GATHER T(crnn_gather)
-    return GATHER(out.at, out.ld, x, order, first, rows, t0, timesteps, features);
+    return GATHER(out.at, out.ld, x, order, first, rows, t0, timesteps, features, 1);
 #undef GATHER
 }
 

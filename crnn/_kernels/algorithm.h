@@ -249,6 +249,15 @@ INLINE void NAME(accumulate_tile)(const int R, const int V, REAL *c, ptrdiff_t l
 #define START(r) vec p##r = vset1(0), q##r = vset1(0);
     EACH_ROW(START)
 #undef START
+    /* c is wanted last and asked for first (2 % of the sum at H = 512) */
+#define ASK(r)                                                                                     \
+    if (r < R) {                                                                                   \
+        PREFETCH(c + r * ldc);                                                                     \
+        if (V > 1)                                                                                 \
+            PREFETCH(c + r * ldc + LANES);                                                         \
+    }
+    EACH_ROW(ASK)
+#undef ASK
     for (ptrdiff_t i = 0; i < k; i++, a += lda, b += ldb) {
         const vec p_b = vload(b), q_b = V > 1 ? vload(b + LANES) : p_b;
 #define STEP(r)                                                                                    \
@@ -324,25 +333,29 @@ static void NAME(accumulate)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t ld
                              ptrdiff_t ldb, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int finish,
                              REAL learning_rate, REAL clip, crnn_report *report)
 {
-    for (ptrdiff_t j = 0; j < n; j += PANEL) {
-        const int two = n - j > LANES;
-        for (ptrdiff_t i = 0; i < m; i += TILE_ROWS)
-            switch (NAME(smaller)(TILE_ROWS, m - i)) {
+    /* Few columns: a panel of b stays in the first-level cache while all of a goes by. Many: a tile's
+       columns of a stay, and b goes by in whole lines (H = 1024: 85 % of the peak against 73). */
+    const ptrdiff_t block = n > 512 ? TILE_ROWS : m;
+    for (ptrdiff_t from = 0; from < m; from += block)
+        for (ptrdiff_t j = 0; j < n; j += PANEL)
+            for (ptrdiff_t i = from; i < NAME(smaller)(from + block, m); i += TILE_ROWS) {
+                REAL *to = c + i * ldc + j;
+                switch (NAME(smaller)(TILE_ROWS, m - i)) {
 #define CASE(R)                                                                                    \
     case R + 1:                                                                                    \
         if (R + 1 <= TILE_ROWS) {                                                                  \
-            if (two)                                                                               \
-                NAME(accumulate_tile)(R + 1, 2, c + i * ldc + j, ldc, a + i, lda, b + j, ldb, k,   \
-                                      finish, learning_rate, clip, report);                        \
+            if (n - j > LANES)                                                                     \
+                NAME(accumulate_tile)(R + 1, 2, to, ldc, a + i, lda, b + j, ldb, k, finish,        \
+                                      learning_rate, clip, report);                                \
             else                                                                                   \
-                NAME(accumulate_tile)(R + 1, 1, c + i * ldc + j, ldc, a + i, lda, b + j, ldb, k,   \
-                                      finish, learning_rate, clip, report);                        \
+                NAME(accumulate_tile)(R + 1, 1, to, ldc, a + i, lda, b + j, ldb, k, finish,        \
+                                      learning_rate, clip, report);                                \
         }                                                                                          \
         break;
-                EACH_ROW(CASE)
+                    EACH_ROW(CASE)
 #undef CASE
+                }
             }
-    }
 }
 
 /* ---- the optimiser's step: the shards' sum, clipping and the update in one pass ---- */

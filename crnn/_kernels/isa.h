@@ -8,8 +8,10 @@ extern const crnn_isa crnn_isa_portable, crnn_isa_avx2, crnn_isa_avx512, crnn_is
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #define INLINE static __forceinline
+#define PREFETCH(p) ((void)(p))
 #else
 #define INLINE static inline __attribute__((always_inline))
+#define PREFETCH(p) __builtin_prefetch(p, 1)
 #endif
 
 #define JOIN_(a, b, c) a##_##b##_##c

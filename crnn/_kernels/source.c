@@ -46,7 +46,8 @@ typedef struct {
                 ELEMENT element;                                                                   \
                 READ(element, from);                                                               \
                 *to = CONVERT(REAL, element);                                                      \
-                poison += *to * 0;                                                                 \
+                if (check)                                                                         \
+                    poison += *to * 0;                                                             \
             }                                                                                      \
         }                                                                                          \
     }
@@ -60,7 +61,7 @@ typedef struct {
 #define DEFINE_GATHER(REAL, TYPE)                                                                  \
     int crnn_gather_##TYPE(REAL *out, ptrdiff_t ldo, const crnn_source *x, const int64_t *order,   \
                            ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps,     \
-                           ptrdiff_t features)                                                     \
+                           ptrdiff_t features, int check)                                          \
     {                                                                                              \
         REAL poison = 0; /* inf * 0 and NaN * 0 are NaN */                                         \
         const int size = x->item_size;                                                             \

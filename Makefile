@@ -1,0 +1,36 @@
+# The targets call the scripts that the workflows call: what runs here is what runs there.
+PYTHON ?= python3
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help check build test bench lint wheel sanitize emulate clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+check: ## everything that a change must pass, in environments of its own (.ci/run)
+	.ci/run
+
+build: ## compile in place
+	$(PYTHON) setup.py -q build_ext --inplace
+
+test: build ## the suite, in the environment that is active
+	$(PYTHON) -m pytest
+
+bench: build ## the benchmark (ARGS="--only mid")
+	$(PYTHON) -m bench $(ARGS)
+
+lint: build ## the linters, in the environment that is active
+	.ci/lint
+
+wheel: ## sdist and wheels, built, checked and tested, into dist/
+	.ci/wheel dist
+
+sanitize: ## AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer
+	.ci/sanitize
+
+emulate: ## processors and systems that are not at hand (apt-get as root, or qemu-user there)
+	.ci/emulate
+
+clean: ## what was built in the tree
+	rm -rf build dist wheelhouse *.egg-info crnn/*.so crnn/*.pyd

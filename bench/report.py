@@ -40,7 +40,7 @@ def machine(threads: int, rounds: int) -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cpu": _cpu_name(),
         "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "isa": cpu_info if cpu_info is not None else f"{_cpu_flags()} (crnn is not built)",
+        "isa": cpu_info["isa"] if cpu_info is not None else f"{_cpu_flags()} (crnn is not built)",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,

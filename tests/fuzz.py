@@ -15,7 +15,6 @@ import json
 import math
 import os
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -478,6 +477,13 @@ def random_inputs(seed: int) -> Iterator[bytes]:
         yield source.randbytes(source.choice([8, 40, 200, 800]))
 
 
+def peak_memory() -> int:
+    """Bytes that were resident at most (Linux)."""
+    import resource  # Windows has none, and the suite imports the targets there
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 class Run:
     """One target until its time is over, everything counted."""
 
@@ -494,7 +500,7 @@ class Run:
         self.outcomes[outcome] += 1
         self.slowest = max(self.slowest, now - start)
         must(now - start < SLOWEST, f"{now - start:.1f} s for one input")
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        memory = peak_memory()
         must(memory < MOST_MEMORY, f"{memory} bytes of memory")
         if now - self.began > self.seconds:
             self.report()
@@ -502,12 +508,12 @@ class Run:
             os._exit(0)  # libFuzzer has no other end that is no failure
 
     def report(self) -> None:
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         by = "libFuzzer (atheris)" if atheris is not None else "random bytes"
         print(
             f"{self.target}: {sum(self.outcomes.values())} executions in "
             f"{time.monotonic() - self.began:.0f} s, inputs by {by}; {dict(self.outcomes)}; "
-            f"slowest {self.slowest:.3f} s; peak memory {memory:.0f} MiB; nothing broke",
+            f"slowest {self.slowest:.3f} s; peak memory {peak_memory() / 2**20:.0f} MiB; "
+            "nothing broke",
             flush=True,
         )
 

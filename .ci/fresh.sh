@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What every script here starts with: strict bash, a temporary folder that goes away again, and in it
 # a copy of the tree as git has it, so that nothing is built or written in the tree itself. Sourced.
 set -euo pipefail
@@ -17,6 +18,32 @@ heading() { printf '\n=== %s\n' "$*"; }
 skip() {
     SKIPPED+=("$*")
     printf 'skipped: %s\n' "$*"
+}
+
+# What was proved is said at once, and again by show_proved.
+PROVED=()
+proved() {
+    PROVED+=("$*")
+    printf 'proved: %s\n' "$*"
+}
+
+# same_weights WHERE COMMAND...: the weights trained there have the checksum of all others that fuse.
+WEIGHTS=''
+same_weights() {
+    local line isa sum where=$1
+    shift
+    line=$("$@" "$ROOT/.ci/checksum.py")
+    read -r _ isa sum <<< "$line"
+    echo "$where: $line"
+    if [ "$isa" = portable ]; then return; fi
+    [ "${WEIGHTS:-$sum}" = "$sum" ] || fail "$where has other bits than those before it"
+    WEIGHTS=$sum
+}
+
+show_proved() {
+    heading "what was proved"
+    printf '%s\n' "${PROVED[@]}"
+    if [ -n "$WEIGHTS" ]; then echo "weights, on all that fuse: $WEIGHTS"; fi
 }
 
 finish() {
@@ -94,4 +121,5 @@ emulated_environment() {
 
 # What an emulator is too slow for: the comparison with the notebook's 50 epochs runs NumPy for
 # 700,000 steps, which takes some ten minutes there (the shorter comparisons do run).
+# shellcheck disable=SC2034 # by the scripts that source this
 EMULATED=(-p no:cacheprovider -k "not fifty_epochs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -209,6 +210,22 @@ def test_fit_in_a_worker_thread() -> None:
     worker.join(children.HANG)
     assert not worker.is_alive()
     assert bits(there) == bits(here)
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python always has a GIL"
+)
+def test_importing_every_room_leaves_the_gil_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHON_GIL", raising=False)  # the child decides by itself
+    children.run(
+        """
+import pkgutil
+for room in pkgutil.iter_modules(crnn.__path__):
+    if room.name != "__main__":
+        __import__(f"crnn.{room.name}")
+assert not sys._is_gil_enabled()
+"""
+    )
 
 
 FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

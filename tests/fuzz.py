@@ -333,7 +333,7 @@ def array(source: Bytes, shape: list[int]) -> Array:
             found.reshape(-1)[source.integer(0, found.size - 1)] = source.choice(
                 [math.nan, math.inf, 1e300, source.real()]
             )
-    found = found[tuple(slice(None, None, source.choice([step, -step])) for _ in shape)]
+    found = found[..., *(slice(None, None, source.choice([step, -step])) for _ in shape)]
     if source.chance(6) and found.ndim > 1:
         found = np.asfortranarray(found)
     if source.chance(6):

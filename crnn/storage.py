@@ -109,6 +109,8 @@ def write(
         mode = stat.S_IFREG | 0o666
     if not stat.S_ISREG(mode):
         raise ValueError(f"{target}: is not a regular file, and is not replaced by one")
+    if os.name == "nt":
+        mode |= stat.S_IWRITE  # a read-only file cannot be renamed there, nor taken away again
     blocks = _encode(kind, arrays, settings)
     folder = os.path.dirname(target)
     new = os.path.join(folder, f".crnn-{os.urandom(8).hex()}.tmp")

@@ -43,7 +43,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 SLOWEST = 10  # seconds for one input, on a busy machine; the usual one takes less than 1 ms
 MOST_MEMORY = 1 << 30  # bytes of resident memory; an input has at most some kilobytes
-HUGE = [2**31, 2**32, 2**62, 2**63 - 1, 2**63, 2**64, 10**30]
+HUGE = [2**31, 2**32, 2**44, 2**62, 2**63 - 1, 2**63, 2**64, 10**30]
 
 
 class Bytes:
@@ -402,6 +402,8 @@ def fit(data: bytes) -> str:
     source = Bytes(data)
     sizes = [number(source, 1, 5), number(source, 1, 20), number(source, 1, 3)]
     if any(isinstance(n, int) and n > 1000 for n in sizes):
+        # what some systems promise without having it becomes what none has the addresses for
+        sizes = [2**44 if isinstance(n, int) and n > 1000 else n for n in sizes]
         try:
             RNN(*sizes)
         except (TypeError, ValueError, MemoryError):

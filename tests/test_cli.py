@@ -240,6 +240,8 @@ def test_fit_of_a_constant_series_says_that_mase_is_undefined(folder, capsys):
     ],
 )
 def test_bad_option_of_fit_is_one_line(options, message, folder, capsys):
+    if "--plots" in options:
+        pytest.importorskip("matplotlib", reason="pictures need the extra crnn[plot]")
     line = failure(capsys, ["fit", "series.csv", *QUICK, *options])
     assert line.startswith("crnn: error: ")
     assert message in line

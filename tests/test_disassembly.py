@@ -38,13 +38,14 @@ def objdump(option: str, path: Path) -> str:
 def wide_functions(disassembly: str) -> dict[str, str]:
     """The functions with a wide instruction, and the first of these.
 
-    The compiler's own suffixes (.constprop.0, .isra.0, .part.0, .cold) are no part of a name.
+    The compiler's own suffixes (.constprop.0, .isra.0, .part.0, .cold) are no part of a name, nor
+    is the underscore that macOS puts in front.
     """
     found: dict[str, str] = {}
     function = ""
     for line in disassembly.splitlines():
         if header := FUNCTION.match(line):
-            function = header[1].split(".")[0]
+            function = header[1].split(".")[0].removeprefix("_")
         elif (instruction := INSTRUCTION.match(line)) and WIDE.search(instruction[1]):
             found.setdefault(function, instruction[1])
     return found

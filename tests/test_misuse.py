@@ -7,6 +7,7 @@ import gc
 import pickle
 import signal
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +60,9 @@ def test_a_batch_size_beyond_every_integer_is_the_whole_data() -> None:
     assert (models[0].predict(x) == models[1].predict(x)).all()
 
 
-@pytest.mark.parametrize("hidden_size", [10**6, 10**9, 10**18, 2**62])
+@pytest.mark.parametrize("hidden_size", [10**7, 10**9, 10**18, 2**62])
 def test_sizes_beyond_any_memory_are_a_memory_error(hidden_size: int) -> None:
+    # from 400 TB on: less than that, a system that promises memory it has not would give
     with pytest.raises(MemoryError):
         RNN(1, hidden_size, 1)
 
@@ -183,7 +185,7 @@ def test_the_first_window_with_a_nan_is_named(point: int, sample: int) -> None:
 def test_interrupts_at_any_moment_of_a_threaded_fit_leave_no_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # 200 alarms from 0.1 to 10 ms into a fit that starts, runs and ends its threads in about 5
+    # 200 alarms, from the start of a fit, that starts and ends its threads, to half its time beyond
     monkeypatch.setattr(_threads, "WORK_PER_THREAD", 1)
     model, x, y = RNN(1, 16, 1, seed=0), np.ones((320, 10)), np.ones(320)
     trainer = Trainer(epochs=3, batch_size=160, threads=3, seed=0)
@@ -191,13 +193,17 @@ def test_interrupts_at_any_moment_of_a_threaded_fit_leave_no_thread(
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    trainer.fit(model, x, y)  # whatever is imported late is imported
+    spans = []
+    for _ in range(5):
+        start = time.perf_counter()
+        trainer.fit(model, x, y)
+        spans.append(time.perf_counter() - start)
     interrupted = 0
     previous = signal.signal(signal.SIGALRM, interrupt)
     try:
         for turn in range(200):
             try:
-                signal.setitimer(signal.ITIMER_REAL, 0.0001 + 0.00005 * turn)
+                signal.setitimer(signal.ITIMER_REAL, 1e-5 + 1.5 * min(spans) * turn / 200)
                 trainer.fit(model, x, y)
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt:

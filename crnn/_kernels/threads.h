@@ -61,9 +61,9 @@ CRNN_INLINE double crnn_seconds(void)
     QueryPerformanceFrequency(&frequency);
     return (double)now.QuadPart / (double)frequency.QuadPart;
 }
-CRNN_INLINE void crnn_sleep(void) /* about a millisecond, the shortest there is */
+CRNN_INLINE void crnn_sleep(void) /* Sleep(1) would take up to 16 ms, a whole tick of its clock */
 {
-    Sleep(1);
+    SwitchToThread();
 }
 #else
 #include <time.h>

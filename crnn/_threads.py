@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import mmap
 import os
-import threading
+from _thread import start_new_thread
 from collections.abc import Sequence
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -20,6 +20,9 @@ WORK_PER_THREAD = 10_000_000
 
 # What a starting thread takes: a stack, most of it never touched, and a little for Python.
 THREAD_BYTES = 9 << 20
+
+# How long a thread may take to come; only one that will never come takes more than a moment.
+START_SECONDS = 60
 
 
 def choose(threads: int | None, work: float, pieces: int) -> int:
@@ -102,39 +105,36 @@ class Crew:
     """Threads for one fit or predict: started on entry, gone on exit.
 
     Thread 0 is the caller's own. `run` returns when all have done their part of the team's work.
+
+    The others are started one level below `threading`: its `start` and `join` are Python that a
+    signal may leave with a lock in its hands, and its `start` waits for ever for a thread that
+    found no memory for its first steps. A queue's `put` and `get` are C: done or not begun.
     """
 
     _tasks: Sequence[SimpleQueue[Team | None]] = ()
 
     def __init__(self, threads: int) -> None:
         self._tasks = [SimpleQueue() for _ in range(threads - 1)]
+        self._here: SimpleQueue[None] = SimpleQueue()
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
-        # each is given its own queue and the next one's, to hand on that it was dismissed
-        self._threads = [
-            threading.Thread(
-                target=_work,
-                args=(i + 1, tasks, following, self._done),
-                name="crnn",
-                daemon=True,
-            )
-            for i, (tasks, following) in enumerate(
-                itertools.zip_longest(self._tasks, self._tasks[1:])
-            )
-        ]
+        self._gone: SimpleQueue[None] = SimpleQueue()
 
     def __enter__(self) -> Crew:
-        # Taken and given back: a thread that finds no memory for its first steps dies before it
-        # says that it has started, and CPython's `start` then waits for ever.
         try:
-            if self._threads:
-                mmap.mmap(-1, THREAD_BYTES * len(self._threads)).close()
-            for thread in self._threads:
-                thread.start()
-        except (OSError, RuntimeError) as error:
-            if error.__context__ is not None:  # a signal within `start`, whose locks complain
-                raise error.__context__ from None
+            if self._tasks:
+                # Taken and given back: what is not there is known now, not after START_SECONDS.
+                mmap.mmap(-1, THREAD_BYTES * len(self._tasks)).close()
+            # each is given its own queue and the next one's, to hand on that it was dismissed
+            pairs = itertools.zip_longest(self._tasks, self._tasks[1:])
+            for number, (tasks, following) in enumerate(pairs, 1):
+                start_new_thread(
+                    _work, (number, tasks, following, self._here, self._done, self._gone)
+                )
+            for _ in self._tasks:
+                self._here.get(timeout=START_SECONDS)
+        except (OSError, RuntimeError, Empty) as error:
             raise MemoryError(
-                f"the system gives no {len(self._threads)} more threads; threads=1 needs none"
+                f"the system gives no {len(self._tasks)} more threads; threads=1 needs none"
             ) from error
         return self
 
@@ -145,8 +145,8 @@ class Crew:
         trace: TracebackType | None,
     ) -> None:
         self._dismiss()
-        for thread in self._threads:
-            thread.join()
+        for _ in self._tasks:
+            self._gone.get()
 
     def __del__(self) -> None:
         # A signal may come between any two lines, before `__exit__` is armed or within it: a crew
@@ -180,9 +180,12 @@ def _work(
     number: int,
     tasks: SimpleQueue[Team | None],
     following: SimpleQueue[Team | None] | None,
+    here: SimpleQueue[None],
     done: SimpleQueue[BaseException | None],
+    gone: SimpleQueue[None],
 ) -> None:
     """What a thread of a crew does until it is dismissed."""
+    here.put(None)
     while (team := tasks.get()) is not None:
         try:
             team.run(number)
@@ -192,3 +195,4 @@ def _work(
             done.put(error)
     if following is not None:
         following.put(None)
+    gone.put(None)

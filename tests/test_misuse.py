@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import _thread
 import copy
 import gc
 import pickle
 import signal
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from faults.measuring import threads_left
 
 import crnn
 from crnn import RNN, Forecaster, Stream, Trainer, _cell, _threads, notebook, storage
@@ -198,7 +199,7 @@ def test_interrupts_at_any_moment_of_a_threaded_fit_leave_no_thread(
         start = time.perf_counter()
         trainer.fit(model, x, y)
         spans.append(time.perf_counter() - start)
-    interrupted = 0
+    interrupted, before = 0, _thread._count()
     previous = signal.signal(signal.SIGALRM, interrupt)
     try:
         for turn in range(200):
@@ -213,8 +214,5 @@ def test_interrupts_at_any_moment_of_a_threaded_fit_leave_no_thread(
         signal.signal(signal.SIGALRM, previous)
     assert interrupted > 20
     gc.collect()  # a crew held by nothing but a cycle
-    ours = [thread for thread in threading.enumerate() if thread.name == "crnn" and thread.ident]
-    for thread in ours:  # (one that a signal kept from starting has no ident)
-        thread.join(10)
-    assert not any(thread.is_alive() for thread in ours)
+    assert threads_left(before) == 0
     assert np.isfinite(model.predict(x)).all()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import sysconfig
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import children
 import pytest
+from faults.measuring import threads_left
 from networks import bits, network, same_bits
 from samples import Array, Sizes, batch, size_name
 
@@ -39,16 +42,15 @@ LARGE: list[tuple[Sizes, int]] = [
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
+def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The threads that were started so far: equal bits of one thread and one thread say nothing."""
     threads = []
-    start = threading.Thread.start
 
-    def noted(thread: threading.Thread) -> None:
-        threads.append(thread)
-        start(thread)
+    def noted(work: Callable[..., None], arguments: tuple[Any, ...]) -> int:
+        threads.append(arguments[0])
+        return _thread.start_new_thread(work, arguments)
 
-    monkeypatch.setattr(threading.Thread, "start", noted)
+    monkeypatch.setattr(_threads, "start_new_thread", noted)
     return threads
 
 
@@ -82,7 +84,7 @@ def test_small_fits_have_the_same_bits_at_any_thread_count(
 @pytest.mark.parametrize(("dtype", "optimizer"), [("float32", "adam"), ("float64", "sgd")])
 @pytest.mark.parametrize("case", LARGE, ids=case_name)
 def test_large_fits_have_the_same_bits_at_any_thread_count(
-    case: tuple[Sizes, int], dtype: str, optimizer: str, started: list[threading.Thread]
+    case: tuple[Sizes, int], dtype: str, optimizer: str, started: list[int]
 ) -> None:
     sizes, batch_size = case
     x, y = batch(sizes, dtype)
@@ -101,7 +103,7 @@ def test_so_many_threads_have_the_same_bits_however_small_the_work(
     threads: int,
     dtype: str,
     optimizer: str,
-    started: list[threading.Thread],
+    started: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # 8 shards of 14 or 15 rows, and 2 in the last batch, where some threads find nothing to do
@@ -117,7 +119,7 @@ def test_so_many_threads_have_the_same_bits_however_small_the_work(
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", SMALL + LARGE, ids=case_name)
 def test_predict_has_the_same_bits_at_any_thread_count(
-    case: tuple[Sizes, int], dtype: str, started: list[threading.Thread]
+    case: tuple[Sizes, int], dtype: str, started: list[int]
 ) -> None:
     model, (x, _) = network(case[0], dtype), batch(case[0], dtype)
     expected = model.predict(x, threads=1)
@@ -140,7 +142,7 @@ def test_validation_has_the_same_bits_at_any_thread_count() -> None:
     assert len(found) == 1
 
 
-def test_one_thread_is_the_callers(started: list[threading.Thread]) -> None:
+def test_one_thread_is_the_callers(started: list[int]) -> None:
     # in a pool of workers every thread more than was asked for is one too many
     sizes, batch_size = LARGE[1]
     model, (x, y) = network(sizes), batch(sizes)
@@ -170,10 +172,10 @@ def test_divergence_in_any_thread_is_found_in_its_batch(threads: int) -> None:
 def test_no_thread_is_left_behind() -> None:
     sizes = (192, 20, 8, 128, 4)
     model, (x, y) = network(sizes, "float32"), batch(sizes, "float32")
-    before = threading.active_count()
+    before = _thread._count()
     Trainer(epochs=1, batch_size=96, threads=4).fit(model, x, y)
     model.predict(x, threads=4)
-    assert threading.active_count() == before
+    assert threads_left(before) == 0
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import gc
-import threading
 from collections.abc import Callable
 
 from crnn import RNN, Trainer, TrainingDiverged
 
-from .measuring import resident, samples, where
+from .measuring import resident, samples, threads_left, where
 
 ALLOWED = 1 << 20  # bytes
 
@@ -77,7 +76,7 @@ def main() -> None:
         grown = lowest(work, count // 20) - before
         print(f"{count} {name}: the process grew by {grown / 1024:.0f} KiB, allowed 1024")
         assert grown < ALLOWED, grown
-    assert threading.active_count() == 1, "a thread was left behind"
+    assert threads_left() == 0, "a thread was left behind"
 
 
 if __name__ == "__main__":

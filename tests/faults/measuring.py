@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import platform
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,14 @@ def resident() -> int:
 def address_space() -> int:
     """Bytes of this process's address space (Linux), which is what RLIMIT_AS limits."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def threads_left(before: int = 0) -> int:
+    """Threads that are there beyond so many (and the main one), given ten seconds to go."""
+    deadline = time.monotonic() + 10
+    while _thread._count() > before and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return _thread._count() - before
 
 
 def where() -> str:

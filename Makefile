@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help check build test bench lint wheel sanitize emulate clean
+.PHONY: help check build test bench lint wheel pythons sanitize emulate clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -25,6 +25,9 @@ lint: build ## the linters, in the environment that is active
 
 wheel: ## sdist and wheels, built, checked and tested, into dist/
 	.ci/wheel dist
+
+pythons: ## the abi3 wheel under every Python there is, and one without a GIL
+	.ci/pythons
 
 sanitize: ## AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer
 	.ci/sanitize

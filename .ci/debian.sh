@@ -40,7 +40,7 @@ debian_get() {
 debian_unpack() {
     local root=$1 package
     shift
-    debian_get "$root" --download-only install "$@"
+    debian_get "$root" --download-only install "$@" || return 1
     for package in "$root"/cache/archives/*.deb; do dpkg -x "$package" "$root/system"; done
     rm -rf "$root/cache/archives"
     ln -sfn usr/lib "$root/system/lib" # where a foreign dynamic loader is looked for

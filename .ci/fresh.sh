@@ -113,8 +113,9 @@ emulated_environment() {
     mkdir -p "$1/$2/bin"
     cp "$1/pyvenv.cfg" "$1/$2/"
     ln -sfn ../lib "$1/$2/lib"
-    printf '#!/bin/sh\nexec qemu-x86_64-static -cpu %s -0 "$0" "%s" "$@"\n' \
-        "$model" "$(readlink -f "$1/bin/python")" > "$python"
+    # The environment may have chosen NumPy's BLAS for the real processor.
+    printf '#!/bin/sh\nOPENBLAS_CORETYPE=%s exec qemu-x86_64-static -cpu %s -0 "$0" "%s" "$@"\n' \
+        "$2" "$model" "$(readlink -f "$1/bin/python")" > "$python"
     chmod +x "$python"
     "$python" -c 'import crnn; print(crnn.cpu_info())'
 }

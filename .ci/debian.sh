@@ -36,12 +36,19 @@ debian_get() {
         { tail "$root/apt.log"; return 1; }
 }
 
+# debian_has ROOT PACKAGE: whether there is such a package.
+debian_has() {
+    APT_CONFIG="$1/apt.conf" apt-cache show "$2" > "$1/apt.log" 2>&1
+}
+
 # debian_unpack ROOT PACKAGE...: the packages and what they depend on, into ROOT/system.
 debian_unpack() {
     local root=$1 package
     shift
     debian_get "$root" --download-only install "$@" || return 1
-    for package in "$root"/cache/archives/*.deb; do dpkg -x "$package" "$root/system"; done
+    for package in "$root"/cache/archives/*.deb; do
+        dpkg -x "$package" "$root/system" || return 1
+    done
     rm -rf "$root/cache/archives"
     ln -sfn usr/lib "$root/system/lib" # where a foreign dynamic loader is looked for
 }

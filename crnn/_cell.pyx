@@ -29,6 +29,7 @@ What was chosen, and what it buys (one core of a Zen 4 at 117 GFLOP/s, float32; 
     optimiser is one pass over it. Padding columns are zeros and stay zeros.
 """
 
+cimport cython
 from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer
 from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals

@@ -85,13 +85,11 @@ cdef class Prediction(Team):
         self.kept.append(array)
         return pointer(array)
 
-    def run(self, int thread):
-        """One thread's part; thread 0 is the caller's own."""
-        with nogil:
-            if self.at.item == 4:
-                self.blocks(thread, <float *>NULL)
-            else:
-                self.blocks(thread, <double *>NULL)
+    cdef void part(self, int thread) noexcept nogil:
+        if self.at.item == 4:
+            self.blocks(thread, <float *>NULL)
+        else:
+            self.blocks(thread, <double *>NULL)
 
     def end(self):
         """-> index of a sample with a number that is not finite, or None."""

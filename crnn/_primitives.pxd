@@ -114,3 +114,4 @@ cdef extern from "_kernels/threads.h" nogil:
     void crnn_pause()
     double crnn_seconds()
     void crnn_sleep()
+    long crnn_process()

@@ -1,4 +1,9 @@
-"""Threads at one piece of work: signals, a counter, a meeting. Part of `_cell.pyx`."""
+"""Threads at one piece of work: signals, a counter, a meeting; and their coming and going. Part of
+`_cell.pyx`."""
+
+cdef extern from "pythread.h":
+    unsigned long PyThread_start_new_thread(void (*)(void *) noexcept nogil, void *)
+
 
 cdef struct Watch:
     crnn_atomic stop      # somebody asked everybody to stop
@@ -16,6 +21,16 @@ cdef inline bint stopped(Watch *watch, bint main, double work) noexcept nogil:
             if crnn_seconds() - watch.looked > 0.02:
                 look_at_signals(watch)
     return crnn_load(&watch.stop) != 0
+
+
+cdef inline bint rest(int *spins) noexcept nogil:
+    """Wait a moment: at first, for some 0.1 ms, awake; then asleep (True)."""
+    if spins[0] < 4000:
+        spins[0] += 1
+        crnn_pause()
+        return False
+    crnn_sleep()
+    return True
 
 
 cdef void look_at_signals(Watch *watch) noexcept with gil:
@@ -39,10 +54,6 @@ cdef class Team:
         self.threads = threads
         self.watch.owner = <void *>self
 
-    def stop(self):
-        """Ask every thread to return at its next timestep."""
-        crnn_store(&self.watch.stop, 1)
-
     cdef int begin(self) except -1:
         self.error = None
         self.watch.looked = crnn_seconds()
@@ -53,9 +64,13 @@ cdef class Team:
         return 0
 
     cdef int finish(self) except -1:
-        if self.error is not None:
-            raise self.error
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
         return 0
+
+    cdef void part(self, int thread) noexcept nogil:
+        """One thread's part of the work; thread 0 is the caller's own."""
 
     cdef inline ptrdiff_t take(self) noexcept nogil:
         return crnn_fetch_add(&self.taken, 1)
@@ -71,16 +86,91 @@ cdef class Team:
     cdef bint wait(self, long generation, bint main) noexcept nogil:
         """Until the last to arrive lets the others go; False when stopped instead."""
         cdef int spins = 0
+        cdef bint slept
         while crnn_load(&self.generation) == generation:
-            if spins < 4000:  # some 0.1 ms
-                spins += 1
-                crnn_pause()
-                if crnn_load(&self.watch.stop):
-                    return False
-            else:
-                crnn_sleep()
-                if stopped(&self.watch, main, 1e6):
-                    return False
+            slept = rest(&spins)
+            if stopped(&self.watch, main and slept, 1e6):
+                return False
         return True
+
+
+@cython.auto_pickle(False)
+cdef class Crew:
+    """Threads for one fit or predict: there from the first `run` on, gone on exit.
+
+    Thread 0 is the caller's own. The others run compiled code and nothing else: they have no state
+    in the interpreter, so they allocate nothing, raise nothing and are no signal's business.
+    """
+
+    cdef readonly int threads
+    cdef readonly int started   # besides the caller's own
+    cdef long process
+    cdef Team team
+    cdef crnn_atomic numbers    # that were handed out
+    cdef crnn_atomic given      # pieces of work, one after the other
+    cdef crnn_atomic done       # who has done its part of the last
+    cdef crnn_atomic dismissed, gone
+
+    def __init__(self, int threads):
+        self.threads = threads
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.dismiss()
+
+    def __dealloc__(self):
+        self.dismiss()
+
+    def run(self, Team team not None):
+        """Do the team's work; returns when all have done their part, or have left it on a stop."""
+        cdef int spins = 0
+        if team.threads != self.threads:
+            raise ValueError(f"team must have {self.threads} threads, got {team.threads}")
+        self.start()
+        self.team = team
+        crnn_store(&self.done, 0)
+        crnn_fetch_add(&self.given, 1)
+        with nogil:
+            team.part(0)
+            while crnn_load(&self.done) < self.started:
+                if rest(&spins):
+                    stopped(&team.watch, True, 1e6)
+
+    cdef int start(self) except -1:
+        self.process = crnn_process()
+        while self.started < self.threads - 1:
+            if PyThread_start_new_thread(attend, <void *>self) == <unsigned long>-1:
+                raise MemoryError(
+                    f"the system gives no {self.threads - 1} more threads; threads=1 needs none")
+            self.started += 1
+        return 0
+
+    cdef void attend(self) noexcept nogil:
+        """What a thread of the crew does until it is dismissed."""
+        cdef int number = <int>crnn_fetch_add(&self.numbers, 1) + 1, spins = 0
+        cdef long taken = 0
+        while True:
+            if crnn_load(&self.given) != taken:
+                taken += 1
+                self.team.part(number)
+                crnn_fetch_add(&self.done, 1)
+                spins = 0
+            elif crnn_load(&self.dismissed):
+                crnn_fetch_add(&self.gone, 1)  # from here on there may be no crew any more
+                return
+            else:
+                rest(&spins)
+
+    cdef void dismiss(self) noexcept nogil:
+        # No signal shortens this wait, of 0.1 ms: nobody has work. A fork's child has no threads.
+        crnn_store(&self.dismissed, 1)
+        while crnn_load(&self.gone) < self.started and crnn_process() == self.process:
+            crnn_sleep()
+
+
+cdef void attend(void *crew) noexcept nogil:
+    (<Crew>crew).attend()
 
 

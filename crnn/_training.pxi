@@ -59,6 +59,7 @@ cdef class Training(Team):
     cdef int optimizer
     cdef double learning_rate, clip
     cdef double beta1_power, beta2_power
+    cdef object order_array
     cdef const int64_t *order
     cdef Desk *desks
     cdef void *flat
@@ -142,7 +143,7 @@ cdef class Training(Team):
     def begin_epoch(self, order=None):
         """Before the threads run an epoch: its order of samples (int64, contiguous) or None."""
         self.begin()
-        self.order = NULL
+        self.order_array, self.order = order, NULL
         if order is not None:
             self.order = <const int64_t *>pointer(order)
         self.loss_sum = self.last_loss = 0
@@ -151,13 +152,11 @@ cdef class Training(Team):
         with nogil:
             self.pack()
 
-    def run(self, int thread):
-        """One thread's part of the epoch; thread 0 is the caller's own."""
-        with nogil:
-            if self.at.item == 4:
-                self.epoch(thread, <float *>NULL)
-            else:
-                self.epoch(thread, <double *>NULL)
+    cdef void part(self, int thread) noexcept nogil:
+        if self.at.item == 4:
+            self.epoch(thread, <float *>NULL)
+        else:
+            self.epoch(thread, <double *>NULL)
 
     def end_epoch(self):
         """-> (sum over samples of the loss, last batch's loss, clipped elements, batches done,

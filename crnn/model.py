@@ -235,7 +235,7 @@ class RNN:
         chosen = _threads.choose(threads, work, pieces=-(-count // 12))
         y = np.empty((count, self.output_size), self.dtype)
         job = _cell.Prediction(self._weights, samples, y, chosen)
-        with _threads.Crew(chosen) as crew:
+        with _cell.Crew(chosen) as crew:
             crew.run(job)
         bad = job.end()
         if bad is not None:
@@ -306,7 +306,7 @@ class RNN:
         check_finite("y", wanted, self.dtype)
         batch = _cell.Training(self._weights, samples, wanted, len(samples), 1, optimizer=None)
         batch.begin_epoch()
-        batch.run(0)
+        _cell.Crew(1).run(batch)
         value = batch.end_epoch()[0] / len(samples)
         return value, {name: array.copy() for name, array in batch.gradient.items()}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _arguments, _cell, _threads
+from crnn import _arguments, _cell
 from crnn._arguments import Array
 from crnn.model import check_finite
 
@@ -200,8 +200,7 @@ class RNN:
             shifted=self.gradient == "shifted",
         )
         training.begin_epoch()
-        with _threads.Crew(1) as crew:
-            crew.run(training)
+        _cell.Crew(1).run(training)
         last_loss: float = training.end_epoch()[1]
         return last_loss
 
@@ -229,7 +228,7 @@ class RNN:
         weights.load({"Wx_l0": self.Wx, "Wh_l0": self.Wh, "Wy": self.Wy})
         outputs = np.empty((len(self.x), self.Wy.shape[1]))
         job = _cell.Prediction(weights, self.x, outputs, 1)
-        job.run(0)
+        _cell.Crew(1).run(job)
         job.end()
         self.forward(len(self.x) - 1)  # what the notebook's loop leaves behind
         self.outputs = outputs.reshape(len(self.y), 1)

@@ -227,28 +227,33 @@ class Trainer:
         random = np.random.default_rng(self.seed)
         order = np.arange(len(samples), dtype=np.int64) if self.shuffle else None
         good = weights.flat.copy()
-        with _threads.Crew(threads) as crew, _reporting(self.progress, self.epochs) as report:
-            for epoch in range(1, self.epochs + 1):
-                start = time.perf_counter()
-                if order is not None:
-                    random.shuffle(order)
-                training.begin_epoch(order)
-                crew.run(training)
-                loss_sum, _, clipped, batches, bad_batch = training.end_epoch()
-                if not bad_batch and not np.isfinite(weights.flat).all():
-                    bad_batch = batches  # a finite gradient, and an update that overflows
-                if bad_batch:
+        with _cell.Crew(threads) as crew, _reporting(self.progress, self.epochs) as report:
+            try:
+                for epoch in range(1, self.epochs + 1):
+                    start = time.perf_counter()
+                    if order is not None:
+                        random.shuffle(order)
+                    training.begin_epoch(order)
+                    crew.run(training)
+                    loss_sum, _, clipped, batches, bad_batch = training.end_epoch()
+                    if not bad_batch and not np.isfinite(weights.flat).all():
+                        bad_batch = batches  # a finite gradient, and an update that overflows
+                    if bad_batch:
+                        weights.flat[:] = good
+                        raise TrainingDiverged(epoch, bad_batch, history)
+                    good[:] = weights.flat
+                    history.seconds.append(time.perf_counter() - start)
+                    history.loss.append(loss_sum / len(samples))
+                    history.clipped_fraction.append(clipped / (batches * weights.elements))
+                    if validation is not None:
+                        history.validation_loss.append(
+                            model.loss(*validation, loss=self.loss, threads=self.threads)
+                        )
+                    report(history)
+            except BaseException:  # a signal in the very epoch that diverges
+                if not np.isfinite(weights.flat).all():
                     weights.flat[:] = good
-                    raise TrainingDiverged(epoch, bad_batch, history)
-                good[:] = weights.flat
-                history.seconds.append(time.perf_counter() - start)
-                history.loss.append(loss_sum / len(samples))
-                history.clipped_fraction.append(clipped / (batches * weights.elements))
-                if validation is not None:
-                    history.validation_loss.append(
-                        model.loss(*validation, loss=self.loss, threads=self.threads)
-                    )
-                report(history)
+                raise
         return history
 
     @staticmethod

@@ -17,7 +17,7 @@ from networks import bits, network
 from samples import Array, Sizes, batch
 from tolerances import FLOAT32_TRAINED, FLOAT64, assert_close
 
-from crnn import RNN, History, Trainer, TrainingDiverged
+from crnn import RNN, History, Trainer, TrainingDiverged, _cell
 
 # ---- one epoch and several, against the reference ----
 
@@ -425,6 +425,21 @@ def test_float32_diverges_where_float32_ends() -> None:
         Trainer(epochs=100, learning_rate=1e6, clip_value=None, seed=0).fit(model, x, y)
     assert np.isfinite(model.predict(x)).all()
     assert all(np.isfinite(value).all() for value in model.parameters().values())
+
+
+def test_ctrl_c_in_the_epoch_that_diverges_leaves_finite_parameters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupted(_cell.Training):
+        def end_epoch(self) -> Any:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_cell, "Training", Interrupted)
+    model, x, y = growing(1.0)
+    before = bits(model)
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(epochs=1, batch_size=1, learning_rate=1e300, clip_value=None).fit(model, x, y)
+    assert bits(model) == before
 
 
 # ---- silence ----

@@ -1,4 +1,5 @@
-/* What threads that run without Python need of the machine: atomic integers, a clock, a short wait. */
+/* What threads that run without Python need of the machine: atomic integers, a clock, a short wait,
+   the process they are in. */
 #ifndef CRNN_THREADS_H
 #define CRNN_THREADS_H
 
@@ -65,8 +66,17 @@ CRNN_INLINE void crnn_sleep(void) /* Sleep(1) would take up to 16 ms, a whole ti
 {
     SwitchToThread();
 }
+CRNN_INLINE long crnn_process(void) /* there is no fork */
+{
+    return 0;
+}
 #else
 #include <time.h>
+#include <unistd.h>
+CRNN_INLINE long crnn_process(void)
+{
+    return (long)getpid();
+}
 CRNN_INLINE double crnn_seconds(void)
 {
     struct timespec now;

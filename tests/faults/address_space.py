@@ -18,7 +18,7 @@ from collections import Counter
 
 from crnn import RNN, Trainer
 
-from .measuring import Array, address_space, bits, samples, threads_left, where
+from .measuring import Array, address_space, bits, running_threads, samples, threads_left, where
 
 KIBIBYTE = 1024
 HANG = 30  # seconds; a fit takes less than one
@@ -33,6 +33,7 @@ def fresh() -> tuple[RNN, Trainer, Array, Array]:
 
 def limited(spare: int, threads: int) -> None:
     """A fit with `spare` bytes of address space left; prints what came of it, and the model."""
+    threads_before = running_threads()
     model, trainer, x, y = fresh()
     trainer.threads = threads
     before = bits(model)
@@ -49,7 +50,7 @@ def limited(spare: int, threads: int) -> None:
     if outcome != TRAINED:
         assert bits(model) == before, "the parameters changed"
         trainer.fit(model, x, y)
-    assert threads_left() == 0, "a thread was left behind"
+    assert threads_left(threads_before) == 0, "a thread was left behind"
     print(hashlib.sha256(bits(model)).hexdigest(), outcome)
 
 

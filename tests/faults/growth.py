@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from crnn import RNN, Trainer, TrainingDiverged
 
-from .measuring import resident, samples, threads_left, where
+from .measuring import resident, running_threads, samples, threads_left, where
 
 ALLOWED = 1 << 20  # bytes
 
@@ -61,6 +61,7 @@ def lowest(work: Callable[[int], object], count: int) -> int:
 
 
 def main() -> None:
+    threads_before = running_threads()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fits", type=int, default=10_000)
     parser.add_argument("--predicts", type=int, default=100_000)
@@ -76,7 +77,7 @@ def main() -> None:
         grown = lowest(work, count // 20) - before
         print(f"{count} {name}: the process grew by {grown / 1024:.0f} KiB, allowed 1024")
         assert grown < ALLOWED, grown
-    assert threads_left() == 0, "a thread was left behind"
+    assert threads_left(threads_before) == 0, "a thread was left behind"
 
 
 if __name__ == "__main__":

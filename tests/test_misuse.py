@@ -130,7 +130,7 @@ def test_the_notebook_goes_on_after_an_infinite_loss(capsys: pytest.CaptureFixtu
 
 
 def test_adams_first_step_is_the_learning_rate() -> None:
-    # m / (1 - beta1) = g and v / (1 - beta2) = g^2, so the step is lr g / (|g| + eps), in float32 too
+    # m / (1 - beta1) = g and v / (1 - beta2) = g^2, so the step is lr g / (|g| + eps)
     model, x, y = RNN(1, 3, 1, seed=0), np.ones((4, 2)), np.ones(4)
     before, (_, gradients) = model.state_dict(), model.gradients(x, y)
     Trainer(epochs=1, optimizer="adam", learning_rate=0.5).fit(model, x, y)

@@ -34,8 +34,8 @@ FLOAT32 = 5e-6
 # the sum, and a gradient that is FLOAT32 off moves the next one.
 FLOAT32_TRAINED = 2e-5
 
-# Adam's first step of 0.5 in float32: some eleven roundings of half of 6e-8 each on the way to it, and
-# one of the parameter, of up to 6e-8.
+# Adam's first step of 0.5 in float32: some eleven roundings of half of 6e-8 each on the way to it,
+# and one of the parameter, of up to 6e-8.
 ADAM_STEP = 4e-7
 
 # The notebook's weights after 50 epochs (issue 2).

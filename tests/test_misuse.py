@@ -273,6 +273,7 @@ def test_a_forks_child_may_leave_a_fit() -> None:
 crnn._threads.WORK_PER_THREAD = 1
 def forked(number, frame):
     if os.fork() == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(120)
         sys.exit(7)
     raise KeyboardInterrupt

@@ -249,12 +249,14 @@ def _decode(file: io.BufferedReader) -> tuple[str, dict[str, Array], str]:
     arrays = {}
     digest = hashlib.sha256(_header(layout, {**metadata, "sha256": _BLANK}))
     for name, code, shape in layout:
-        array = np.empty(shape, _DTYPES[code])
+        array = np.empty(shape, _DTYPES[code].newbyteorder("="))
         memory = array.reshape(-1).view(np.uint8).data
         if file.readinto(memory) != memory.nbytes:
             raise ValueError("became shorter while it was read")
         digest.update(memory)
-        arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
+        if not _DTYPES[code].isnative:  # swapped where it lies: reading takes a file's own size
+            array.byteswap(inplace=True)
+        arrays[name] = array
     if digest.hexdigest() != metadata["sha256"]:
         raise ValueError("is damaged: its content does not have the SHA-256 that it names")
     return metadata["kind"], arrays, metadata["settings"]

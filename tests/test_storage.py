@@ -101,6 +101,13 @@ def refusal(path: Path, kind: str = "network") -> str:
     return str(caught.value).removeprefix(f"{path}: ")
 
 
+def swap_dtypes(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.dtype[Any]]:
+    """Let the files be of the other byte order; give their types."""
+    swapped = {code: dtype.newbyteorder() for code, dtype in storage._DTYPES.items()}
+    monkeypatch.setattr(storage, "_DTYPES", swapped)
+    return swapped
+
+
 def assert_same(found: dict[str, Array], expected: dict[str, Array]) -> None:
     """The same names, types, shapes and bits, byte order apart; new arrays that are fit for use."""
     assert found.keys() == expected.keys()
@@ -222,8 +229,7 @@ class TestFormat:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Played by a file of the other byte order: either way the two differ, and are swapped."""
-        swapped = {code: dtype.newbyteorder() for code, dtype in storage._DTYPES.items()}
-        monkeypatch.setattr(storage, "_DTYPES", swapped)
+        swapped = swap_dtypes(monkeypatch)
         data = np.array([0.5], swapped["F64"]).tobytes()
         data += np.array([1, -2], swapped["F32"]).tobytes()
         (tmp_path / "m").write_bytes(sealed(honest(), data))
@@ -252,8 +258,10 @@ class TestFormat:
         path = tmp_path_factory.getbasetemp() / "library"
         write(path, "checkpoint", arrays, SETTINGS)
         with library.safe_open(path, framework="numpy") as file:
-            assert_equal_bits({name: file.get_tensor(name) for name in file.keys()}, arrays)  # noqa: SIM118
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata()
+        native = {name: a.astype(a.dtype.newbyteorder("=")) for name, a in arrays.items()}
+        assert_equal_bits(found, native)
         assert (metadata["crnn_format"], metadata["kind"]) == ("1", "checkpoint")
         assert json.loads(metadata["settings"]) == SETTINGS
 
@@ -613,9 +621,14 @@ class TestHostileFiles:
         path.write_bytes(HOSTILE[name][0])
         assert peak(lambda: refusal(path)) < MEBIBYTE
 
-    def test_an_honest_file_takes_its_own_size(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("order", ["the machine's", "the other"])
+    def test_an_honest_file_takes_its_own_size(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
+    ) -> None:
         """The arrays, and a byte an element while they are looked through for NaN."""
         write(tmp_path / "m", "network", {"a": np.zeros(MEBIBYTE)}, {})
+        if order == "the other":  # every zero's bytes are the same
+            swap_dtypes(monkeypatch)
         assert peak(lambda: read(tmp_path / "m", "network")) < 10 * MEBIBYTE
 
     def test_a_raised_recursion_limit_changes_nothing(self, tmp_path: Path) -> None:

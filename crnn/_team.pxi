@@ -32,9 +32,19 @@ cdef inline bint rest(int *spins) noexcept nogil:
     return True
 
 
+cdef int check_process(long process) except -1:
+    """After a signal's handler, which may have forked."""
+    if crnn_process() != process:
+        raise RuntimeError(
+            "a process forked in the middle of a call has none of its threads to go on with")
+    return 0
+
+
 cdef void look_at_signals(Watch *watch) noexcept with gil:
     try:
         PyErr_CheckSignals()
+        if (<Team>watch.owner).threads > 1:
+            check_process((<Team>watch.owner).process)
     except BaseException as error:
         (<Team>watch.owner).error = error
         crnn_store(&watch.stop, 1)
@@ -46,6 +56,7 @@ cdef class Team:
 
     cdef Watch watch
     cdef readonly int threads
+    cdef long process  # that has the threads
     cdef object error
     cdef crnn_atomic taken, arrived, generation
 
@@ -129,6 +140,7 @@ cdef class Crew:
         if team.threads != self.threads:
             raise ValueError(f"team must have {self.threads} threads, got {team.threads}")
         self.start()
+        team.process = self.process
         self.team = team
         crnn_store(&self.done, 0)
         crnn_fetch_add(&self.given, 1)
@@ -137,9 +149,14 @@ cdef class Crew:
             while crnn_load(&self.done) < self.started:
                 if rest(&spins):
                     stopped(&team.watch, True, 1e6)
+                    if crnn_process() != self.process:
+                        break
 
     cdef int start(self) except -1:
-        self.process = crnn_process()
+        if self.started:
+            check_process(self.process)
+        else:
+            self.process = crnn_process()
         while self.started < self.threads - 1:
             if PyThread_start_new_thread(attend, <void *>self) == <unsigned long>-1:
                 raise MemoryError(

@@ -266,26 +266,46 @@ def test_no_alarm_is_lost_in_small_predicts() -> None:
     assert caught == raised == 1000
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forks_child_may_leave_a_fit() -> None:
-    # it has none of the crew's threads to wait for
-    code = """
+FORKING = """
 crnn._threads.WORK_PER_THREAD = 1
-def forked(number, frame):
-    if os.fork() == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(120)
-        sys.exit(7)
-    raise KeyboardInterrupt
-signal.signal(signal.SIGALRM, forked)
-x, y = np.ones((320, 100, 1)), np.ones(320)
-model = crnn.RNN(1, 64, 1, seed=0)
+forked = 0
+
+def fork(number, frame):
+    global forked
+    if forked == 0:
+        forked = os.fork()
+        if forked == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(120)
+            forked = -1
+            in_child()
+        else:
+            raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, fork)
+model = crnn.RNN(1, 256, 1, seed=0)
+trainer = crnn.Trainer(epochs=10**6, batch_size=160, threads=3, seed=0)
 signal.setitimer(signal.ITIMER_REAL, 0.05)
 try:
-    crnn.Trainer(epochs=10**6, batch_size=160, threads=3, seed=0).fit(model, x, y)
+    trainer.fit(model, x, y)
 except KeyboardInterrupt:
-    pass
-assert os.waitstatus_to_exitcode(os.wait()[1]) == 7
+    assert forked > 0
+except RuntimeError as error:
+    assert "fork" in str(error), error
+    os._exit(8 if forked < 0 and finite(model) else 9)
+code = os.waitstatus_to_exitcode(os.wait()[1])
 assert finite(model)
 """
-    children.run(code)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("samples", [160, 16000], ids=["between epochs", "within one"])
+@pytest.mark.parametrize(("answer", "expected"), [("sys.exit(7)", 7), ("None", 8)])
+def test_a_forks_child_never_waits_for_threads_that_it_has_not(
+    samples: int, answer: str, expected: int
+) -> None:
+    """It may leave the fit by an exception of its own; if it would go on, that is an error."""
+    children.run(
+        f"x, y = np.ones(({samples}, 10, 1)), np.ones({samples})\n"
+        f"in_child = lambda: {answer}\n{FORKING}assert code == {expected}, code\n"
+    )

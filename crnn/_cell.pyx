@@ -46,6 +46,7 @@ import numpy as np
 from crnn._arguments import numeric
 
 cdef object np_ndarray = np.ndarray
+cdef object np_float32 = np.dtype(np.float32), np_float64 = np.dtype(np.float64)
 
 ctypedef fused real:
     float

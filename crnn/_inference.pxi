@@ -233,25 +233,35 @@ cdef class Stream:
         return 0
 
     cdef int read_input(self, x_t, real *x) except -1:
-        # a float and a native array of the model's type are read here, all else through NumPy
+        # a float and native arrays of both types are read here (0.5 us a step at H = 100), all else
+        # through NumPy (3 us)
         cdef Py_buffer view
         cdef ptrdiff_t i, count = self.rows * self.at.I
         cdef bint plain = False
+        cdef const char *number
+        cdef float single
+        cdef double full
         cdef real poison = 0
-        if type(x_t) is float:
+        if isinstance(x_t, float):
             if count != 1:
                 raise ValueError(self.wrong_shape(()))
             x[0] = <real><double>x_t
         else:
-            if type(x_t) is np_ndarray and x_t.dtype is self.dtype:
+            if type(x_t) is np_ndarray and (x_t.dtype is np_float32 or x_t.dtype is np_float64):
                 PyObject_GetBuffer(x_t, &view, PyBUF_STRIDES)
-                plain = (view.ndim == 2 and view.shape[0] == self.rows
-                         and view.shape[1] == self.at.I)
+                plain = (view.ndim in (1, 2) and view.shape[view.ndim - 1] == self.at.I
+                         and self.rows == (view.shape[0] if view.ndim == 2 else 1))
                 if plain:
                     for i in range(count):
-                        x[i] = (<const real *>(
-                            <const char *>view.buf + i // self.at.I * view.strides[0]
-                            + i % self.at.I * view.strides[1]))[0]
+                        number = <const char *>view.buf + i % self.at.I * view.strides[view.ndim - 1]
+                        if view.ndim == 2:
+                            number += i // self.at.I * view.strides[0]
+                        if view.itemsize == 4:
+                            memcpy(&single, number, 4)  # no number need be aligned
+                            x[i] = <real>single
+                        else:
+                            memcpy(&full, number, 8)
+                            x[i] = <real>full
                 PyBuffer_Release(&view)
             if not plain:
                 self.convert_input(x_t, x)

@@ -113,6 +113,36 @@ def test_steps_take_any_real_array() -> None:
         assert same_bits(np.asarray(stream.step(given)), expected), given.dtype
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("inputs", [1, 3])
+def test_a_batch_of_one_takes_a_vector_and_one_input_a_number(inputs: int, dtype: str) -> None:
+    model = network((1, 2, inputs, 9, 2), dtype)
+    x = np.array([[0.1, -2.0, 3.0], [1e-9, 4.0, 7e37]])[:, :inputs]
+    expected = model.predict(x[np.newaxis])
+    ways = [np.asarray, list, lambda x_t: np.repeat(x_t, 2)[::2], lambda x_t: x_t[np.newaxis]]
+    ways += [unaligned]
+    if inputs == 1:
+        ways += [lambda x_t: x_t[0], lambda x_t: float(x_t[0]), lambda x_t: x_t.reshape(())]
+    for way in ways:
+        for given in (x, x.astype(np.float32).astype(np.float64)):
+            stream, other = model.stream(), model.stream()
+            for x_t in given:
+                y_t = stream.step(way(x_t))
+                narrow = other.step(way(x_t.astype(np.float32)))
+            if given is x:
+                assert same_bits(y_t, expected)
+            else:
+                assert same_bits(y_t, narrow)
+    with pytest.raises(ValueError, match="x_t must hold finite numbers"):
+        network((1, 1, 1, 9, 1), "float32").stream().step(np.array([1e39]))
+
+
+def unaligned(x_t: Any) -> Any:
+    packed = np.zeros(len(x_t), [("flag", "u1"), ("value", x_t.dtype)])
+    packed["value"] = x_t
+    return packed["value"]
+
+
 def test_a_step_leaves_its_input_and_earlier_results_alone() -> None:
     model, (x, _) = network((2, 3, 2, 9, 2)), batch((2, 3, 2, 9, 2))
     before = x.copy()

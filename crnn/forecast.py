@@ -49,6 +49,8 @@ class Forecaster:
         Of the initial parameters and of the order of the windows. The same seed gives the same
         bits at any number of threads. None takes one from the operating system.
 
+    What is set after `fit` (``forecaster.epochs = 200``) is for the next `fit`, `threads` excepted.
+
     Attributes
     ----------
     model_ : crnn.RNN
@@ -76,6 +78,7 @@ class Forecaster:
     mean_: float
     scale_: float
     _tail: Array
+    _fitted: dict[str, Any]  # _SETTINGS as they were then
 
     def __init__(
         self,
@@ -141,6 +144,7 @@ class Forecaster:
         self.model_ = RNN(1, self.hidden_size, 1, seed=self.seed)
         self.mean_, self.scale_ = mean, scale
         self._tail = scaled[-self.timesteps :].copy()
+        self._fitted = {name: getattr(self, name) for name in _SETTINGS}
         self.history_ = None
         self.history_ = trainer.fit(self.model_, x, y)
         return self
@@ -166,8 +170,9 @@ class Forecaster:
             Before `fit`.
         """
         self._check_fitted()
-        values = _series("series", series, shortest=self.timesteps + 1)
-        x, _ = dataset.windows(self._scale(values), self.timesteps)
+        timesteps = len(self._tail)
+        values = _series("series", series, shortest=timesteps + 1)
+        x, _ = dataset.windows(self._scale(values), timesteps)
         return self._unscale(self.model_.predict(x, threads=self.threads)[:, 0])
 
     def forecast(self, steps: int, series: ArrayLike | None = None) -> Array:
@@ -227,8 +232,7 @@ class Forecaster:
             Before `fit`.
         """
         self._check_fitted()
-        settings = {name: getattr(self, name) for name in _SETTINGS}
-        settings |= {"mean": self.mean_, "scale": self.scale_}
+        settings = self._fitted | {"mean": self.mean_, "scale": self.scale_}
         storage.write(path, _KIND, self.model_.state_dict() | {_TAIL: self._tail}, settings)
 
     @classmethod
@@ -288,6 +292,7 @@ class Forecaster:
         forecaster.model_ = RNN._restored(arrays, network)  # initialising first would take H^3
         forecaster.mean_, forecaster.scale_ = mean, scale
         forecaster._tail = tail
+        forecaster._fitted = {name: settings[name] for name in _SETTINGS}
         forecaster.history_ = None
         return forecaster
 

@@ -281,6 +281,21 @@ def test_file_gives_the_same_bits_back(fitted, tmp_path):
     assert_same_model(loaded.fit(SERIES), fitted)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("timesteps", 5), ("hidden_size", 3), ("epochs", "many"), ("seed", -1), ("optimizer", "x")],
+)
+def test_what_is_set_after_fit_is_for_the_next_fit(name, value, tmp_path):
+    forecaster = Forecaster(**QUICK).fit(SERIES)
+    predicted = forecaster.predict(SERIES)
+    setattr(forecaster, name, value)
+    np.testing.assert_array_equal(forecaster.predict(SERIES), predicted)
+    forecaster.save(tmp_path / "m")
+    loaded = Forecaster.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.predict(SERIES), predicted)
+    assert getattr(loaded, name) == (QUICK | {"optimizer": "adam"})[name]
+
+
 def test_file_of_the_other_kind_names_its_loader(fitted, tmp_path):
     RNN(1, 3, 1, seed=0).save(tmp_path / "network")
     with pytest.raises(ValueError, match=r"RNN\.load"):

@@ -102,7 +102,7 @@ def write(
     ({'by': array([0.5])}, {'bias': True})
     """
     choice("kind", kind, _LOADERS)
-    target = os.path.realpath(os.fsdecode(path))
+    target = os.path.realpath(_checked(path))
     try:
         mode = os.stat(target).st_mode
     except FileNotFoundError:
@@ -120,9 +120,12 @@ def write(
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(new)
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename = os.fspath(path)  # nobody has heard of the new one
+            del error.filename2
         raise
     if os.name == "posix":
         # The file is whole and has its name; this decides only whether a power cut can bring the
@@ -171,7 +174,7 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Array], dic
     ValueError: ...small.safetensors: holds a network, not a checkpoint: crnn.RNN.load loads it
     """
     choice("kind", kind, _LOADERS)
-    name = os.fsdecode(path)
+    name = _checked(path)
     try:
         with open(name, "rb", opener=_open_without_waiting) as file:
             found, arrays, text = _decode(file)
@@ -187,6 +190,16 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Array], dic
         return arrays, settings
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+def _checked(path: str | os.PathLike[str]) -> str:
+    try:
+        name = os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"path must be a str or os.PathLike, got {path!r:.80}") from None
+    if not name:
+        raise ValueError("path must name a file, got an empty one")
+    return name
 
 
 def _encode(kind: str, arrays: dict[str, Array], settings: dict[str, Any]) -> list[bytes]:

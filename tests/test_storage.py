@@ -676,8 +676,17 @@ class TestPaths:
     def test_what_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             read(tmp_path / "m", "network")
-        with pytest.raises(FileNotFoundError):
-            write(tmp_path / "no" / "m", "network", ARRAYS, SETTINGS)
+        path = tmp_path / "no" / "m"
+        with pytest.raises(FileNotFoundError) as caught:
+            write(path, "network", ARRAYS, SETTINGS)
+        assert str(caught.value).endswith(f": {str(path)!r}")
+
+    @pytest.mark.parametrize(("path", "error"), [("", ValueError), (3, TypeError)])
+    def test_no_path(self, path: Any, error: type[Exception]) -> None:
+        with pytest.raises(error, match="path must"):
+            read(path, "network")
+        with pytest.raises(error, match="path must"):
+            write(path, "network", ARRAYS, SETTINGS)
 
     def test_a_folder(self, tmp_path: Path) -> None:
         with pytest.raises(OSError, match=re.escape(tmp_path.name)):
@@ -757,6 +766,8 @@ class TestWholeOrNotAtAll:
         with pytest.raises(type(error)) as caught:
             write(path, "network", {"by": np.zeros(1)}, {})
         assert caught.value is error
+        if isinstance(error, OSError):
+            assert error.filename == str(path)
         assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
 
     def test_flushed_before_it_takes_the_name(

@@ -165,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.2,
         metavar="X",
-        help="held out, from the end (%(default)s)",
+        help="held out, from the end; 0 trains on all of it (%(default)s)",
     )
     fit.add_argument(
         "--threads", type=int, metavar="N", help="how many threads; chosen by itself if not given"
@@ -312,8 +312,8 @@ def _fit(arguments: argparse.Namespace) -> None:
     from crnn.forecast import Forecaster
 
     fraction = arguments.test_fraction
-    if not 0 < fraction < 1:
-        raise CommandError(f"--test-fraction must lie between 0 and 1, got {fraction}")
+    if not 0 <= fraction < 1:
+        raise CommandError(f"--test-fraction must be at least 0 and below 1, got {fraction}")
     forecaster = Forecaster(
         timesteps=arguments.timesteps,
         hidden_size=arguments.hidden,
@@ -325,12 +325,12 @@ def _fit(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
     )
     if arguments.out is not None:
-        _check_writable(arguments.out)
+        _check_writable(arguments.out, arguments.series)
     if arguments.plots is not None:
         plots.new_figure()  # as for the demo
 
     series = read_series(arguments.series, arguments.column)
-    held_out = max(1, round(fraction * len(series)))
+    held_out = max(1, round(fraction * len(series))) if fraction else 0
     if len(series) - held_out <= forecaster.timesteps:
         raise CommandError(
             f"{arguments.series}: {len(series)} rows are too few: without the {held_out} held out, "
@@ -339,8 +339,8 @@ def _fit(arguments: argparse.Namespace) -> None:
     if arguments.plots is not None:
         arguments.plots.mkdir(parents=True, exist_ok=True)
     predicted = _train(
-        f"{arguments.column}: trained on {len(series) - held_out} values, the last {held_out} "
-        "held out",
+        f"{arguments.column}: trained on {len(series) - held_out} values, "
+        + (f"the last {held_out} held out" if held_out else "none held out"),
         forecaster,
         series,
         held_out,
@@ -349,14 +349,14 @@ def _fit(arguments: argparse.Namespace) -> None:
         forecaster.save(arguments.out)
         _say(f"wrote {arguments.out}")
     if arguments.plots is not None:
-        _draw(arguments.plots, "", forecaster, series[-held_out:], predicted)
+        _draw(arguments.plots, "", forecaster, series[len(series) - held_out :], predicted)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
     from crnn.forecast import Forecaster
 
     if arguments.out is not None:
-        _check_writable(arguments.out)
+        _check_writable(arguments.out, arguments.series, arguments.model)
     forecaster = Forecaster.load(arguments.model)
     series = read_series(arguments.series, arguments.column)
     forecast = forecaster.forecast(arguments.steps, series)
@@ -398,13 +398,16 @@ def _train(title: str, forecaster: Forecaster, series: Array, held_out: int) -> 
     """
     from crnn import dataset, scoring
 
-    past, actual = series[:-held_out], series[-held_out:]
+    past, actual = np.split(series, [len(series) - held_out])
+    forecaster.fit(past)
+    _say(title)
+    if not held_out:
+        return actual
     recent = series[-held_out - forecaster.timesteps :]
     x, y = dataset.windows(past, forecaster.timesteps)
     x_recent, _ = dataset.windows(recent, forecaster.timesteps)
-    predicted = forecaster.fit(past).predict(recent)
+    predicted = forecaster.predict(recent)
     constant = (past == past[0]).all()  # then MASE has nothing to divide by
-    _say(title)
     _say(f"{'one step ahead':<18}{'RMSE':>12}{'MASE':>12}")
     for name, values in (
         ("RNN", predicted),
@@ -422,17 +425,22 @@ def _draw(
     from crnn import plots
 
     assert forecaster.history_ is not None  # it has just been fitted
-    loss, prediction = plots.new_figure(), plots.new_figure()
-    plots.plot_loss(forecaster.history_, ax=loss.add_subplot())
-    plots.plot_prediction(actual, predicted, ax=prediction.add_subplot())
-    for name, figure in (("loss", loss), ("prediction", prediction)):
+    figures = {"loss": plots.new_figure()}
+    plots.plot_loss(forecaster.history_, ax=figures["loss"].add_subplot())
+    if len(actual):
+        figures["prediction"] = plots.new_figure()
+        plots.plot_prediction(actual, predicted, ax=figures["prediction"].add_subplot())
+    for name, figure in figures.items():
         path = folder / f"{prefix}{name}.png"
         figure.savefig(path)
         _say(f"wrote {path}")
 
 
-def _check_writable(path: Path) -> None:
+def _check_writable(path: Path, *inputs: Path) -> None:
     """Fail before a training and not after it; what only writing shows is told then."""
+    for kept in inputs:
+        if path.exists() and kept.exists() and path.samefile(kept):
+            raise CommandError(f"--out is {kept}, which is read: name another file")
     if path.is_dir():
         raise CommandError(f"{path}: is a folder")
     if not path.parent.is_dir():

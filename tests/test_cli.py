@@ -184,6 +184,17 @@ def test_fit_passes_every_option_on(capsys):
     np.testing.assert_array_equal(Forecaster.load("model").forecast(4), expected.forecast(4))
 
 
+def test_fit_of_the_whole_series_scores_nothing(folder, capsys):
+    options = ["--test-fraction", "0", "--out", "model", "--plots", "pictures"]
+    assert main(["fit", "series.csv", *QUICK, *options]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("value: trained on 80 values, none held out\n")
+    assert table(out) == []
+    expected = Forecaster(timesteps=6, hidden_size=5, epochs=4, seed=0).fit(SERIES)
+    np.testing.assert_array_equal(Forecaster.load("model").forecast(4), expected.forecast(4))
+    assert os.listdir("pictures") == ["loss.png"]
+
+
 def test_fit_writes_nothing_that_was_not_asked_for(folder, capsys):
     assert main(["fit", "series.csv", *QUICK]) == 0
     assert [path.name for path in folder.iterdir()] == ["series.csv"]
@@ -217,7 +228,7 @@ def test_fit_of_a_constant_series_says_that_mase_is_undefined(folder, capsys):
         (["--timesteps", "64"], "80 rows are too few"),
         (["--timesteps", "99999999999999999999"], "too few"),
         (["--test-fraction", "0.95"], "too few"),
-        (["--test-fraction", "0"], "--test-fraction"),
+        (["--test-fraction", "-0.1"], "--test-fraction"),
         (["--test-fraction", "1"], "--test-fraction"),
         (["--test-fraction", "nan"], "--test-fraction"),
         (["--timesteps", "0"], "timesteps"),
@@ -307,6 +318,25 @@ def test_bad_use_of_predict_is_one_line(argv, message, model, folder, capsys):
 
 
 # demo, info and the command itself
+
+
+@pytest.mark.parametrize(
+    ("argv", "kept"),
+    [
+        (["fit", "series.csv", *QUICK, "--out", "./series.csv"], "series.csv"),
+        (["fit", "series.csv", *QUICK, "--out", "link"], "series.csv"),
+        (["predict", "model", "series.csv", "--steps", "1", "--out", "series.csv"], "series.csv"),
+        (["predict", "model", "series.csv", "--steps", "1", "--out", "model"], "model"),
+    ],
+)
+def test_an_input_is_not_overwritten(argv, kept, model, folder, capsys):
+    if "link" in argv:
+        os.link("series.csv", "link")
+    before = (folder / kept).read_bytes()
+    if "--column" not in argv:
+        argv = [*argv, "--column", "value"]
+    assert f"--out is {kept}" in failure(capsys, argv)
+    assert (folder / kept).read_bytes() == before
 
 
 def test_demo_trains_both_models_and_names_what_it_wrote(folder, capsys):

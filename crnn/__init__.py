@@ -5,6 +5,11 @@ import sys as _sys
 try:
     from crnn._cell import Stream
 except ImportError as error:
+    if error.name == "crnn._cell" and isinstance(error, ModuleNotFoundError):
+        raise ImportError(
+            f"{__path__[0]} holds crnn's sources, not compiled: run Python in another folder, "
+            "where the installed package is found, or compile them with: pip install -e ."
+        ) from None
     # An instruction set that is not to be had: the command says it in one line.
     if not any(word.endswith(("/crnn", "\\crnn", "crnn.exe")) for word in _sys.orig_argv[:2]) and (
         _sys.orig_argv[1:3] != ["-m", "crnn"]
@@ -49,3 +54,8 @@ def __getattr__(name: str) -> object:
     if name in ("forecast", "notebook", "plots", "scoring"):
         return import_module(f"crnn.{name}")
     raise AttributeError(f"module 'crnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Also the rooms that are not open yet."""
+    return sorted({*globals(), *__all__})

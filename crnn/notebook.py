@@ -91,7 +91,7 @@ class RNN:
     >>> x, y = dataset(100)
     >>> rnn = RNN(x, y, 16)
     >>> rnn.train(2, 1e-2)
-    Epoch: 1 | Loss: 4.026388e-01
+    Epoch: 1 | Loss: 4.985314e-01
     """
 
     def __init__(self, x: Any, y: Any, hidden_units: int, *, gradient: str = "shifted") -> None:

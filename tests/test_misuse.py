@@ -6,7 +6,9 @@ import copy
 import gc
 import os
 import pickle
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -309,3 +311,20 @@ def test_a_forks_child_never_waits_for_threads_that_it_has_not(
         f"x, y = np.ones(({samples}, 10, 1)), np.ones({samples})\n"
         f"in_child = lambda: {answer}\n{FORKING}assert code == {expected}, code\n"
     )
+
+
+def test_sources_that_are_not_compiled_say_so(tmp_path: Path) -> None:
+    package = tmp_path / "crnn"
+    package.mkdir()
+    for source in Path(crnn.__file__).parent.glob("*.py"):
+        shutil.copy(source, package)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "import crnn"],  # without what an editable install adds
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "holds crnn's sources, not compiled" in done.stderr.splitlines()[-1]

@@ -1,0 +1,28 @@
+"""Every example in a public docstring prints what it says."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import crnn
+
+ROOMS = [room.name for room in pkgutil.iter_modules(crnn.__path__) if room.name != "__main__"]
+# Those whose docstrings hold no example: nothing in them is public, or they only gather others.
+WITHOUT = {"_arguments"}
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_the_examples_of(name: str) -> None:
+    if name == "plots":
+        pytest.importorskip("matplotlib", reason="the examples draw, and Matplotlib is missing")
+    outcome = doctest.testmod(importlib.import_module(f"crnn.{name}"))
+    assert outcome.failed == 0
+    assert (outcome.attempted > 0) == (name not in WITHOUT)
+
+
+def test_every_public_name_is_listed() -> None:
+    assert set(crnn.__all__) <= set(dir(crnn))

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     for remark in report.remarks([*rows, *scaling]):
         print(remark)
     verdicts = report.verdicts(rows) + report.scaling_verdicts(scaling)
-    print("\ngoals of issue 3\n" + report.verdict_lines(verdicts))
+    print("\ngoals\n" + report.verdict_lines(verdicts))
     document = report.document(header, rows, scaling, verdicts)
     if options.json:
         options.json.write_text(json.dumps(document, indent=1) + "\n")

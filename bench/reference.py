@@ -1,4 +1,4 @@
-"""What results are compared with: the formulas of DESIGN.md, step by step, in float64 NumPy."""
+"""What results are compared with: the formulas, step by step, in float64 NumPy."""
 
 from __future__ import annotations
 

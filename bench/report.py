@@ -13,7 +13,7 @@ from typing import Any
 from bench.harness import Measurement, Row
 from bench.workloads import Goal
 
-# The peers that issue 3's ratios are against; the other peers of a row are shown beside them.
+# The peers that the goals are against; the other peers of a row are shown beside them.
 NAMED = ("notebook", "numpy", "torch", "jax", "onnxruntime")
 
 _COLUMNS = ("crnn", "notebook", "numpy", "torch", "jax", "jax-unrolled", "onnxruntime")

@@ -1,4 +1,4 @@
-"""What is measured: the workloads by DESIGN.md's names, their data, their work and their goals.
+"""What is measured: the workloads, their data, their work and their goals.
 
 Letters: N samples, T timesteps, B rows of a batch, I inputs, H hidden units, O outputs.
 """
@@ -20,7 +20,7 @@ SEED = 20230512
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure that issue 3 asks of crnn.
+    """A figure that crnn is to reach.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Workload:
     units : int
         Epochs, calls or steps in one timed run; times are given for one of them.
     goals : tuple of Goal
-        What issue 3 asks.
+        What crnn is to reach.
     """
 
     name: str

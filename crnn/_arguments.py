@@ -82,7 +82,8 @@ def numeric(name: str, value: object) -> Array:
         array = np.asarray(value)
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name} must be an array of numbers: {error}") from None
-    if array.dtype.kind not in "iuf":
+    # An extension's type may be of a kind "f" of its own.
+    if array.dtype.kind not in "iuf" or not issubclass(array.dtype.type, (np.integer, np.floating)):
         raise TypeError(
             f"{name} must hold real integers or floats, got an array of dtype {array.dtype}"
         )

@@ -40,6 +40,7 @@ from libc.string cimport memcpy, memset
 from crnn._primitives cimport *
 
 import os
+import threading
 
 import numpy as np
 

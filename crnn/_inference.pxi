@@ -93,7 +93,6 @@ cdef class Prediction(Team):
 
     def end(self):
         """-> index of a sample with a number that is not finite, or None."""
-        self.finish()
         bad = crnn_load(&self.bad)
         return None if bad < 0 else bad
 
@@ -111,8 +110,9 @@ cdef class Prediction(Team):
             memset(h, 0, rows * at.lds * sizeof(real))
             for t in range(self.T):
                 if not gather(x, at.I, &self.x, NULL, first, rows, t, 1, at.I, True):
-                    r = 0
-                    while gather(x, at.I, &self.x, NULL, first + r, 1, t, 1, at.I, True):
+                    r = 0  # the last row without a look: another thread may have mended x
+                    while r < rows - 1 and gather(x, at.I, &self.x, NULL, first + r, 1, t, 1, at.I,
+                                                  True):
                         r += 1
                     crnn_store(&self.bad, first + r)
                     crnn_store(&self.watch.stop, 1)
@@ -163,8 +163,9 @@ cdef class Stream:
     cdef void *y
     cdef void *h
 
-    def __cinit__(self, Weights weights not None, ptrdiff_t batch_size):
+    def __cinit__(self, Weights weights not None, batch_size):
         at = self.at = weights.at
+        demand(batch_size * (at.I + at.ldo + 2 * at.lds))
         self.weights, self.rows, self.dtype = weights, batch_size, weights.dtype
         self.kept = []
         self.empty, self.shape = np.empty, (batch_size, at.O)

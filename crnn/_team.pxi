@@ -6,14 +6,15 @@ cdef extern from "pythread.h":
 
 cdef struct Watch:
     crnn_atomic stop      # somebody asked everybody to stop
+    bint signals          # the caller is Python's main thread, the only one whose matter they are
     double looked         # when the main thread last looked
     double work           # multiply-adds since it last looked at the clock
     void *owner           # the object whose `error` keeps what a signal's handler raised
 
 
 cdef inline bint stopped(Watch *watch, bint main, double work) noexcept nogil:
-    """Whether to stop; the main thread looks at signals about every 20 ms."""
-    if main:
+    """Whether to stop; Python's main thread looks at signals about every 20 ms."""
+    if main and watch.signals:  # no other takes the GIL here: the interpreter may have ended
         watch.work += work
         if watch.work > 1e6:  # 10 to 1000 microseconds; a clock's reading takes 0.03
             watch.work = 0
@@ -41,6 +42,8 @@ cdef int check_process(long process) except -1:
 
 
 cdef void look_at_signals(Watch *watch) noexcept with gil:
+    if (<Team>watch.owner).error is not None:
+        return  # the first one is raised soon, and the next by Python after it
     try:
         PyErr_CheckSignals()
         if (<Team>watch.owner).threads > 1:
@@ -66,6 +69,7 @@ cdef class Team:
 
     cdef int begin(self) except -1:
         self.error = None
+        self.watch.signals = threading.get_ident() == threading.main_thread().ident
         self.watch.looked = crnn_seconds()
         self.watch.work = 0
         crnn_store(&self.watch.stop, 0)
@@ -135,7 +139,10 @@ cdef class Crew:
         self.dismiss()
 
     def run(self, Team team not None):
-        """Do the team's work; returns when all have done their part, or have left it on a stop."""
+        """Do the team's work; returns when all have done their part, or have left it on a stop.
+
+        Raises what a signal's handler raised meanwhile.
+        """
         cdef int spins = 0
         if team.threads != self.threads:
             raise ValueError(f"team must have {self.threads} threads, got {team.threads}")
@@ -151,6 +158,7 @@ cdef class Crew:
                     stopped(&team.watch, True, 1e6)
                     if crnn_process() != self.process:
                         break
+        team.finish()
 
     cdef int start(self) except -1:
         if self.started:

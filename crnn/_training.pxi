@@ -160,8 +160,7 @@ cdef class Training(Team):
 
     def end_epoch(self):
         """-> (sum over samples of the loss, last batch's loss, clipped elements, batches done,
-        first bad batch or 0). Raises what a signal's handler raised."""
-        self.finish()
+        first bad batch or 0)."""
         return self.loss_sum, self.last_loss, self.report.clipped, self.batch, self.bad_batch
 
     cdef void pack(self) noexcept nogil:

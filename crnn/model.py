@@ -159,7 +159,7 @@ class RNN:
             Wx_l0 (I, H), Wh_l0 (H, H), b_l0 (H,), Wy (H, O), by (O,); without the biases when
             ``bias`` is False. Rows are padded in memory: use ``state_dict`` for contiguous copies.
         """
-        return dict(self._weights.arrays)
+        return {name: array.view() for name, array in self._weights.arrays.items()}
 
     def state_dict(self) -> dict[str, Array]:
         """Contiguous copies of the parameters by name."""

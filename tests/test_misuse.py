@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import FrameType
@@ -311,6 +312,92 @@ def test_a_forks_child_never_waits_for_threads_that_it_has_not(
         f"x, y = np.ones(({samples}, 10, 1)), np.ones({samples})\n"
         f"in_child = lambda: {answer}\n{FORKING}assert code == {expected}, code\n"
     )
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no interval timer")
+def test_a_second_signal_does_not_replace_the_first() -> None:
+    code = """
+crnn._threads.WORK_PER_THREAD = 1
+def answer(number, frame):
+    global answers
+    answers += 1
+    if answers == 1:
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        raise KeyboardInterrupt
+    raise TimeoutError
+
+signal.signal(signal.SIGALRM, answer)
+x, y = np.ones((512, 20, 1)), np.ones(512)
+model = crnn.RNN(1, 2048, 1, init="notebook", seed=0)
+begin = time.monotonic()
+for turn in range(20):
+    if time.monotonic() - begin > 30:  # an emulator's first few will do
+        break
+    answers = 0
+    signal.setitimer(signal.ITIMER_REAL, 0.05 + 0.003 * turn)
+    try:
+        try:
+            crnn.Trainer(epochs=10**6, batch_size=512, threads=2).fit(model, x, y)
+        except KeyboardInterrupt:
+            while True:
+                time.sleep(1)
+    except TimeoutError as error:
+        chain = error
+        while chain.__context__ is not None:
+            chain = chain.__context__
+        assert isinstance(chain, KeyboardInterrupt), repr(chain)
+"""
+    children.run(code)
+
+
+@pytest.mark.kernel
+def test_x_that_another_thread_mends_is_never_read_beyond_its_end() -> None:
+    model, x = RNN(1, 4, 1, seed=0), np.zeros((12, 2**12, 1), np.float32)
+    over = threading.Event()
+
+    def spoil_and_mend() -> None:
+        while not over.is_set():
+            x[:, -1] = (
+                np.nan
+            )  # at the end: by then this thread is awake, and spoils while it is read
+            x[:, -1] = 0
+
+    worker = threading.Thread(target=spoil_and_mend)
+    worker.start()
+    refused: list[str] = []
+    try:
+        end = time.monotonic() + children.HANG
+        while len(refused) < 30 and time.monotonic() < end:
+            try:
+                model.predict(x, threads=1)
+            except ValueError as error:
+                refused.append(str(error))
+    finally:
+        over.set()
+        worker.join()
+    assert len(refused) == 30
+    assert all(int(message.rsplit(maxsplit=1)[-1]) < len(x) for message in refused)
+
+
+def test_parameters_cannot_be_spoiled_but_in_their_numbers(tmp_path: Path) -> None:
+    model, other = RNN(1, 4, 1, seed=0), RNN(1, 4, 1, seed=1)
+    model.parameters()["Wy"].flags.writeable = False
+    model.parameters()["b_l0"].shape = (1, 4)
+    model.load_state_dict(other.state_dict())
+    model.save(tmp_path / "m")
+    np.testing.assert_equal(RNN.load(tmp_path / "m").state_dict(), other.state_dict())
+
+
+def test_a_floating_type_that_is_not_numpys_is_refused() -> None:
+    types = pytest.importorskip("ml_dtypes", reason="ml_dtypes, which comes with JAX, is missing")
+    with pytest.raises(TypeError, match="x must hold real integers or floats"):
+        RNN(1, 4, 1, seed=0).predict(np.ones((1, 1), types.float8_e5m2))
+
+
+@pytest.mark.parametrize("batch_size", [2**59, 2**62, 2**70])
+def test_a_stream_of_more_rows_than_any_memory_holds(batch_size: int) -> None:
+    with pytest.raises(MemoryError):
+        RNN(4, 4, 1, seed=0).stream(batch_size)
 
 
 def test_sources_that_are_not_compiled_say_so(tmp_path: Path) -> None:

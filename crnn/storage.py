@@ -30,6 +30,7 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,7 @@ def write(
             os.fsync(file.fileno())
         os.replace(new, target)
     except BaseException as error:
-        with contextlib.suppress(OSError):
+        with _whether_or_not():
             os.unlink(new)
         if isinstance(error, OSError) and error.errno is not None:
             error.filename = os.fspath(path)  # nobody has heard of the new one
@@ -130,12 +131,22 @@ def write(
     if os.name == "posix":
         # The file is whole and has its name; this decides only whether a power cut can bring the
         # old one back. Some network file systems refuse it, and a folder may be unreadable.
-        with contextlib.suppress(OSError):
+        with _whether_or_not():
             descriptor = os.open(folder, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _whether_or_not() -> Iterator[None]:
+    """The system may refuse what is done; what a signal's handler raises is raised."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
 
 
 def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Array], dict[str, Any]]:

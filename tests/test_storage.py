@@ -770,6 +770,23 @@ class TestWholeOrNotAtAll:
             assert error.filename == str(path)
         assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
 
+    @posix
+    def test_what_a_signals_handler_raises_is_raised(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also while the folder is synchronised, which the system may refuse."""
+        fsync = os.fsync
+
+        def interrupted(descriptor: int) -> None:
+            fsync(descriptor)
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise TimeoutError
+
+        monkeypatch.setattr(os, "fsync", interrupted)
+        with pytest.raises(TimeoutError):
+            write(tmp_path / "m", "network", ARRAYS, SETTINGS)
+        assert_same(read(tmp_path / "m", "network")[0], ARRAYS)
+
     def test_flushed_before_it_takes_the_name(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

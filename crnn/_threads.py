@@ -16,13 +16,17 @@ WORK_PER_THREAD = 10_000_000
 def choose(threads: int | None, work: float, pieces: int) -> int:
     """Threads for `pieces` independent pieces with `work` multiply-adds in all.
 
-    `threads` is what the caller asked for at most; None stands for the processors there are.
+    `threads` is what the caller asked for at most; None stands for the processors there are. Many
+    more than those (and than 16) only take each other's time, and are not started.
     """
     asked = None if threads is None else _arguments.integer("threads", threads)
     useful = max(1, min(pieces, int(work / WORK_PER_THREAD)))
     if useful == 1:
         return 1  # without a look at the machine, which takes longer than a small predict
-    return min(useful, processors() if asked is None else asked)
+    if asked is None:
+        return min(useful, processors())
+    most = min(useful, asked)
+    return most if most <= 16 else min(most, max(16, 4 * processors()))
 
 
 def cpu_info() -> dict[str, Any]:
@@ -55,10 +59,13 @@ def processors() -> int:
 
 
 def _cgroup_quota(root: Path, own: Path) -> float | None:
-    """Processors' worth of time that the control group grants (version 2, then 1), or None."""
-    folders = {line.split(":", 2)[-1].lstrip("/") for line in _read(own).splitlines()}
+    """Processors' worth of time that the control groups grant (versions 2 and 1), or None."""
+    folders = {Path()}
+    for line in _read(own).splitlines():
+        group = Path(line.split(":", 2)[-1].lstrip("/"))
+        folders |= {group, *group.parents}
     quotas = []
-    for folder in {"", *folders}:
+    for folder in folders:
         old = root / "cpu" / folder
         for quota, period in (
             (_read(root / folder / "cpu.max") + " none none").split()[:2],
@@ -72,7 +79,7 @@ def _cgroup_quota(root: Path, own: Path) -> float | None:
 def _read(path: Path) -> str:
     """What the file holds, or nothing where the system says that there is none."""
     try:
-        return path.read_text()
+        return path.read_text(errors="replace")
     except OSError as error:
         if error.errno is None:  # not the system's: a signal's handler raised it
             raise

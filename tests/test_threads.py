@@ -7,6 +7,7 @@ import sys
 import sysconfig
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import children
@@ -158,6 +159,50 @@ def test_one_thread_is_the_callers(crews: list[_cell.Crew]) -> None:
     assert started(crews) == 0
     trainer.fit(model, x, y, validation_data=(x, y))
     assert started(crews) == 0
+
+
+def test_many_more_threads_than_processors_are_not_started() -> None:
+    most = max(16, 4 * _threads.processors())
+    assert [_threads.choose(asked, 1e15, 10**9) for asked in (16, most, most + 1, 10**9)] == [
+        16,
+        most,
+        most,
+        most,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "quota"),
+    [
+        (b"0::/\n", {}, None),
+        (b"0::/\n", {"cpu.max": "150000 100000\n"}, 1.5),
+        (b"0::/\n", {"cpu.max": "max 100000\n"}, None),
+        (b"0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "50000 100000\n"}, 0.5),
+        (b"0::/a\n", {"a/cpu.max": "200000 100000\n", "cpu.max": "100000 100000\n"}, 1.0),
+        (
+            b"4:cpu,cpuacct:/a\n1:name=systemd:/b\n",
+            {"cpu/a/cpu.cfs_quota_us": "300000\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
+            3.0,
+        ),
+        (
+            b"4:cpu:/\n",
+            {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"},
+            None,
+        ),
+        (b"0::/caf\xe9\n", {"cpu.max": "100000 100000\n"}, 1.0),
+        (None, {}, None),
+    ],
+)
+def test_the_quota_of_the_control_groups(
+    own: bytes | None, files: dict[str, str], quota: float | None, tmp_path: Path
+) -> None:
+    root, process = tmp_path / "cgroup", tmp_path / "process"
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    if own is not None:
+        process.write_bytes(own)
+    assert _threads._cgroup_quota(root, process) == quota
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])

@@ -36,6 +36,7 @@ class Forecaster:
     The series s is standardised, z = (s - mean) / scale, with the mean and the (population)
     standard deviation of the series that `fit` is given and of nothing else. The network maps
     z_{t-T}, …, z_{t-1}, read from a zero state, to z_t (equations: `crnn.RNN`, with I = O = 1).
+    What is set after `fit` (``forecaster.epochs = 200``) is for the next `fit`, `threads` excepted.
 
     Parameters
     ----------
@@ -48,8 +49,6 @@ class Forecaster:
     seed : int, optional
         Of the initial parameters and of the order of the windows. The same seed gives the same
         bits at any number of threads. None takes one from the operating system.
-
-    What is set after `fit` (``forecaster.epochs = 200``) is for the next `fit`, `threads` excepted.
 
     Attributes
     ----------

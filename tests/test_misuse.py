@@ -321,10 +321,12 @@ crnn._threads.WORK_PER_THREAD = 1
 def answer(number, frame):
     global answers
     answers += 1
-    if answers == 1:
-        signal.setitimer(signal.ITIMER_REAL, 0.001)
+    if answers > 1:
+        raise TimeoutError
+    try:
         raise KeyboardInterrupt
-    raise TimeoutError
+    finally:  # from here on it is the context of whatever comes
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
 
 signal.signal(signal.SIGALRM, answer)
 x, y = np.ones((512, 20, 1)), np.ones(512)

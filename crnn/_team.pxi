@@ -42,14 +42,12 @@ cdef int check_process(long process) except -1:
 
 
 cdef void look_at_signals(Watch *watch) noexcept with gil:
-    if (<Team>watch.owner).error is not None:
-        return  # the first one is raised soon, and the next by Python after it
     try:
         PyErr_CheckSignals()
-        if (<Team>watch.owner).threads > 1:
+        if (<Team>watch.owner).threads > 1 and (<Team>watch.owner).error is None:
             check_process((<Team>watch.owner).process)
     except BaseException as error:
-        (<Team>watch.owner).error = error
+        (<Team>watch.owner).keep_error(error)
         crnn_store(&watch.stop, 1)
     watch.looked = crnn_seconds()
 
@@ -77,11 +75,24 @@ cdef class Team:
         crnn_store(&self.arrived, 0)
         return 0
 
-    cdef int finish(self) except -1:
-        error, self.error = self.error, None
-        if error is not None:
-            raise error
+    cdef int keep_error(self, error) except -1:
+        """As Python does where one exception meets another: the first is the context of the second."""
+        last = error
+        while last is not self.error and last.__context__ is not None:
+            last = last.__context__
+        if last is not self.error:
+            last.__context__ = self.error
+        self.error = error
         return 0
+
+    cdef int finish(self) except -1:
+        if self.error is None:
+            return 0
+        # With the limited API Cython runs Python where an exception passes, and would swallow what a
+        # signal that waits raises there.
+        look_at_signals(&self.watch)
+        error, self.error = self.error, None
+        raise error
 
     cdef void part(self, int thread) noexcept nogil:
         """One thread's part of the work; thread 0 is the caller's own."""

@@ -185,6 +185,7 @@ def test_fit_passes_every_option_on(capsys):
 
 
 def test_fit_of_the_whole_series_scores_nothing(folder, capsys):
+    pytest.importorskip("matplotlib", reason="pictures need the extra crnn[plot]")
     options = ["--test-fraction", "0", "--out", "model", "--plots", "pictures"]
     assert main(["fit", "series.csv", *QUICK, *options]) == 0
     out = capsys.readouterr().out

@@ -360,9 +360,8 @@ def test_x_that_another_thread_mends_is_never_read_beyond_its_end() -> None:
 
     def spoil_and_mend() -> None:
         while not over.is_set():
-            x[:, -1] = (
-                np.nan
-            )  # at the end: by then this thread is awake, and spoils while it is read
+            # At the end: by then this thread is awake, and spoils while it is read.
+            x[:, -1] = np.nan
             x[:, -1] = 0
 
     worker = threading.Thread(target=spoil_and_mend)

@@ -33,6 +33,14 @@ def first_not_finite(x, dtype):
     return None if bad < 0 else bad
 
 
+cdef struct Block:
+    # what one thread predicts with: x (steps, rows, I), the states before and after a step
+    # (2, rows, lds), and y (rows, ldo)
+    void *x
+    void *h
+    void *y
+
+
 cdef class Prediction(Team):
     """predict(x) -> y (N, O), in blocks of rows that threads take in turn.
 
@@ -43,12 +51,12 @@ cdef class Prediction(Team):
     cdef Layout at
     cdef crnn_source x
     cdef object kept
-    cdef ptrdiff_t N, T, rows
+    cdef ptrdiff_t N, T, rows, steps
     cdef void *flat
     cdef void *panels
     cdef void *zero
     cdef void *y
-    cdef Desk *desks
+    cdef Block *own
     cdef crnn_atomic bad
 
     def __init__(self, Weights weights not None, x, y, int threads):
@@ -64,13 +72,15 @@ cdef class Prediction(Team):
         self.rows = min(48, self.N, ((self.N + threads - 1) // threads + 11) // 12 * 12)
         self.bad = -1
         self.kept = [x, y, weights]
-        desks = np.zeros(threads * sizeof(Desk), np.uint8)
-        self.kept.append(desks)
-        self.desks = <Desk *>pointer(desks)
+        # timesteps that are gathered at once: 16 KB, half of a first-level cache
+        self.steps = max(1, min(self.T, 16384 // (self.rows * at.I * at.item)))
+        own = np.zeros(threads * sizeof(Block), np.uint8)
+        self.kept.append(own)
+        self.own = <Block *>pointer(own)
         for i in range(threads):
-            self.desks[i].x = self.keep(self.rows * at.I)
-            self.desks[i].h = self.keep(2 * self.rows * at.lds)
-            self.desks[i].y = self.keep(self.rows * at.ldo)
+            self.own[i].x = self.keep(self.steps * self.rows * at.I)
+            self.own[i].h = self.keep(2 * self.rows * at.lds)
+            self.own[i].y = self.keep(self.rows * at.ldo)
         self.zero = self.keep(max(at.ldh, at.ldo))
         if self.N > 1:
             self.panels = self.keep(at.packed)
@@ -98,32 +108,35 @@ cdef class Prediction(Team):
 
     cdef void blocks(self, int thread, real *of_type) noexcept nogil:
         cdef Layout *at = &self.at
-        cdef real *x = <real *>self.desks[thread].x
-        cdef real *h = <real *>self.desks[thread].h
-        cdef real *y = <real *>self.desks[thread].y
+        cdef real *x = <real *>self.own[thread].x
+        cdef real *h = <real *>self.own[thread].h
+        cdef real *y = <real *>self.own[thread].y
+        cdef real *h_t
         cdef real *h_before
-        cdef ptrdiff_t block = self.take(), first, rows, t, r
+        cdef ptrdiff_t block = self.take(), first, rows, t, steps, r
         while block * self.rows < self.N:
             first = block * self.rows
             rows = min(self.rows, self.N - first)
-            h_before = h
-            memset(h, 0, rows * at.lds * sizeof(real))
+            h_before = NULL
             for t in range(self.T):
-                if not gather(x, at.I, &self.x, NULL, first, rows, t, 1, at.I, True):
-                    r = 0  # the last row without a look: another thread may have mended x
-                    while r < rows - 1 and gather(x, at.I, &self.x, NULL, first + r, 1, t, 1, at.I,
-                                                  True):
-                        r += 1
-                    crnn_store(&self.bad, first + r)
-                    crnn_store(&self.watch.stop, 1)
-                    return
-                cell(h if h_before != h else h + self.rows * at.lds, x, at.I, h_before,
+                if t % self.steps == 0:
+                    steps = min(self.steps, self.T - t)
+                    if not gather(x, at.I, &self.x, NULL, first, rows, t, steps, at.I, True):
+                        r = 0  # the last row without a look: another thread may have mended x
+                        while r < rows - 1 and gather(x, at.I, &self.x, NULL, first + r, 1, t, steps,
+                                                      at.I, True):
+                            r += 1
+                        crnn_store(&self.bad, first + r)
+                        crnn_store(&self.watch.stop, 1)
+                        return
+                h_t = h if h_before != h else h + self.rows * at.lds
+                cell(h_t, at.lds, x + t % self.steps * rows * at.I, at.I, h_before,
                      <const real *>self.flat, <const real *>self.panels, <const real *>self.zero,
                      at, rows, False)
-                h_before = h if h_before != h else h + self.rows * at.lds
+                h_before = h_t
                 if stopped(&self.watch, thread == 0, rows * at.H * (at.H + at.I)):
                     return
-            output(y, h_before, <const real *>self.flat, <const real *>self.zero, at, rows)
+            output(y, h_before, at.lds, <const real *>self.flat, <const real *>self.zero, at, rows)
             for r in range(rows):
                 memcpy(<real *>self.y + (first + r) * at.O, y + r * at.ldo, at.O * sizeof(real))
             block = self.take()
@@ -223,9 +236,10 @@ cdef class Stream:
         self.read_input(x_t, x)  # may run Python, and so a step of this very stream
         before = <real *>self.h + (self.rows * self.at.lds if self.odd else 0)
         after = <real *>self.h + (0 if self.odd else self.rows * self.at.lds)
-        cell(after, x, self.at.I, before, <const real *>self.flat, <const real *>self.panels,
-             <const real *>self.zero, &self.at, self.rows, False)
-        output(y, after, <const real *>self.flat, <const real *>self.zero, &self.at, self.rows)
+        cell(after, self.at.lds, x, self.at.I, before, <const real *>self.flat,
+             <const real *>self.panels, <const real *>self.zero, &self.at, self.rows, False)
+        output(y, after, self.at.lds, <const real *>self.flat, <const real *>self.zero, &self.at,
+               self.rows)
         PyObject_GetBuffer(y_t, &view, PyBUF_WRITABLE)
         for r in range(self.rows):
             memcpy(<real *>view.buf + r * self.at.O, y + r * self.at.ldo, self.at.O * sizeof(real))

@@ -30,7 +30,7 @@ cdef extern from "_kernels/kernels.h" nogil:
         void (*pack_transposed)(
             float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
         void (*product)(
-            float *, ptrdiff_t, const float *, const crnn_term *, int, int,
+            float *, ptrdiff_t, const float *, ptrdiff_t, const crnn_term *, int, int,
             const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
         void (*row_product)(
             float *, const float *, const crnn_term *, int, int, const float *,
@@ -58,7 +58,7 @@ cdef extern from "_kernels/kernels.h" nogil:
         void (*pack_transposed)(
             double *, const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
         void (*product)(
-            double *, ptrdiff_t, const double *, const crnn_term *, int, int,
+            double *, ptrdiff_t, const double *, ptrdiff_t, const crnn_term *, int, int,
             const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
         void (*row_product)(
             double *, const double *, const crnn_term *, int, int, const double *,

@@ -747,7 +747,8 @@ static void T(test_pack_transposed)(const crnn_isa *isa)
 
 /* ---- product ---- */
 
-/* init[j] + sum_terms sum_i a[r, i] w[i, j], and the same of the absolute values */
+/* init[r, j] + sum_terms sum_i a[r, i] w[i, j], and the same of the absolute values; one row of init
+   stands for all */
 static wide T(sums)[ROWS * LONGEST];
 static double T(absolutes)[ROWS * LONGEST];
 
@@ -756,8 +757,9 @@ static void T(product_reference)(MATRIX init, const MATRIX *a, const MATRIX *w, 
 {
     for (ptrdiff_t r = 0; r < rows; r++)
         for (ptrdiff_t j = 0; j < n; j++) {
-            wide sum = init.at[j];
-            double absolute = fabs((double)init.at[j]);
+            const REAL start = T(item)(init, init.rows > 1 ? r : 0, j);
+            wide sum = start;
+            double absolute = fabs((double)start);
             for (int t = 0; t < n_terms; t++)
                 for (ptrdiff_t i = 0; i < w[t].rows; i++) {
                     const wide term = T(times)(T(item)(a[t], r, i), T(item)(w[t], i, j));
@@ -769,10 +771,13 @@ static void T(product_reference)(MATRIX init, const MATRIX *a, const MATRIX *w, 
         }
 }
 
-static void T(product_case)(const crnn_isa *isa, int n_terms, const ptrdiff_t *k, ptrdiff_t n)
+/* The panels are of a matrix with `more` rows behind those of the term. */
+static void T(product_case)(const crnn_isa *isa, int n_terms, const ptrdiff_t *k, ptrdiff_t n,
+                            int init_rows, ptrdiff_t more)
 {
     const ptrdiff_t width = isa->TYPE->panel_width;
-    const MATRIX init = T(drawn)(1, n), h = T(drawn)(ROWS, n);
+    const MATRIX init = T(drawn)(init_rows, n), h = T(drawn)(ROWS, n);
+    const ptrdiff_t ldi = init_rows > 1 ? init.ld : 0;
     MATRIX a[2], w[2], panels[2];
     crnn_term packed[2], plain[2];
     const ptrdiff_t k1 = n_terms == 2 ? k[1] : 0;
@@ -780,12 +785,13 @@ static void T(product_case)(const crnn_isa *isa, int n_terms, const ptrdiff_t *k
 
     CASE("k=%td+%td n=%td", k[0], k1, n);
     for (int t = 0; t < n_terms; t++) {
-        const ptrdiff_t size = (n + width - 1) / width * width * k[t];
+        const ptrdiff_t size = (n + width - 1) / width * width * (k[t] + more);
         a[t] = T(drawn_bare)(ROWS, k[t]);
-        w[t] = T(drawn)(k[t], n);
+        w[t] = T(drawn)(k[t] + more, n);
         panels[t] = T(allocate)(1, size, size);
-        isa->TYPE->pack(panels[t].at, w[t].at, w[t].ld, k[t], n);
-        packed[t] = (crnn_term){a[t].at, a[t].ld, panels[t].at, 0, k[t]};
+        isa->TYPE->pack(panels[t].at, w[t].at, w[t].ld, k[t] + more, n);
+        packed[t] = (crnn_term){a[t].at, a[t].ld, panels[t].at, k[t] + more, k[t]};
+        w[t].rows = k[t];
         terms += k[t];
     }
     T(product_reference)(init, a, w, n_terms, ROWS, n);
@@ -796,8 +802,8 @@ static void T(product_case)(const crnn_isa *isa, int n_terms, const ptrdiff_t *k
         const MATRIX whole = T(padded_matrix)(ROWS, n);
 
         CASE("rows=%d k=%td+%td n=%td %s", ROWS, k[0], k1, n, FINISH[finish]);
-        isa->TYPE->product(whole.at, whole.ld, init.at, packed, n_terms, finish, h_at, h.ld, ROWS,
-                           n);
+        isa->TYPE->product(whole.at, whole.ld, init.at, ldi, packed, n_terms, finish, h_at, h.ld,
+                           ROWS, n);
         for (ptrdiff_t r = 0; r < ROWS; r++)
             for (ptrdiff_t j = 0; j < n; j++) {
                 double allowed = T(chain)(terms, T(absolutes)[r * n + j]);
@@ -817,7 +823,7 @@ static void T(product_case)(const crnn_isa *isa, int n_terms, const ptrdiff_t *k
             }
             CASE("the last %td of %d rows, k=%td+%td n=%td %s", rows, ROWS, k[0], k1, n,
                  FINISH[finish]);
-            isa->TYPE->product(out.at, out.ld, init.at, plain, n_terms, finish,
+            isa->TYPE->product(out.at, out.ld, init.at + last * ldi, ldi, plain, n_terms, finish,
                                h_at ? h_at + last * h.ld : NULL, h.ld, rows, n);
             for (ptrdiff_t r = 0; r < rows; r++)
                 for (ptrdiff_t j = 0; j < out.width; j++)
@@ -829,7 +835,7 @@ static void T(product_case)(const crnn_isa *isa, int n_terms, const ptrdiff_t *k
                 plain[t] = (crnn_term){a[t].at + r * a[t].ld, a[t].ld, w[t].at, w[t].ld, k[t]};
             CASE("row_product of row %td against product, k=%td+%td n=%td %s", r, k[0], k1, n,
                  FINISH[finish]);
-            isa->TYPE->row_product(out.at, init.at, plain, n_terms, finish,
+            isa->TYPE->row_product(out.at, init.at + r * ldi, plain, n_terms, finish,
                                    h_at ? h_at + r * h.ld : NULL, n, 0);
             for (ptrdiff_t j = 0; j < out.width; j++)
                 T(same)(out.at[j], T(item)(whole, r, j), "out", 0, j);
@@ -847,11 +853,11 @@ static void T(test_product)(const crnn_isa *isa)
     for (ptrdiff_t i = 0; i < LENGTH(SIZES); i++)
         for (ptrdiff_t n = 0; n < LENGTH(SIZES); n++) {
             const ptrdiff_t k[2] = {SIZES[i], SIZES[(i + n) % LENGTH(SIZES)]};
-            T(product_case)(isa, 1, k, SIZES[n]);
-            T(product_case)(isa, 2, k, SIZES[n]);
+            T(product_case)(isa, 1, k, SIZES[n], 1, 0);
+            T(product_case)(isa, 2, k, SIZES[n], ROWS, 2);
         }
     for (ptrdiff_t i = 0; i < LENGTH(long_sizes); i++)
-        T(product_case)(isa, 2, long_sizes[i], long_sizes[i][2]);
+        T(product_case)(isa, 2, long_sizes[i], long_sizes[i][2], 1, 1);
 }
 
 /* ---- row_product ---- */
@@ -1600,18 +1606,19 @@ static void T(workload)(const crnn_isa *isa)
     const MATRIX out = T(padded_matrix)(R, H), da = T(padded_matrix)(R, H);
     const MATRIX row = T(padded_matrix)(1, H), dwh = T(padded_matrix)(H, H);
     const MATRIX zero = T(padded_matrix)(1, H), m = T(drawn)(1, H), v = T(drawn)(1, H);
-    const crnn_term forward[] = {{x.at, x.ld, px.at, 0, I}, {h.at, h.ld, ph.at, 0, H}};
-    const crnn_term backward[] = {{out.at, out.ld, ph.at, 0, H}};
+    const crnn_term forward[] = {{x.at, x.ld, px.at, I, I}, {h.at, h.ld, ph.at, H, H}};
+    const crnn_term backward[] = {{out.at, out.ld, ph.at, H, H}};
     crnn_report report = {0, 0};
 
     isa->TYPE->pack(px.at, wx.at, wx.ld, I, H);
     isa->TYPE->pack(ph.at, wh.at, wh.ld, H, H);
-    isa->TYPE->product(out.at, out.ld, bias.at, forward, 2, CRNN_TANH, NULL, 0, R, H);
+    isa->TYPE->product(out.at, out.ld, bias.at, 0, forward, 2, CRNN_TANH, NULL, 0, R, H);
     T(add_matrix)(out);
     isa->TYPE->pack_transposed(ph.at, wh.at, wh.ld, H, H);
     for (ptrdiff_t i = 0; i < zero.width; i++)
         zero.at[i] = 0;
-    isa->TYPE->product(da.at, da.ld, zero.at, backward, 1, CRNN_SLOPE, h.at, h.ld, R, H);
+    isa->TYPE->product(da.at, da.ld, zero.at, 0, backward, 1, CRNN_SLOPE, h.at, h.ld, R,
+                       H);
     T(add_matrix)(da);
     isa->TYPE->row_product_transposed(row.at, out.at, wh.at, wh.ld, CRNN_SLOPE, h.at, H, H, 1);
     T(add_matrix)(row);

@@ -8,9 +8,11 @@
    ...) and not an array, because not every compiler takes an array apart. */
 
 #define PANEL (2 * LANES)
+#define SUM_ROWS 128 /* of `accumulate`: part of the order of sums, so the same everywhere */
 #define VIRTUAL ((ptrdiff_t)(CRNN_ROW_BYTES / (LANES * sizeof(REAL)))) /* vectors in 64 bytes */
 
-#define vtanh NAME(vtanh)
+#define vtanh_begin NAME(vtanh_begin)
+#define vtanh_end NAME(vtanh_end)
 #include "tanh.h"
 
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
@@ -20,6 +22,37 @@ INLINE ptrdiff_t NAME(smaller)(ptrdiff_t a, ptrdiff_t b)
 {
     return a < b ? a : b;
 }
+
+/* Rows of the next tile, of `left` rows. A rest of few rows has too few sums to keep the multipliers
+   busy: it shares the rows of the last full tile. 32 rows are 6, 6, 6, 6, 4, 4, or 12, 10, 10. */
+INLINE ptrdiff_t NAME(tile_rows)(ptrdiff_t left)
+{
+    if (left > TILE_ROWS && left <= TILE_ROWS + TILE_ROWS / 2)
+        return (left + 1) / 2;
+    return NAME(smaller)(TILE_ROWS, left);
+}
+
+/* The tiles of a primitive, NAME(name##_tiles)[V - 1][R - 1], each a function of its own: inlined into
+   one they spilled each other's pointers (7 % of the product at H = 32, AVX2, Zen 5). */
+#define TILE(name, V, r)                                                                           \
+    static NOINLINE void NAME(name##V##_##r) PARAMETERS                                            \
+    {                                                                                              \
+        NAME(name##_tile)(r < TILE_ROWS ? r + 1 : 1, V, ARGUMENTS);                                \
+    }
+#define TILES(name)                                                                                \
+    TILE(name, 1, 0) TILE(name, 1, 1) TILE(name, 1, 2) TILE(name, 1, 3) TILE(name, 1, 4)           \
+    TILE(name, 1, 5) TILE(name, 1, 6) TILE(name, 1, 7) TILE(name, 1, 8) TILE(name, 1, 9)           \
+    TILE(name, 1, 10) TILE(name, 1, 11) TILE(name, 2, 0) TILE(name, 2, 1) TILE(name, 2, 2)         \
+    TILE(name, 2, 3) TILE(name, 2, 4) TILE(name, 2, 5) TILE(name, 2, 6) TILE(name, 2, 7)           \
+    TILE(name, 2, 8) TILE(name, 2, 9) TILE(name, 2, 10) TILE(name, 2, 11)                          \
+    typedef void NAME(name##_function) PARAMETERS;                                                 \
+    static NAME(name##_function) *const NAME(name##_tiles)[2][12] = {                              \
+        {NAME(name##1_0), NAME(name##1_1), NAME(name##1_2), NAME(name##1_3), NAME(name##1_4),      \
+         NAME(name##1_5), NAME(name##1_6), NAME(name##1_7), NAME(name##1_8), NAME(name##1_9),      \
+         NAME(name##1_10), NAME(name##1_11)},                                                      \
+        {NAME(name##2_0), NAME(name##2_1), NAME(name##2_2), NAME(name##2_3), NAME(name##2_4),      \
+         NAME(name##2_5), NAME(name##2_6), NAME(name##2_7), NAME(name##2_8), NAME(name##2_9),      \
+         NAME(name##2_10), NAME(name##2_11)}};
 
 /* ---- packing ---- */
 
@@ -47,21 +80,47 @@ static void NAME(pack_transposed)(REAL *panels, const REAL *w, ptrdiff_t ldw, pt
         }
 }
 
+/* ---- what follows a sum ---- */
+
+/* of one row, n numbers and their padding */
+static NOINLINE void NAME(tanh_row)(REAL *x, ptrdiff_t n)
+{
+    ptrdiff_t pairs = (n + LANES - 1) / LANES / 2;
+    if (n > pairs * PANEL)
+        NAME(tanh_rows)(x + pairs * PANEL, 0, 1, 1);
+    for (ptrdiff_t rows; pairs > 0; pairs -= rows, x += rows * PANEL) {
+        rows = NAME(smaller)(TANH_ROWS, pairs);
+        NAME(tanh_rows)(x, PANEL, rows, 2);
+    }
+}
+
+/* sum * (1 - h^2) */
+INLINE vec NAME(slope)(vec sum, const REAL *h)
+{
+    const vec h_j = vload(h);
+    return vmul(sum, vfnma(h_j, h_j, vset1(1)));
+}
+
 /* ---- out = finish(init + a w), many rows ---- */
 
-/* R rows, V vectors: p and q are a row's first and second vector. R and V are constants. */
+/* R rows, V vectors: p and q are a row's first and second vector. R and V are constants. The terms'
+   w is this panel's. */
 INLINE void NAME(product_tile)(const int R, const int V, REAL *out, ptrdiff_t ldo, const REAL *init,
-                               const crnn_term *terms, int n_terms, ptrdiff_t panel)
+                               ptrdiff_t ldi, const crnn_term *terms, int n_terms, int finish,
+                               const REAL *h, ptrdiff_t ldh, ptrdiff_t row)
 {
-    const vec p_init = vload(init), q_init = V > 1 ? vload(init + LANES) : p_init;
-#define START(r) vec p##r = p_init, q##r = q_init;
+    out += row * ldo, init += row * ldi;
+#define START(r)                                                                                   \
+    vec p##r = r < R ? vload(init + r * ldi) : vset1(0),                                           \
+        q##r = r < R && V > 1 ? vload(init + r * ldi + LANES) : vset1(0);
     EACH_ROW(START)
 #undef START
     for (const crnn_term *s = terms; s < terms + n_terms; s++) {
         const ptrdiff_t lda = s->lda, k = s->k;
-        const REAL *w = (const REAL *)s->w + panel * k * PANEL;
+        const REAL *w = s->w;
         /* rows r, r + 1 and r + 2 are one pointer and its offsets 0, 1 and 2 lda */
-        const REAL *a0 = (const REAL *)s->a, *a3 = a0 + 3 * lda, *a6 = a3 + 3 * lda, *a9 = a6 + 3 * lda;
+        const REAL *a0 = (const REAL *)s->a + row * lda, *a3 = a0 + 3 * lda, *a6 = a3 + 3 * lda,
+                   *a9 = a6 + 3 * lda;
         for (ptrdiff_t i = 0; i < k; i++, w += PANEL) {
             const vec p_w = vload(w), q_w = V > 1 ? vload(w + LANES) : p_w;
 #define FROM(r) (r < 3 ? a0 : r < 6 ? a3 : r < 9 ? a6 : a9)[i + r % 3 * lda]
@@ -77,6 +136,17 @@ INLINE void NAME(product_tile)(const int R, const int V, REAL *out, ptrdiff_t ld
 #undef FROM
         }
     }
+    if (finish == CRNN_SLOPE) {
+        h += row * ldh;
+#define SLOPE(r)                                                                                   \
+    if (r < R) {                                                                                   \
+        p##r = NAME(slope)(p##r, h + r * ldh);                                                     \
+        if (V > 1)                                                                                 \
+            q##r = NAME(slope)(q##r, h + r * ldh + LANES);                                         \
+    }
+        EACH_ROW(SLOPE)
+#undef SLOPE
+    }
 #define FINISH(r)                                                                                  \
     if (r < R) {                                                                                   \
         vstore(out + r * ldo, p##r);                                                               \
@@ -85,52 +155,32 @@ INLINE void NAME(product_tile)(const int R, const int V, REAL *out, ptrdiff_t ld
     }
     EACH_ROW(FINISH)
 #undef FINISH
-}
-
-/* What follows the sum, on numbers that the first-level cache still holds. */
-INLINE void NAME(finish)(REAL *out, const REAL *h, int finish, ptrdiff_t n)
-{
     if (finish == CRNN_TANH)
-        for (ptrdiff_t j = 0; j < n; j += LANES)
-            vstore(out + j, vtanh(vload(out + j)));
-    else if (finish == CRNN_SLOPE)
-        for (ptrdiff_t j = 0; j < n; j += LANES) {
-            const vec h_j = vload(h + j);
-            vstore(out + j, vmul(vload(out + j), vfnma(h_j, h_j, vset1(1))));
-        }
+        NAME(tanh_rows)(out, ldo, R, V);
 }
 
-static void NAME(product)(REAL *out, ptrdiff_t ldo, const REAL *init, const crnn_term *terms, int n_terms,
-                          int finish, const REAL *h, ptrdiff_t ldh, ptrdiff_t rows, ptrdiff_t n)
+#define PARAMETERS                                                                                 \
+    (REAL * out, ptrdiff_t ldo, const REAL *init, ptrdiff_t ldi, const crnn_term *terms,           \
+     int n_terms, int finish, const REAL *h, ptrdiff_t ldh, ptrdiff_t row)
+#define ARGUMENTS out, ldo, init, ldi, terms, n_terms, finish, h, ldh, row
+TILES(product)
+#undef PARAMETERS
+#undef ARGUMENTS
+
+static void NAME(product)(REAL *out, ptrdiff_t ldo, const REAL *init, ptrdiff_t ldi, const crnn_term *terms,
+                          int n_terms, int finish, const REAL *h, ptrdiff_t ldh, ptrdiff_t rows,
+                          ptrdiff_t n)
 {
-    for (ptrdiff_t panel = 0; panel * PANEL < n; panel++) {
-        const ptrdiff_t j = panel * PANEL;
-        const int two = n - j > LANES;
-        for (ptrdiff_t r = 0; r < rows; r += TILE_ROWS) {
-            const ptrdiff_t tall = NAME(smaller)(TILE_ROWS, rows - r);
-            crnn_term at[2];
-            for (int s = 0; s < n_terms; s++) {
-                at[s] = terms[s];
-                at[s].a = (const REAL *)terms[s].a + r * terms[s].lda;
-            }
-            REAL *to = out + r * ldo + j;
-            switch (tall) {
-#define CASE(R)                                                                                    \
-    case R + 1:                                                                                    \
-        if (R + 1 <= TILE_ROWS) {                                                                  \
-            if (two)                                                                               \
-                NAME(product_tile)(R + 1, 2, to, ldo, init + j, at, n_terms, panel);               \
-            else                                                                                   \
-                NAME(product_tile)(R + 1, 1, to, ldo, init + j, at, n_terms, panel);               \
-        }                                                                                          \
-        break;
-                EACH_ROW(CASE)
-#undef CASE
-            }
-            if (finish != CRNN_LINEAR)
-                for (ptrdiff_t i = 0; i < tall; i++)
-                    NAME(finish)(to + i * ldo, h ? h + (r + i) * ldh + j : h, finish,
-                                 two ? PANEL : LANES);
+    for (ptrdiff_t j = 0, panel = 0; j < n; j += PANEL, panel++) {
+        NAME(product_function) *const *tile = NAME(product_tiles)[n - j > LANES];
+        crnn_term at[CRNN_TERMS];
+        for (int s = 0; s < n_terms; s++) {
+            at[s] = terms[s];
+            at[s].w = (const REAL *)terms[s].w + panel * terms[s].ldw * PANEL;
+        }
+        for (ptrdiff_t r = 0, tall; r < rows; r += tall) {
+            tall = NAME(tile_rows)(rows - r);
+            tile[tall - 1](out + j, ldo, init + j, ldi, at, n_terms, finish, h ? h + j : h, ldh, r);
         }
     }
 }
@@ -138,7 +188,7 @@ static void NAME(product)(REAL *out, ptrdiff_t ldo, const REAL *init, const crnn
 /* ---- the same for a single row: w streams through, the sums stay ---- */
 
 INLINE void NAME(row_tile)(const int V, REAL *out, const REAL *init, const crnn_term *terms, int n_terms,
-                           ptrdiff_t column, int back)
+                           int finish, const REAL *h, ptrdiff_t column, int back)
 {
 #define START(v) vec p##v = v < V ? vload(init + v * LANES) : vset1(0);
     EACH_VECTOR(START)
@@ -159,7 +209,8 @@ INLINE void NAME(row_tile)(const int V, REAL *out, const REAL *init, const crnn_
     }
 #define FINISH(v)                                                                                  \
     if (v < V)                                                                                     \
-        vstore(out + v * LANES, p##v);
+        vstore(out + v * LANES,                                                                    \
+               finish == CRNN_SLOPE ? NAME(slope)(p##v, h + column + v * LANES) : p##v);
     EACH_VECTOR(FINISH)
 #undef FINISH
 }
@@ -167,58 +218,74 @@ INLINE void NAME(row_tile)(const int V, REAL *out, const REAL *init, const crnn_
 static void NAME(row_product)(REAL *out, const REAL *init, const crnn_term *terms, int n_terms,
                               int finish, const REAL *h, ptrdiff_t n, int back)
 {
-    for (ptrdiff_t j = 0; j < n; j += ROW_VECTORS * LANES) {
-        const ptrdiff_t wide = NAME(smaller)(ROW_VECTORS, (n - j + LANES - 1) / LANES);
+    /* passes of about the same width: each needs sums enough to keep the multipliers busy */
+    ptrdiff_t vectors = (n + LANES - 1) / LANES, passes = (vectors + ROW_VECTORS - 1) / ROW_VECTORS;
+    for (ptrdiff_t j = 0, wide; passes > 0; passes--, vectors -= wide, j += wide * LANES) {
+        wide = (vectors + passes - 1) / passes;
         switch (wide) {
 #define CASE(V)                                                                                    \
     case V + 1:                                                                                    \
         if (V + 1 <= ROW_VECTORS)                                                                  \
-            NAME(row_tile)(V + 1, out + j, init + j, terms, n_terms, j, back);                     \
+            NAME(row_tile)(V + 1, out + j, init + j, terms, n_terms, finish, h, j, back);          \
         break;
             EACH_VECTOR(CASE)
 #undef CASE
         }
     }
-    NAME(finish)(out, h, finish, n);
+    if (finish == CRNN_TANH)
+        NAME(tanh_row)(out, n);
 }
 
 /* ---- a single row times the transposed matrix: dot products with the matrix's rows ---- */
+
+/* out[e] = sum_j a[j] w_e[j] for four rows of w */
+INLINE void NAME(four_dots)(REAL *out, const REAL *a, const REAL *w0, const REAL *w1, const REAL *w2,
+                            const REAL *w3, ptrdiff_t n)
+{
+    vec p[VIRTUAL], q[VIRTUAL], s[VIRTUAL], t[VIRTUAL];
+    for (ptrdiff_t u = 0; u < VIRTUAL; u++)
+        p[u] = q[u] = s[u] = t[u] = vset1(0);
+    for (ptrdiff_t j = 0; j < n; j += VIRTUAL * LANES)
+        for (ptrdiff_t u = 0; u < VIRTUAL; u++) {
+            const ptrdiff_t at = j + u * LANES;
+            const vec a_j = vload(a + at);
+            p[u] = vfma(a_j, vload(w0 + at), p[u]);
+            q[u] = vfma(a_j, vload(w1 + at), q[u]);
+            s[u] = vfma(a_j, vload(w2 + at), s[u]);
+            t[u] = vfma(a_j, vload(w3 + at), t[u]);
+        }
+    for (ptrdiff_t half = VIRTUAL / 2; half > 0; half /= 2)
+        for (ptrdiff_t u = 0; u < half; u++) {
+            p[u] = vadd(p[u], p[u + half]);
+            q[u] = vadd(q[u], q[u + half]);
+            s[u] = vadd(s[u], s[u + half]);
+            t[u] = vadd(t[u], t[u + half]);
+        }
+    vsum4(out, p[0], q[0], s[0], t[0]);
+}
 
 static void NAME(row_product_transposed)(REAL *out, const REAL *a, const REAL *w, ptrdiff_t ldw,
                                          int finish, const REAL *h, ptrdiff_t m, ptrdiff_t n,
                                          int back)
 {
-    const ptrdiff_t groups = (m + 3) / 4;
-    for (ptrdiff_t g = 0; g < groups; g++) {
-        const ptrdiff_t i = 4 * (back ? groups - 1 - g : g), last = m - 1;
-        const REAL *w0 = w + i * ldw, *w1 = w + NAME(smaller)(i + 1, last) * ldw,
-                   *w2 = w + NAME(smaller)(i + 2, last) * ldw,
-                   *w3 = w + NAME(smaller)(i + 3, last) * ldw;
-        vec p[VIRTUAL], q[VIRTUAL], s[VIRTUAL], t[VIRTUAL];
-        for (ptrdiff_t u = 0; u < VIRTUAL; u++)
-            p[u] = q[u] = s[u] = t[u] = vset1(0);
-        for (ptrdiff_t j = 0; j < n; j += VIRTUAL * LANES)
-            for (ptrdiff_t u = 0; u < VIRTUAL; u++) {
-                const ptrdiff_t at = j + u * LANES;
-                const vec a_j = vload(a + at);
-                p[u] = vfma(a_j, vload(w0 + at), p[u]);
-                q[u] = vfma(a_j, vload(w1 + at), q[u]);
-                s[u] = vfma(a_j, vload(w2 + at), s[u]);
-                t[u] = vfma(a_j, vload(w3 + at), t[u]);
-            }
-        for (ptrdiff_t half = VIRTUAL / 2; half > 0; half /= 2)
-            for (ptrdiff_t u = 0; u < half; u++) {
-                p[u] = vadd(p[u], p[u + half]);
-                q[u] = vadd(q[u], q[u + half]);
-                s[u] = vadd(s[u], s[u + half]);
-                t[u] = vadd(t[u], t[u + half]);
-            }
-        REAL sums[4];
-        vsum4(sums, p[0], q[0], s[0], t[0]);
-        for (ptrdiff_t e = 0; e < 4 && i + e < m; e++)
-            out[i + e] = sums[e];
+    const ptrdiff_t rest = m % 4, whole = m - rest;
+    for (ptrdiff_t g = 0; g < whole; g += 4) {
+        const ptrdiff_t i = back ? whole - 4 - g : g;
+        const REAL *w_i = w + i * ldw;
+        NAME(four_dots)(out + i, a, w_i, w_i + ldw, w_i + 2 * ldw, w_i + 3 * ldw, n);
     }
-    NAME(finish)(out, h, finish, m);
+    if (rest) {
+        const REAL *w_i = w + whole * ldw;
+        REAL sums[4];
+        NAME(four_dots)(sums, a, w_i, w_i + (rest > 1) * ldw, w_i + (rest > 2) * 2 * ldw, w_i, n);
+        for (ptrdiff_t e = 0; e < rest; e++)
+            out[whole + e] = sums[e];
+    }
+    if (finish == CRNN_TANH)
+        NAME(tanh_row)(out, m);
+    else if (finish == CRNN_SLOPE)
+        for (ptrdiff_t i = 0; i < m; i += LANES)
+            vstore(out + i, NAME(slope)(vload(out + i), h + i));
 }
 
 /* ---- c (+)= a' b: one long sum over timesteps and rows ---- */
@@ -329,33 +396,35 @@ INLINE void NAME(accumulate_tile)(const int R, const int V, REAL *c, ptrdiff_t l
     }
 }
 
+#define PARAMETERS                                                                                 \
+    (REAL * c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, const REAL *b, ptrdiff_t ldb,          \
+     ptrdiff_t k, int finish, REAL learning_rate, REAL clip, crnn_report *report)
+#define ARGUMENTS c, ldc, a, lda, b, ldb, k, finish, learning_rate, clip, report
+TILES(accumulate)
+#undef PARAMETERS
+#undef ARGUMENTS
+
 static void NAME(accumulate)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, const REAL *b,
                              ptrdiff_t ldb, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int finish,
                              REAL learning_rate, REAL clip, crnn_report *report)
 {
-    /* Few columns: a panel of b stays in the first-level cache while all of a goes by. Many: a tile's
-       columns of a stay, and b goes by in whole lines (H = 1024: 85 % of the peak against 73). */
-    const ptrdiff_t block = n > 512 ? TILE_ROWS : m;
-    for (ptrdiff_t from = 0; from < m; from += block)
-        for (ptrdiff_t j = 0; j < n; j += PANEL)
-            for (ptrdiff_t i = from; i < NAME(smaller)(from + block, m); i += TILE_ROWS) {
-                REAL *to = c + i * ldc + j;
-                switch (NAME(smaller)(TILE_ROWS, m - i)) {
-#define CASE(R)                                                                                    \
-    case R + 1:                                                                                    \
-        if (R + 1 <= TILE_ROWS) {                                                                  \
-            if (n - j > LANES)                                                                     \
-                NAME(accumulate_tile)(R + 1, 2, to, ldc, a + i, lda, b + j, ldb, k, finish,        \
-                                      learning_rate, clip, report);                                \
-            else                                                                                   \
-                NAME(accumulate_tile)(R + 1, 1, to, ldc, a + i, lda, b + j, ldb, k, finish,        \
-                                      learning_rate, clip, report);                                \
-        }                                                                                          \
-        break;
-                    EACH_ROW(CASE)
-#undef CASE
-                }
+    /* A block of b's columns stays in the second-level cache while all of a goes by, and a tile's
+       columns of a in the first-level cache while that block goes by. A descent has the whole sum. */
+    const ptrdiff_t deep = finish == CRNN_DESCEND ? k : SUM_ROWS;
+    const ptrdiff_t block = CRNN_L2_BYTES / 2 / (SUM_ROWS * sizeof(REAL));
+    do {
+        const ptrdiff_t rows = NAME(smaller)(deep, k);
+        for (ptrdiff_t from = 0; from < n; from += block)
+            for (ptrdiff_t i = 0, tall; i < m; i += tall) {
+                tall = NAME(tile_rows)(m - i);
+                for (ptrdiff_t j = from; j < NAME(smaller)(from + block, n); j += PANEL)
+                    NAME(accumulate_tiles)[n - j > LANES][tall - 1](
+                        c + i * ldc + j, ldc, a + i, lda, b + j, ldb, rows, finish, learning_rate,
+                        clip, report);
             }
+        a += rows * lda, b += rows * ldb, k -= rows;
+        finish = finish == CRNN_STORE ? CRNN_ADD : finish;
+    } while (k > 0);
 }
 
 /* ---- the optimiser's step: the shards' sum, clipping and the update in one pass ---- */
@@ -419,16 +488,14 @@ static void NAME(adam)(REAL *w, REAL *m, REAL *v, const REAL *g, ptrdiff_t strid
 
 static void NAME(tanh)(REAL *out, const REAL *x, ptrdiff_t count)
 {
-    ptrdiff_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        vstore(out + i, vtanh(vload(x + i)));
-    if (i < count) {
-        REAL rest[LANES] = {0};
-        for (ptrdiff_t j = i; j < count; j++)
-            rest[j - i] = x[j];
-        vstore(rest, vtanh(vload(rest)));
-        for (ptrdiff_t j = i; j < count; j++)
-            out[j] = rest[j - i];
+    REAL block[2 * TANH_ROWS * LANES];
+    for (ptrdiff_t i = 0; i < count; i += 2 * TANH_ROWS * LANES) {
+        const ptrdiff_t size = NAME(smaller)(2 * TANH_ROWS * LANES, count - i);
+        for (ptrdiff_t j = 0; j < 2 * TANH_ROWS * LANES; j++)
+            block[j] = j < size ? x[i + j] : 0;
+        NAME(tanh_row)(block, size);
+        for (ptrdiff_t j = 0; j < size; j++)
+            out[i + j] = block[j];
     }
 }
 
@@ -485,7 +552,12 @@ static const TYPED(crnn_kernels, TYPE) NAME(kernels) = {
 };
 
 #undef PANEL
+#undef SUM_ROWS
 #undef VIRTUAL
-#undef vtanh
+#undef vtanh_begin
+#undef vtanh_end
+#undef TANH_ROWS
 #undef EACH_ROW
 #undef EACH_VECTOR
+#undef TILE
+#undef TILES

@@ -8,10 +8,18 @@ extern const crnn_isa crnn_isa_portable, crnn_isa_avx2, crnn_isa_avx512, crnn_is
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #define INLINE static __forceinline
+#define NOINLINE __declspec(noinline)
 #define PREFETCH(p) ((void)(p))
+#define UNROLL
 #else
 #define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
 #define PREFETCH(p) __builtin_prefetch(p, 1)
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
 #endif
 
 #define JOIN_(a, b, c) a##_##b##_##c

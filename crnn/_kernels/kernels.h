@@ -20,6 +20,10 @@
 #include <stddef.h>
 
 enum { CRNN_ROW_BYTES = 64 };
+enum { CRNN_TERMS = 2 }; /* of a product, at most */
+
+/* Bytes of cache that blocks are cut to: every processor of the last ten years has them. */
+enum { CRNN_L1_BYTES = 32 << 10, CRNN_L2_BYTES = 256 << 10 };
 
 /* What `product` does with a finished sum. */
 enum { CRNN_LINEAR = 0, CRNN_TANH = 1, CRNN_SLOPE = 2 /* times 1 - h^2 */ };
@@ -35,7 +39,8 @@ typedef struct {
 } crnn_report;
 
 /* a[r, 0:k] times w[0:k, n]: one term of a product, of the type of the primitive it is given to. In
-   `product` w is packed in panels, in `row_product` it is the matrix itself with rows ldw apart. */
+   `product` w is packed in panels of ldw rows each, the first k of which are meant; in `row_product`
+   it is the matrix itself with rows ldw apart. */
 typedef struct {
     const void *a;
     ptrdiff_t lda;
@@ -53,8 +58,9 @@ typedef struct {
         /* panels[p][i][j] = w[p * panel_width + j, i], w being n x k */                           \
         void (*pack_transposed)(REAL *panels, const REAL *w, ptrdiff_t ldw, ptrdiff_t k,           \
                                 ptrdiff_t n);                                                      \
-        /* out[r, j] = finish(init[j] + sum_terms sum_i a[r, i] w[i, j]) */                        \
-        void (*product)(REAL *out, ptrdiff_t ldo, const REAL *init, const crnn_term *terms,        \
+        /* out[r, j] = finish(init[r, j] + sum_terms sum_i a[r, i] w[i, j]); rows of init are ldi  \
+           apart, and with ldi = 0 one row stands for all */                                       \
+        void (*product)(REAL *out, ptrdiff_t ldo, const REAL *init, ptrdiff_t ldi, const crnn_term *terms,        \
                         int n_terms, int finish, const REAL *h, ptrdiff_t ldh, ptrdiff_t rows,     \
                         ptrdiff_t n);                                                              \
         /* the same for one row; `back` walks the last term from its end, for the cache's sake */  \
@@ -64,7 +70,8 @@ typedef struct {
         void (*row_product_transposed)(REAL *out, const REAL *a, const REAL *w, ptrdiff_t ldw,     \
                                        int finish, const REAL *h, ptrdiff_t m, ptrdiff_t n,        \
                                        int back);                                                  \
-        /* c[i, j] = / += / -= ... sum_r a[r, i] b[r, j], i < m, r < k */                          \
+        /* c[i, j] = / += / -= ... sum_r a[r, i] b[r, j], i < m, r < k: sums of 128 rows, added in \
+           their order (CRNN_DESCEND: one sum) */                                                  \
         void (*accumulate)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, const REAL *b,    \
                            ptrdiff_t ldb, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int finish,       \
                            REAL learning_rate, REAL clip, crnn_report *report);                    \

@@ -14,7 +14,7 @@
 
 #define ISA avx2
 #define TILE_ROWS 6   /* 6 x 2 sums, 2 vectors of w and 1 of a in 16 registers */
-#define ROW_VECTORS 8 /* sums that `row_product` holds at once */
+#define ROW_VECTORS 14 /* sums that `row_product` holds at once */
 
 #define TYPE f32
 #define REAL float
@@ -45,15 +45,15 @@
     _mm256_add_ps(n, _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), _mm256_set1_ps(1.0f)))
 /* whether a > b in every lane */
 #define vall_gt(a, b) (_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) == 0xff)
-INLINE __m128 quarters_f32_avx2(__m256 v)
+INLINE __m256 halves_f32_avx2(__m256 a, __m256 b)
 {
-    return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
 }
 INLINE void vsum4_f32_avx2(float *out, __m256 a, __m256 b, __m256 c, __m256 d)
 {
-    const __m128 ab = _mm_hadd_ps(quarters_f32_avx2(a), quarters_f32_avx2(b));
-    const __m128 cd = _mm_hadd_ps(quarters_f32_avx2(c), quarters_f32_avx2(d));
-    _mm_storeu_ps(out, _mm_hadd_ps(ab, cd));
+    __m256 acbd = _mm256_hadd_ps(halves_f32_avx2(a, b), halves_f32_avx2(c, d));
+    acbd = _mm256_hadd_ps(acbd, acbd);
+    _mm_storeu_ps(out, _mm_unpacklo_ps(_mm256_castps256_ps128(acbd), _mm256_extractf128_ps(acbd, 1)));
 }
 #define vsum4 vsum4_f32_avx2
 #include "algorithm.h"
@@ -86,14 +86,14 @@ INLINE void vsum4_f32_avx2(float *out, __m256 a, __m256 b, __m256 c, __m256 d)
 #define vpow2i(t)                                                                                  \
     _mm256_castsi256_pd(_mm256_add_epi64(_mm256_slli_epi64(_mm256_castpd_si256(t), 52),            \
                                          _mm256_set1_epi64x((long long)1023 << 52)))
-INLINE __m128d quarters_f64_avx2(__m256d v)
+INLINE __m256d halves_f64_avx2(__m256d a, __m256d b)
 {
-    return _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+    return _mm256_add_pd(_mm256_permute2f128_pd(a, b, 0x20), _mm256_permute2f128_pd(a, b, 0x31));
 }
 INLINE void vsum4_f64_avx2(double *out, __m256d a, __m256d b, __m256d c, __m256d d)
 {
-    _mm_storeu_pd(out, _mm_hadd_pd(quarters_f64_avx2(a), quarters_f64_avx2(b)));
-    _mm_storeu_pd(out + 2, _mm_hadd_pd(quarters_f64_avx2(c), quarters_f64_avx2(d)));
+    const __m256d acbd = _mm256_hadd_pd(halves_f64_avx2(a, b), halves_f64_avx2(c, d));
+    _mm256_storeu_pd(out, _mm256_permute4x64_pd(acbd, 0xd8));
 }
 #define vsum4 vsum4_f64_avx2
 #include "algorithm.h"

@@ -46,20 +46,14 @@
     _mm512_mask_add_ps(n, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), n, _mm512_set1_ps(1.0f))
 /* whether a > b in every lane */
 #define vall_gt(a, b) (_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) == 0xffff)
-INLINE __m256 halves_f32_avx512(__m512 v)
-{
-    return _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
-}
-INLINE __m128 quarters_f32_avx512(__m512 v)
-{
-    const __m256 h = halves_f32_avx512(v);
-    return _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
-}
 INLINE void vsum4_f32_avx512(float *out, __m512 a, __m512 b, __m512 c, __m512 d)
 {
-    const __m128 ab = _mm_hadd_ps(quarters_f32_avx512(a), quarters_f32_avx512(b));
-    const __m128 cd = _mm_hadd_ps(quarters_f32_avx512(c), quarters_f32_avx512(d));
-    _mm_storeu_ps(out, _mm_hadd_ps(ab, cd));
+    const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+    __m512 v = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+    v = _mm512_add_ps(v, _mm512_permute_ps(v, 0xb1));
+    v = _mm512_add_ps(v, _mm512_permute_ps(v, 0x4e));
+    _mm_storeu_ps(out, _mm512_castps512_ps128(_mm512_maskz_compress_ps(0x1111, v)));
 }
 #define vsum4 vsum4_f32_avx512
 #include "algorithm.h"
@@ -92,15 +86,13 @@ INLINE void vsum4_f32_avx512(float *out, __m512 a, __m512 b, __m512 c, __m512 d)
 #define vpow2i(t)                                                                                  \
     _mm512_castsi512_pd(_mm512_add_epi64(_mm512_slli_epi64(_mm512_castpd_si512(t), 52),            \
                                          _mm512_set1_epi64((long long)1023 << 52)))
-INLINE __m128d quarters_f64_avx512(__m512d v)
-{
-    const __m256d h = _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd(v, 1));
-    return _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
-}
 INLINE void vsum4_f64_avx512(double *out, __m512d a, __m512d b, __m512d c, __m512d d)
 {
-    _mm_storeu_pd(out, _mm_hadd_pd(quarters_f64_avx512(a), quarters_f64_avx512(b)));
-    _mm_storeu_pd(out + 2, _mm_hadd_pd(quarters_f64_avx512(c), quarters_f64_avx512(d)));
+    const __m512d ab = _mm512_add_pd(_mm512_shuffle_f64x2(a, b, 0x44), _mm512_shuffle_f64x2(a, b, 0xee));
+    const __m512d cd = _mm512_add_pd(_mm512_shuffle_f64x2(c, d, 0x44), _mm512_shuffle_f64x2(c, d, 0xee));
+    __m512d v = _mm512_add_pd(_mm512_shuffle_f64x2(ab, cd, 0x88), _mm512_shuffle_f64x2(ab, cd, 0xdd));
+    v = _mm512_add_pd(v, _mm512_permute_pd(v, 0x55));
+    _mm256_storeu_pd(out, _mm512_castpd512_pd256(_mm512_maskz_compress_pd(0x55, v)));
 }
 #define vsum4 vsum4_f64_avx512
 #include "algorithm.h"

@@ -40,32 +40,66 @@
 #define TANH_MAGIC 0x1.8p23f
 #endif
 
-INLINE vec vtanh(vec x)
+/* The first half, of U vectors side by side: x -> t and m, which holds k - 1. U is a constant. */
+INLINE void vtanh_begin(const int U, const REAL *x, vec *t, vec *m)
 {
-    const vec half = vset1((REAL)0.5);
-    const vec magic = vset1(TANH_MAGIC - 1); /* m holds k - 1 */
-    const vec a = vmin(vset1(TANH_ONE), vabs(x)); /* NaN, the second operand, goes through */
-    const vec m = vfma(vsub(a, vset1((REAL)0.09)), vset1((REAL)0x1.71547652b82fep+1), magic);
-    const vec k = vsub(m, magic);
-    const vec r = vfnma(k, vset1((REAL)0x1.62e42fefa39efp-2), a);
-    const vec r2 = vmul(r, r), r3 = vmul(r2, r);
+    const vec magic = vset1(TANH_MAGIC - 1);
+    vec a[2], k[2], r[2], r2[2], q[2];
+#define EACH UNROLL for (int u = 0; u < U; u++)
+    EACH a[u] = vmin(vset1(TANH_ONE), vabs(vload(x + u * LANES))); /* NaN, the second, goes through */
+    EACH m[u] = vfma(vsub(a[u], vset1((REAL)0.09)), vset1((REAL)0x1.71547652b82fep+1), magic);
+    EACH k[u] = vsub(m[u], magic);
+    EACH r[u] = vfnma(k[u], vset1((REAL)0x1.62e42fefa39efp-2), a[u]);
+    EACH r2[u] = vmul(r[u], r[u]);
 #if REAL_IS_DOUBLE
-    vec q = vset1(-0x1.55a4f344fcf5ap-10);
-    q = vfma(q, r2, vset1(0x1.d4a3de794def2p-9));
-    q = vfma(q, r2, vset1(-0x1.22662f0b378d5p-7));
-    q = vfma(q, r2, vset1(0x1.664f2801427b0p-6));
-    q = vfma(q, r2, vset1(-0x1.ba1ba17386817p-5));
-    q = vfma(q, r2, vset1(0x1.11111110ecaf8p-3));
-    q = vfma(q, r2, vset1(-0x1.555555555548ap-2));
+    EACH q[u] = vset1(-0x1.55a4f344fcf5ap-10);
+    EACH q[u] = vfma(q[u], r2[u], vset1(0x1.d4a3de794def2p-9));
+    EACH q[u] = vfma(q[u], r2[u], vset1(-0x1.22662f0b378d5p-7));
+    EACH q[u] = vfma(q[u], r2[u], vset1(0x1.664f2801427b0p-6));
+    EACH q[u] = vfma(q[u], r2[u], vset1(-0x1.ba1ba17386817p-5));
+    EACH q[u] = vfma(q[u], r2[u], vset1(0x1.11111110ecaf8p-3));
+    EACH q[u] = vfma(q[u], r2[u], vset1(-0x1.555555555548ap-2));
 #else
-    vec q = vset1(-0x1.a30276p-5f);
-    q = vfma(q, r2, vset1(0x1.10d610p-3f));
-    q = vfma(q, r2, vset1(-0x1.555500p-2f));
+    EACH q[u] = vset1(-0x1.a30276p-5f);
+    EACH q[u] = vfma(q[u], r2[u], vset1(0x1.10d610p-3f));
+    EACH q[u] = vfma(q[u], r2[u], vset1(-0x1.555500p-2f));
 #endif
-    const vec t = vfma(q, r3, r);
-    const vec s = vpow2i(m);
-    const vec n = vfma(t, vadd(s, half), vsub(s, half));
-    return vcopysign(vdiv(n, vadd(n, vsub(vset1((REAL)1), t))), x);
+    EACH t[u] = vfma(q[u], vmul(r2[u], r[u]), r[u]);
+}
+
+/* The second half: x becomes tanh x. */
+INLINE void vtanh_end(const int U, REAL *x, const vec *t, const vec *m)
+{
+    const vec half = vset1((REAL)0.5), one = vset1((REAL)1);
+    vec s[2], n[2], y[2];
+    EACH s[u] = vpow2i(m[u]);
+    EACH n[u] = vfma(t[u], vadd(s[u], half), vsub(s[u], half));
+    EACH y[u] = vdiv(n[u], vadd(n[u], vsub(one, t[u])));
+    EACH vstore(x + u * LANES, vcopysign(y[u], vload(x + u * LANES)));
+#undef EACH
+}
+
+/* tanh in place of `rows` rows of one or two vectors, at most TANH_ROWS rows.
+
+   One vector is a chain of some 50 cycles, and the processor's window holds few whole chains. In two
+   passes and by pairs it holds more of them: 8.5 cycles a vector behind a product for 9.9 on AVX2, 6.5
+   for 8.3 on AVX-512 (Zen 5). */
+#define TANH_ROWS 12
+
+static NOINLINE void NAME(tanh_rows)(REAL *x, ptrdiff_t ldx, ptrdiff_t rows, int vectors)
+{
+    vec t[2 * TANH_ROWS], m[2 * TANH_ROWS];
+    if (vectors == 2) {
+        for (ptrdiff_t r = 0; r < rows; r++)
+            vtanh_begin(2, x + r * ldx, t + 2 * r, m + 2 * r);
+        for (ptrdiff_t r = 0; r < rows; r++)
+            vtanh_end(2, x + r * ldx, t + 2 * r, m + 2 * r);
+    } else {
+        for (ptrdiff_t r = 0; r < rows; r++)
+            vtanh_begin(1, x + r * ldx, t + r, m + r);
+        for (ptrdiff_t r = 0; r < rows; r++)
+            vtanh_end(1, x + r * ldx, t + r, m + r);
+    }
 }
 
 #undef TANH_ONE

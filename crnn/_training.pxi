@@ -215,9 +215,11 @@ cdef class Training(Team):
         # what BPTT takes for the states before and after step t: before + t * step, after + t * step
         cdef real *before = states
         cdef real *after = states + step
-        cdef ptrdiff_t from_step = 1     # the state before step 0 is zero: nothing to add to dWh
-        cdef ptrdiff_t t, begin, end, r
         cdef bint direct = self.by_row and self.optimizer == SGD
+        # The state before step 0 is zero: nothing to add to dWh. Where the sum is subtracted from the
+        # weights at once it has to be whole, and takes that state too.
+        cdef ptrdiff_t from_step = 0 if direct else 1
+        cdef ptrdiff_t t, begin, end, r
         cdef int finish
         cdef real one = 1
         cdef double loss
@@ -267,7 +269,7 @@ cdef class Training(Team):
             # over the chunk: db += sum_rows da_t    dWx += x_t' da_t    dWh += h_{t-1}' da_t
             t = max(begin, from_step)
             finish = CRNN_DESCEND if direct else CRNN_STORE if end == T else CRNN_ADD
-            if direct or self.shifted:
+            if self.shifted:
                 self.long_sum(g + at.Wh, before + t * step, da + (t - begin) * dstep, at.H,
                               (end - t) * rows, finish, main)
                 self.long_sum(g + at.b, inputs + begin * step, da, at.bias + at.I,

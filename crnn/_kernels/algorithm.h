@@ -69,15 +69,32 @@ static void NAME(pack)(REAL *panels, const REAL *w, ptrdiff_t ldw, ptrdiff_t k, 
     }
 }
 
+#ifndef vtranspose4
+INLINE void NAME(vtranspose4)(REAL *out, ptrdiff_t ldo, const REAL *in, ptrdiff_t ldi)
+{
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            out[i * ldo + j] = in[j * ldi + i];
+}
+#define vtranspose4 NAME(vtranspose4)
+#endif
+
 static void NAME(pack_transposed)(REAL *panels, const REAL *w, ptrdiff_t ldw, ptrdiff_t k,
                                   ptrdiff_t n)
 {
-    for (ptrdiff_t p = 0; p < n; p += PANEL, panels += k * PANEL)
-        for (ptrdiff_t j = 0; j < PANEL; j++) {
-            const REAL *row = w + (p + j) * ldw;
-            for (ptrdiff_t i = 0; i < k; i++)
-                panels[i * PANEL + j] = p + j < n ? row[i] : 0;
+    for (ptrdiff_t p = 0; p < n; p += PANEL, w += PANEL * ldw) {
+        const ptrdiff_t width = NAME(smaller)(PANEL, n - p);
+        for (ptrdiff_t i = 0, deep; i < k; i += deep, panels += deep * PANEL) {
+            deep = NAME(smaller)(4, k - i);
+            for (ptrdiff_t j = 0; j < width; j += 4)
+                if (deep == 4 && j + 4 <= width)
+                    vtranspose4(panels + j, PANEL, w + j * ldw + i, ldw);
+                else
+                    for (ptrdiff_t e = 0; e < deep; e++)
+                        for (ptrdiff_t f = j; f < NAME(smaller)(j + 4, width); f++)
+                            panels[e * PANEL + f] = w[f * ldw + i + e];
         }
+    }
 }
 
 /* ---- what follows a sum ---- */
@@ -552,6 +569,7 @@ static const TYPED(crnn_kernels, TYPE) NAME(kernels) = {
 };
 
 #undef PANEL
+#undef vtranspose4
 #undef SUM_ROWS
 #undef VIRTUAL
 #undef vtanh_begin

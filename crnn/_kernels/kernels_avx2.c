@@ -56,6 +56,7 @@ INLINE void vsum4_f32_avx2(float *out, __m256 a, __m256 b, __m256 c, __m256 d)
     _mm_storeu_ps(out, _mm_unpacklo_ps(_mm256_castps256_ps128(acbd), _mm256_extractf128_ps(acbd, 1)));
 }
 #define vsum4 vsum4_f32_avx2
+#include "transpose_x86.h"
 #include "algorithm.h"
 #include "forget_words.h"
 
@@ -96,6 +97,7 @@ INLINE void vsum4_f64_avx2(double *out, __m256d a, __m256d b, __m256d c, __m256d
     _mm256_storeu_pd(out, _mm256_permute4x64_pd(acbd, 0xd8));
 }
 #define vsum4 vsum4_f64_avx2
+#include "transpose_x86.h"
 #include "algorithm.h"
 
 #if defined(__clang__)

@@ -56,6 +56,7 @@ INLINE void vsum4_f32_avx512(float *out, __m512 a, __m512 b, __m512 c, __m512 d)
     _mm_storeu_ps(out, _mm512_castps512_ps128(_mm512_maskz_compress_ps(0x1111, v)));
 }
 #define vsum4 vsum4_f32_avx512
+#include "transpose_x86.h"
 #include "algorithm.h"
 #include "forget_words.h"
 
@@ -95,6 +96,7 @@ INLINE void vsum4_f64_avx512(double *out, __m512d a, __m512d b, __m512d c, __m51
     _mm256_storeu_pd(out, _mm512_castpd512_pd256(_mm512_maskz_compress_pd(0x55, v)));
 }
 #define vsum4 vsum4_f64_avx512
+#include "transpose_x86.h"
 #include "algorithm.h"
 
 #if defined(__clang__)

@@ -172,8 +172,6 @@ INLINE void NAME(product_tile)(const int R, const int V, REAL *out, ptrdiff_t ld
     }
     EACH_ROW(FINISH)
 #undef FINISH
-    if (finish == CRNN_TANH)
-        NAME(tanh_rows)(out, ldo, R, V);
 }
 
 #define PARAMETERS                                                                                 \
@@ -188,7 +186,13 @@ static void NAME(product)(REAL *out, ptrdiff_t ldo, const REAL *init, ptrdiff_t 
                           int n_terms, int finish, const REAL *h, ptrdiff_t ldh, ptrdiff_t rows,
                           ptrdiff_t n)
 {
+    /* tanh of a tile comes behind the next tile's product, on which it does not depend, so that the two
+       overlap in the processor's window */
+    REAL *last = NULL;
+    ptrdiff_t last_tall = 0;
+    int last_vectors = 0;
     for (ptrdiff_t j = 0, panel = 0; j < n; j += PANEL, panel++) {
+        const int vectors = n - j > LANES ? 2 : 1;
         NAME(product_function) *const *tile = NAME(product_tiles)[n - j > LANES];
         crnn_term at[CRNN_TERMS];
         for (int s = 0; s < n_terms; s++) {
@@ -198,8 +202,15 @@ static void NAME(product)(REAL *out, ptrdiff_t ldo, const REAL *init, ptrdiff_t 
         for (ptrdiff_t r = 0, tall; r < rows; r += tall) {
             tall = NAME(tile_rows)(rows - r);
             tile[tall - 1](out + j, ldo, init + j, ldi, at, n_terms, finish, h ? h + j : h, ldh, r);
+            if (finish == CRNN_TANH) {
+                if (last)
+                    NAME(tanh_rows)(last, ldo, last_tall, last_vectors);
+                last = out + r * ldo + j, last_tall = tall, last_vectors = vectors;
+            }
         }
     }
+    if (last)
+        NAME(tanh_rows)(last, ldo, last_tall, last_vectors);
 }
 
 /* ---- the same for a single row: w streams through, the sums stay ---- */

@@ -179,10 +179,11 @@ cdef Layout layout(ptrdiff_t I, ptrdiff_t H, ptrdiff_t O, bint bias, ptrdiff_t i
     cdef ptrdiff_t width = isa.f32.panel_width if item == 4 else isa.f64.panel_width
     cdef ptrdiff_t wide_h = (H + width - 1) // width * width
     at.I, at.H, at.O, at.bias, at.item = I, H, O, bias, item
-    at.ldh, at.ldo = padded(H, item), padded(O, item)
-    at.lds = (at.ldh // line | 1) * line
+    at.ldo = padded(O, item)
+    at.ldh = (H + width // 2 - 1) // (width // 2) * (width // 2)
+    at.lds = (padded(H, item) // line | 1) * line
     at.front = padded(bias + I, item)
-    at.ldf = ((at.front + at.ldh) // line | 1) * line
+    at.ldf = ((at.front + padded(H, item)) // line | 1) * line
     at.b = 0
     at.Wx = at.b + bias * at.ldh
     at.Wh = at.Wx + I * at.ldh

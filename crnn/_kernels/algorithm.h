@@ -15,6 +15,7 @@
 #define vtanh_end NAME(vtanh_end)
 #include "tanh.h"
 
+#define MOST_ROWS (2 * TILE_ROWS < 12 ? 2 * TILE_ROWS : 12) /* of a tile with one vector a row */
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
 #define EACH_VECTOR(DO) EACH_ROW(DO) DO(12) DO(13) DO(14) DO(15)
 
@@ -25,11 +26,12 @@ INLINE ptrdiff_t NAME(smaller)(ptrdiff_t a, ptrdiff_t b)
 
 /* Rows of the next tile, of `left` rows. A rest of few rows has too few sums to keep the multipliers
    busy: it shares the rows of the last full tile. 32 rows are 6, 6, 6, 6, 4, 4, or 12, 10, 10. */
-INLINE ptrdiff_t NAME(tile_rows)(ptrdiff_t left)
+INLINE ptrdiff_t NAME(tile_rows)(ptrdiff_t left, int vectors)
 {
-    if (left > TILE_ROWS && left <= TILE_ROWS + TILE_ROWS / 2)
+    const ptrdiff_t most = vectors == 1 ? MOST_ROWS : TILE_ROWS;
+    if (left > most && left <= most + most / 2)
         return (left + 1) / 2;
-    return NAME(smaller)(TILE_ROWS, left);
+    return NAME(smaller)(most, left);
 }
 
 /* The tiles of a primitive, NAME(name##_tiles)[V - 1][R - 1], each a function of its own: inlined into
@@ -37,7 +39,7 @@ INLINE ptrdiff_t NAME(tile_rows)(ptrdiff_t left)
 #define TILE(name, V, r)                                                                           \
     static NOINLINE void NAME(name##V##_##r) PARAMETERS                                            \
     {                                                                                              \
-        NAME(name##_tile)(r < TILE_ROWS ? r + 1 : 1, V, ARGUMENTS);                                \
+        NAME(name##_tile)(r < (V == 1 ? MOST_ROWS : TILE_ROWS) ? r + 1 : 1, V, ARGUMENTS);         \
     }
 #define TILES(name)                                                                                \
     TILE(name, 1, 0) TILE(name, 1, 1) TILE(name, 1, 2) TILE(name, 1, 3) TILE(name, 1, 4)           \
@@ -193,14 +195,14 @@ static void NAME(product)(REAL *out, ptrdiff_t ldo, const REAL *init, ptrdiff_t 
     int last_vectors = 0;
     for (ptrdiff_t j = 0, panel = 0; j < n; j += PANEL, panel++) {
         const int vectors = n - j > LANES ? 2 : 1;
-        NAME(product_function) *const *tile = NAME(product_tiles)[n - j > LANES];
+        NAME(product_function) *const *tile = NAME(product_tiles)[vectors - 1];
         crnn_term at[CRNN_TERMS];
         for (int s = 0; s < n_terms; s++) {
             at[s] = terms[s];
             at[s].w = (const REAL *)terms[s].w + panel * terms[s].ldw * PANEL;
         }
         for (ptrdiff_t r = 0, tall; r < rows; r += tall) {
-            tall = NAME(tile_rows)(rows - r);
+            tall = NAME(tile_rows)(rows - r, vectors);
             tile[tall - 1](out + j, ldo, init + j, ldi, at, n_terms, finish, h ? h + j : h, ldh, r);
             if (finish == CRNN_TANH) {
                 if (last)
@@ -273,15 +275,22 @@ INLINE void NAME(four_dots)(REAL *out, const REAL *a, const REAL *w0, const REAL
     vec p[VIRTUAL], q[VIRTUAL], s[VIRTUAL], t[VIRTUAL];
     for (ptrdiff_t u = 0; u < VIRTUAL; u++)
         p[u] = q[u] = s[u] = t[u] = vset1(0);
-    for (ptrdiff_t j = 0; j < n; j += VIRTUAL * LANES)
-        for (ptrdiff_t u = 0; u < VIRTUAL; u++) {
-            const ptrdiff_t at = j + u * LANES;
-            const vec a_j = vload(a + at);
-            p[u] = vfma(a_j, vload(w0 + at), p[u]);
-            q[u] = vfma(a_j, vload(w1 + at), q[u]);
-            s[u] = vfma(a_j, vload(w2 + at), s[u]);
-            t[u] = vfma(a_j, vload(w3 + at), t[u]);
-        }
+#define DOT(u, at)                                                                                 \
+    {                                                                                              \
+        const vec a_j = vload(a + (at));                                                           \
+        p[u] = vfma(a_j, vload(w0 + (at)), p[u]);                                                  \
+        q[u] = vfma(a_j, vload(w1 + (at)), q[u]);                                                  \
+        s[u] = vfma(a_j, vload(w2 + (at)), s[u]);                                                  \
+        t[u] = vfma(a_j, vload(w3 + (at)), t[u]);                                                  \
+    }
+    ptrdiff_t j = 0;
+    for (; j + (VIRTUAL - 1) * LANES < n; j += VIRTUAL * LANES)
+        for (ptrdiff_t u = 0; u < VIRTUAL; u++)
+            DOT(u, j + u * LANES)
+    for (ptrdiff_t u = 0; u < VIRTUAL - 1; u++) /* vectors of padding alone are left out */
+        if (j + u * LANES < n)
+            DOT(u, j + u * LANES)
+#undef DOT
     for (ptrdiff_t half = VIRTUAL / 2; half > 0; half /= 2)
         for (ptrdiff_t u = 0; u < half; u++) {
             p[u] = vadd(p[u], p[u + half]);
@@ -440,16 +449,21 @@ static void NAME(accumulate)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t ld
        columns of a in the first-level cache while that block goes by. A descent has the whole sum. */
     const ptrdiff_t deep = finish == CRNN_DESCEND ? k : SUM_ROWS;
     const ptrdiff_t block = CRNN_L2_BYTES / 2 / (SUM_ROWS * sizeof(REAL));
+    const ptrdiff_t whole = (n + LANES - 1) / PANEL * PANEL; /* columns in panels of two vectors */
     do {
         const ptrdiff_t rows = NAME(smaller)(deep, k);
-        for (ptrdiff_t from = 0; from < n; from += block)
+        for (ptrdiff_t from = 0; from < whole; from += block)
             for (ptrdiff_t i = 0, tall; i < m; i += tall) {
-                tall = NAME(tile_rows)(m - i);
-                for (ptrdiff_t j = from; j < NAME(smaller)(from + block, n); j += PANEL)
-                    NAME(accumulate_tiles)[n - j > LANES][tall - 1](
-                        c + i * ldc + j, ldc, a + i, lda, b + j, ldb, rows, finish, learning_rate,
-                        clip, report);
+                tall = NAME(tile_rows)(m - i, 2);
+                for (ptrdiff_t j = from; j < NAME(smaller)(from + block, whole); j += PANEL)
+                    NAME(accumulate_tiles)[1][tall - 1](c + i * ldc + j, ldc, a + i, lda, b + j, ldb,
+                                                        rows, finish, learning_rate, clip, report);
             }
+        for (ptrdiff_t i = 0, tall; i < m && whole < n; i += tall) { /* a last panel of one vector */
+            tall = NAME(tile_rows)(m - i, 1);
+            NAME(accumulate_tiles)[0][tall - 1](c + i * ldc + whole, ldc, a + i, lda, b + whole, ldb,
+                                                rows, finish, learning_rate, clip, report);
+        }
         a += rows * lda, b += rows * ldb, k -= rows;
         finish = finish == CRNN_STORE ? CRNN_ADD : finish;
     } while (k > 0);
@@ -586,6 +600,7 @@ static const TYPED(crnn_kernels, TYPE) NAME(kernels) = {
 #undef vtanh_begin
 #undef vtanh_end
 #undef TANH_ROWS
+#undef MOST_ROWS
 #undef EACH_ROW
 #undef EACH_VECTOR
 #undef TILE

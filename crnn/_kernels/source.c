@@ -35,6 +35,31 @@ typedef struct {
         memcpy(&element, bytes, sizeof element);                                                   \
     } while (0)
 
+/* By its bits: NaN and infinity have all bits of the exponent. */
+static inline int not_finite_float(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (bits & 0x7f800000u) == 0x7f800000u;
+}
+
+static inline int not_finite_double(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (bits & 0x7ff0000000000000u) == 0x7ff0000000000000u;
+}
+
+#define COPY(REAL, ELEMENT, CONVERT, READ, FROM_STEP, TO_STEP)                                     \
+    for (ptrdiff_t i = 0; i < inner; i++) {                                                        \
+        ELEMENT element;                                                                           \
+        READ(element, (from + i * FROM_STEP));                                                     \
+        const REAL value = CONVERT(REAL, element);                                                 \
+        to[i * TO_STEP] = value;                                                                   \
+        if (check)                                                                                 \
+            bad |= not_finite_##REAL(value);                                                       \
+    }
+
 #define ROWS(REAL, ELEMENT, CONVERT, READ)                                                         \
     for (ptrdiff_t r = 0; r < rows; r++) {                                                         \
         const char *sample =                                                                       \
@@ -42,13 +67,10 @@ typedef struct {
         for (ptrdiff_t j = 0; j < outer; j++) {                                                    \
             const char *from = sample + j * x->stride_t;                                           \
             REAL *to = out + (j * rows + r) * ldo;                                                 \
-            for (ptrdiff_t i = 0; i < inner; i++, from += from_step, to += to_step) {              \
-                ELEMENT element;                                                                   \
-                READ(element, from);                                                               \
-                *to = CONVERT(REAL, element);                                                      \
-                if (check)                                                                         \
-                    poison += *to * 0;                                                             \
-            }                                                                                      \
+            if (from_step == sizeof(ELEMENT) && to_step == 1)                                      \
+                COPY(REAL, ELEMENT, CONVERT, READ, (ptrdiff_t)sizeof(ELEMENT), 1) /* in vectors */ \
+            else                                                                                   \
+                COPY(REAL, ELEMENT, CONVERT, READ, from_step, to_step)                             \
         }                                                                                          \
     }
 
@@ -63,7 +85,7 @@ typedef struct {
                            ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps,     \
                            ptrdiff_t features, int check)                                          \
     {                                                                                              \
-        REAL poison = 0; /* inf * 0 and NaN * 0 are NaN */                                         \
+        int bad = 0;                                                                               \
         const int size = x->item_size;                                                             \
         /* the inner loop runs over features, or over timesteps where there is one feature */      \
         const int single = features == 1;                                                          \
@@ -95,7 +117,7 @@ typedef struct {
         } else {                                                                                   \
             LOOP(REAL, uint64_t, CAST)                                                             \
         }                                                                                          \
-        return poison == 0;                                                                        \
+        return !bad;                                                                               \
     }
 
 DEFINE_GATHER(float, f32)

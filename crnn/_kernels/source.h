@@ -15,8 +15,8 @@ typedef struct {
 } crnn_source;
 
 /* out[(t * rows + r) * ldo + i] = x[sample(r), t0 + t, i], converted; sample(r) is order[r], or
-   first + r where order is NULL. With `check` (a chain of
-   additions, slower than the copying), returns 0 when a number is not finite in the type of `out`. */
+   first + r where order is NULL. With `check`, returns 0 when a number is not finite in the type of
+   `out`. */
 int crnn_gather_f32(float *out, ptrdiff_t ldo, const crnn_source *x, const int64_t *order,
                     ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps,
                     ptrdiff_t features, int check);

@@ -99,6 +99,7 @@ static void end_line(void)
 /* ---- numbers that are the same everywhere ---- */
 
 static uint64_t random_state;
+static ptrdiff_t vector = 1; /* numbers in a vector of the instruction set under test */
 
 static uint64_t random_bits(void) /* splitmix64 */
 {
@@ -396,6 +397,7 @@ static void on_every_isa(const char *type, const char *name, test run)
         if (recorded.on && !recorded.isa)
             recorded.isa = isa->name;
         random_state = 1;
+        vector = (strcmp(type, "f32") ? isa->f64->panel_width : isa->f32->panel_width) / 2;
         run(isa);
         end_line();
     }
@@ -441,6 +443,7 @@ int main(int argc, char **argv)
         checks = 1;
         checksum = 0xcbf29ce484222325u;
         random_state = 1;
+        vector = CRNN_ROW_BYTES / 4; /* the same rows everywhere */
         workload_f32(isa);
         workload_f64(isa);
         if (fuses(isa) && fused && checksum != fused)
@@ -458,7 +461,7 @@ int main(int argc, char **argv)
 #else /* REAL: the tests of one type */
 
 #define ROUNDING ((double)(REAL_MANT_DIG == 24 ? FLT_EPSILON : DBL_EPSILON) / 2)
-#define LANES (CRNN_ROW_BYTES / (ptrdiff_t)sizeof(REAL)) /* numbers to which rows are padded */
+#define LANES (CRNN_ROW_BYTES / (ptrdiff_t)sizeof(REAL)) /* numbers in a line */
 #define UNLIMITED ((REAL)INFINITY)
 #define MATRIX T(matrix)
 
@@ -511,7 +514,7 @@ static REAL T(canary)(void)
 
 static ptrdiff_t T(padded)(ptrdiff_t n)
 {
-    return (n + LANES - 1) / LANES * LANES;
+    return (n + vector - 1) / vector * vector;
 }
 
 /* NaN, and zeros behind the n numbers of a row; where it stands against 64 bytes, and how far its

@@ -548,10 +548,11 @@ static double NAME(probe_fma)(REAL *sink, ptrdiff_t count)
     EACH_ROW(START)
 #undef START
     for (ptrdiff_t i = 0; i < count; i++) {
+/* p a + b: no part of it is the same in two rounds, so no compiler takes it out of the loop */
 #define STEP(r)                                                                                    \
     if (r < TILE_ROWS) {                                                                           \
-        p##r = vfma(a, b, p##r);                                                                   \
-        q##r = vfma(a, b, q##r);                                                                   \
+        p##r = vfma(p##r, a, b);                                                                   \
+        q##r = vfma(q##r, a, b);                                                                   \
     }
         EACH_ROW(STEP)
 #undef STEP

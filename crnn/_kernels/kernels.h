@@ -5,10 +5,11 @@
 
    Rows of every matrix that is written, and of every `w`, `init`, `h`, `b` and `g` that is read, and
    `a` where it runs along a row of w (row_product_transposed), are padded: a row of n numbers may be
-   read and written up to the next multiple of 64 bytes, and the numbers past n are zeros and stay so
-   (tanh(0) = 0, 0 * 0 = 0). `a` elsewhere and the arrays of `tanh` are not padded; panels past n
-   hold what they held. Pointers may be unaligned; 64-byte alignment is faster. Reports add up. No
-   primitive allocates, and none knows which processor it is on.
+   read and written up to the next whole vector of the instruction set (panel_width / 2 numbers), and
+   the numbers past n are zeros and stay so (tanh(0) = 0, 0 * 0 = 0). `a` elsewhere and the arrays of
+   `tanh` are not padded; panels past n hold what they held. Pointers may be unaligned; rows that
+   begin on a vector are faster. Reports add up. No primitive allocates, and none knows which
+   processor it is on.
 
    Every number is one chain of fused multiply-adds in an order that the shapes fix, never the vector
    width; where a sum runs across lanes it runs over 64 bytes of virtual lanes, folded in halves and

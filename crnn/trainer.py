@@ -101,7 +101,9 @@ class Trainer:
     shuffle : bool, default True
         Whether every epoch takes the samples in a new order.
     seed : int, optional
-        Of the shuffling. The same seed gives the same bits, whatever ``threads`` is.
+        Of the shuffling: epoch e, counted from 0, takes the samples in the order
+        ``numpy.random.default_rng([seed, e]).permutation(N)``. The same seed gives the same bits,
+        whatever ``threads`` is.
     progress : bool, default False
         Show a tqdm bar (extra ``progress``), or plain lines where tqdm is not installed.
     threads : int, optional
@@ -224,15 +226,15 @@ class Trainer:
             clip=self.clip_value,
         )
         history = History(workspace_bytes=training.workspace_bytes)
-        random = np.random.default_rng(self.seed)
-        order = np.arange(len(samples), dtype=np.int64) if self.shuffle else None
+        seed = np.random.SeedSequence().entropy if self.seed is None else self.seed
+        order = None
         good = weights.flat.copy()
         with _cell.Crew(threads) as crew, _reporting(self.progress, self.epochs) as report:
             try:
                 for epoch in range(1, self.epochs + 1):
                     start = time.perf_counter()
-                    if order is not None:
-                        random.shuffle(order)
+                    if self.shuffle:
+                        order = _order(len(samples), seed, epoch - 1)
                     training.begin_epoch(order)
                     crew.run(training)
                     loss_sum, _, clipped, batches, bad_batch = training.end_epoch()
@@ -265,6 +267,12 @@ class Trainer:
         check_finite(x_name, samples, model.dtype)
         check_finite(y_name, wanted, model.dtype)
         return samples, wanted
+
+
+def _order(samples: int, seed: Any, epoch: int) -> _arguments.Array:
+    """The order of samples in an epoch, counted from 0: nothing random is carried between epochs."""
+    order = np.random.default_rng([seed, epoch]).permutation(samples)
+    return order.astype(np.int64, copy=False)  # 32 bits on Windows before NumPy 2
 
 
 class _Report(Protocol):

@@ -268,6 +268,16 @@ def test_a_trainer_holds_settings_only() -> None:
     assert bits(first) == bits(second)
 
 
+def test_the_order_of_an_epoch_follows_from_the_seed_and_its_number() -> None:
+    sizes = (11, 4, 1, 5, 1)
+    shuffled, straight, (x, y) = network(sizes), network(sizes), batch(sizes)
+    Trainer(epochs=3, batch_size=3, seed=5).fit(shuffled, x, y)
+    for epoch in range(3):
+        order = np.random.default_rng([5, epoch]).permutation(len(x))
+        Trainer(epochs=1, batch_size=3, shuffle=False).fit(straight, x[order], y[order])
+    assert bits(shuffled) == bits(straight)
+
+
 def test_every_epoch_is_shuffled_anew() -> None:
     # if each epoch took the rows in the first one's order, two epochs of plain SGD would be one
     # epoch twice from the same seed

@@ -155,17 +155,15 @@ cdef inline int gather(
 
 cdef struct Layout:
     ptrdiff_t I, H, O
-    ptrdiff_t bias          # 1 or 0: rows of b, which stand before those of Wx (and of by, behind Wy)
+    ptrdiff_t bias          # 1 or 0: rows of b, which stand behind those of Wx (and of by, behind Wy)
     ptrdiff_t item          # bytes of a number
     ptrdiff_t ldh, ldo      # padded rows of H and of O numbers
     ptrdiff_t lds           # rows of states: an odd number of cache lines, so that the rows of a
                             # tile do not compete for the same ways of the cache
-    ptrdiff_t front, ldf    # in training a state h_{t-1} has 1 and x_t directly before it: the room
-                            # for them, and rows of front and state
     # Offsets in the flat array, and its length. Wy stands there transposed, (O, ldh): y = h Wy is O
     # dot products, dWy' and dh are rows as long as h, and one output does not fill a vector alone.
     ptrdiff_t Wx, b, Wh, Wy, by, count
-    ptrdiff_t pW, pWh_t, pWy_t, packed   # offsets in the panels, and their length; pW has Wx and Wh
+    ptrdiff_t pWx, pWh, pWh_t, pWy_t, packed   # offsets in the panels, and their length
 
 
 cdef ptrdiff_t padded(ptrdiff_t n, ptrdiff_t item) noexcept nogil:
@@ -182,16 +180,15 @@ cdef Layout layout(ptrdiff_t I, ptrdiff_t H, ptrdiff_t O, bint bias, ptrdiff_t i
     at.ldo = padded(O, item)
     at.ldh = (H + width // 2 - 1) // (width // 2) * (width // 2)
     at.lds = (padded(H, item) // line | 1) * line
-    at.front = padded(bias + I, item)
-    at.ldf = ((at.front + padded(H, item)) // line | 1) * line
-    at.b = 0
-    at.Wx = at.b + bias * at.ldh
-    at.Wh = at.Wx + I * at.ldh
+    at.Wx = 0
+    at.b = at.Wx + I * at.ldh
+    at.Wh = at.b + bias * at.ldh
     at.Wy = at.Wh + H * at.ldh
     at.by = at.Wy + O * at.ldh
     at.count = at.by + bias * at.ldo
-    at.pW = 0
-    at.pWh_t = at.pW + (I + H) * wide_h
+    at.pWx = 0
+    at.pWh = at.pWx + I * wide_h
+    at.pWh_t = at.pWh + H * wide_h
     at.pWy_t = at.pWh_t + H * wide_h
     at.packed = at.pWy_t + O * wide_h
     return at
@@ -276,7 +273,8 @@ cdef class Weights:
 
 
 cdef void pack_weights(real *panels, const real *flat, const Layout *at, bint backward) noexcept nogil:
-    pack(panels + at.pW, flat + at.Wx, at.ldh, at.I + at.H, at.H)
+    pack(panels + at.pWx, flat + at.Wx, at.ldh, at.I, at.H)
+    pack(panels + at.pWh, flat + at.Wh, at.ldh, at.H, at.H)
     if backward:
         pack_transposed(panels + at.pWh_t, flat + at.Wh, at.ldh, at.H, at.H)
         pack(panels + at.pWy_t, flat + at.Wy, at.ldh, at.O, at.H)
@@ -287,38 +285,30 @@ cdef void pack_weights(real *panels, const real *flat, const Layout *at, bint ba
 # A batch of one reads the weights as they lie (`flat`); a larger one reads them packed (`panels`).
 
 cdef inline void cell(
-    real *h_t, ptrdiff_t ldh, const real *x_t, ptrdiff_t ldx, const real *h_before, const real *flat,
+    real *h_t, const real *x_t, ptrdiff_t ldx, const real *h_before, const real *flat,
     const real *panels, const real *zero, const Layout *at, ptrdiff_t rows, bint back) noexcept nogil:
-    # h_t = tanh(x_t Wx + h_{t-1} Wh + b); h_before NULL: the state is zero. Rows of h are ldh apart.
+    # h_t = tanh(x_t Wx + h_{t-1} Wh + b); h_before NULL: the state is zero
     cdef const real *b = flat + at.b if at.bias else zero
-    cdef const real *W = flat + at.Wx if panels == NULL else panels + at.pW
-    cdef ptrdiff_t row = at.ldh, inputs = at.I + at.H
-    cdef int n_terms = 1
+    cdef int n_terms = 2 if h_before != NULL else 1
     cdef crnn_term terms[2]
-    if panels != NULL:  # in panels, and rows of their width
-        row = isa.f32.panel_width if real is float else isa.f64.panel_width
-    terms[0] = crnn_term(x_t, ldx, W, inputs, at.I)
-    if h_before != NULL:
-        if x_t + at.I == h_before and ldx == ldh:  # x_t and h_{t-1} are one row
-            terms[0].k = inputs
-        else:
-            terms[1] = crnn_term(h_before, ldh, W + at.I * row, inputs, at.H)
-            n_terms = 2
     if panels == NULL:
-        terms[0].ldw = terms[1].ldw = at.ldh
+        terms[0] = crnn_term(x_t, ldx, flat + at.Wx, at.ldh, at.I)
+        terms[1] = crnn_term(h_before, at.lds, flat + at.Wh, at.ldh, at.H)
         row_product(h_t, b, terms, n_terms, CRNN_TANH, <const real *>NULL, at.H, back)
     else:
-        product(h_t, ldh, b, 0, terms, n_terms, CRNN_TANH, <const real *>NULL, 0, rows, at.H)
+        terms[0] = crnn_term(x_t, ldx, panels + at.pWx, at.I, at.I)
+        terms[1] = crnn_term(h_before, at.lds, panels + at.pWh, at.H, at.H)
+        product(h_t, at.lds, b, 0, terms, n_terms, CRNN_TANH, <const real *>NULL, 0, rows, at.H)
 
 
 cdef inline void output(
-    real *y, const real *h_t, ptrdiff_t ldh, const real *flat, const real *zero, const Layout *at,
+    real *y, const real *h_t, const real *flat, const real *zero, const Layout *at,
     ptrdiff_t rows) noexcept nogil:
-    # y = h_T Wy + by; rows of h are ldh apart
+    # y = h_T Wy + by
     cdef const real *by = flat + at.by if at.bias else zero
     cdef ptrdiff_t r, o
     for r in range(rows):
-        row_product_transposed(y + r * at.ldo, h_t + r * ldh, flat + at.Wy, at.ldh, CRNN_LINEAR,
+        row_product_transposed(y + r * at.ldo, h_t + r * at.lds, flat + at.Wy, at.ldh, CRNN_LINEAR,
                                <const real *>NULL, at.O, at.H, 0)
         for o in range(at.O):
             y[r * at.ldo + o] += by[o]
@@ -334,7 +324,7 @@ cdef inline void cell_backward(
                                back)
     else:
         term = crnn_term(da_next, at.lds, panels + at.pWh_t, at.H, at.H)
-        product(da, at.lds, zero, 0, &term, 1, CRNN_SLOPE, after, at.ldf, rows, at.H)
+        product(da, at.lds, zero, 0, &term, 1, CRNN_SLOPE, after, at.lds, rows, at.H)
 
 
 cdef inline void output_backward(
@@ -347,7 +337,7 @@ cdef inline void output_backward(
         row_product(da, zero, &term, 1, CRNN_SLOPE, after, at.H, 0)
     else:
         term = crnn_term(dy, at.ldo, panels + at.pWy_t, at.O, at.O)
-        product(da, at.lds, zero, 0, &term, 1, CRNN_SLOPE, after, at.ldf, rows, at.H)
+        product(da, at.lds, zero, 0, &term, 1, CRNN_SLOPE, after, at.lds, rows, at.H)
 
 
 cdef inline double squared_error(

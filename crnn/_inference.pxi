@@ -130,13 +130,13 @@ cdef class Prediction(Team):
                         crnn_store(&self.watch.stop, 1)
                         return
                 h_t = h if h_before != h else h + self.rows * at.lds
-                cell(h_t, at.lds, x + t % self.steps * rows * at.I, at.I, h_before,
+                cell(h_t, x + t % self.steps * rows * at.I, at.I, h_before,
                      <const real *>self.flat, <const real *>self.panels, <const real *>self.zero,
                      at, rows, False)
                 h_before = h_t
                 if stopped(&self.watch, thread == 0, rows * at.H * (at.H + at.I)):
                     return
-            output(y, h_before, at.lds, <const real *>self.flat, <const real *>self.zero, at, rows)
+            output(y, h_before, <const real *>self.flat, <const real *>self.zero, at, rows)
             for r in range(rows):
                 memcpy(<real *>self.y + (first + r) * at.O, y + r * at.ldo, at.O * sizeof(real))
             block = self.take()
@@ -236,10 +236,9 @@ cdef class Stream:
         self.read_input(x_t, x)  # may run Python, and so a step of this very stream
         before = <real *>self.h + (self.rows * self.at.lds if self.odd else 0)
         after = <real *>self.h + (0 if self.odd else self.rows * self.at.lds)
-        cell(after, self.at.lds, x, self.at.I, before, <const real *>self.flat,
+        cell(after, x, self.at.I, before, <const real *>self.flat,
              <const real *>self.panels, <const real *>self.zero, &self.at, self.rows, False)
-        output(y, after, self.at.lds, <const real *>self.flat, <const real *>self.zero, &self.at,
-               self.rows)
+        output(y, after, <const real *>self.flat, <const real *>self.zero, &self.at, self.rows)
         PyObject_GetBuffer(y_t, &view, PyBUF_WRITABLE)
         for r in range(self.rows):
             memcpy(<real *>view.buf + r * self.at.O, y + r * self.at.ldo, self.at.O * sizeof(real))

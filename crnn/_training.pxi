@@ -38,8 +38,9 @@ cdef ptrdiff_t piece_rows(const Layout *at) noexcept nogil:
 
 
 cdef struct Desk:
-    # what one thread works on: states (T + 2, rows, ldf), each with 1 and the next step's x before it,
-    # from the state before the first on; da (chunk + 1, rows, lds), y and its targets (rows, ldo and O)
+    # what one thread works on: x (T, rows, I + bias), states (T + 2, rows, lds) from the one before
+    # the first, da (chunk + 1, rows, lds), y and its targets (rows, ldo and O)
+    void *x
     void *h
     void *da
     void *y
@@ -53,7 +54,7 @@ cdef class Training(Team):
     cdef Weights weights
     cdef crnn_source x, y
     cdef object kept
-    cdef ptrdiff_t N, T, B, rows, shards, chunk, stride
+    cdef ptrdiff_t N, T, B, rows, shards, chunk, ldx, stride
     cdef bint mean, shifted, by_row
     cdef int optimizer
     cdef double learning_rate, clip
@@ -96,6 +97,7 @@ cdef class Training(Team):
         self.shards = (self.B + shard_rows(self.B, self.at.H) - 1) // shard_rows(self.B, self.at.H)
         self.chunk = self.T if self.by_row else chunk_steps(
             self.rows, self.T, self.at.lds * self.at.item)
+        self.ldx = self.at.I + self.at.bias
         self.stride = padded(self.at.count, self.at.item) + CRNN_ROW_BYTES // self.at.item
         self.kept = [x, y]
         self.flat = pointer(weights.flat)
@@ -112,16 +114,17 @@ cdef class Training(Team):
         cdef int i
         cdef Desk *desk
         at = self.at
-        demand((<object>self.T + 2) * self.rows * (at.ldf + at.lds + at.O + at.ldo))
+        demand((<object>self.T + 2) * self.rows * (self.ldx + at.lds + at.O + at.ldo))
         desks = np.zeros(self.threads * sizeof(Desk), np.uint8)
         self.kept.append(desks)
         self.desks = <Desk *>pointer(desks)
         for i in range(self.threads):
             desk = &self.desks[i]
-            states = self.keep((self.T + 2) * self.rows * at.ldf)
-            if at.bias:  # the input that b is the weight of
-                states.reshape(-1, at.ldf)[:, at.front - at.I - 1] = 1
-            desk.h = pointer(states)
+            x = self.keep(self.T * self.rows * self.ldx)
+            if at.bias:
+                x.reshape(-1, self.ldx)[:, -1] = 1  # the input that b is the weight of
+            desk.x = pointer(x)
+            desk.h = pointer(self.keep((self.T + 2) * self.rows * at.lds))
             desk.da = pointer(self.keep((self.chunk + 1) * self.rows * at.lds))
             desk.y = pointer(self.keep(self.rows * at.ldo))
             desk.target = pointer(self.keep(self.rows * at.O))
@@ -203,23 +206,19 @@ cdef class Training(Team):
         cdef const real *flat = <const real *>self.flat
         cdef const real *panels = <const real *>self.panels
         cdef const real *zero = <const real *>self.zero
+        cdef real *x = <real *>desk.x
         cdef real *y = <real *>desk.y
         cdef real *da = <real *>desk.da
-        cdef ptrdiff_t step = rows * at.ldf, dstep = rows * at.lds, T = self.T
-        # states[t] and states[t + 1] stand before and after step t; one more place in front of them.
-        # Directly before states[t] is x_t, and before that the input 1 of b.
-        cdef real *states = <real *>desk.h + step + at.front
+        cdef ptrdiff_t step = rows * at.lds, xstep = rows * self.ldx, T = self.T
+        # states[t] and states[t + 1] stand before and after step t; one more place in front of them
+        cdef real *states = <real *>desk.h + step
         cdef real *last = states + T * step
-        cdef real *x = states - at.I
-        cdef real *inputs = x - at.bias
         # what BPTT takes for the states before and after step t: before + t * step, after + t * step
         cdef real *before = states
         cdef real *after = states + step
+        cdef ptrdiff_t from_step = 1     # the state before step 0 is zero: nothing to add to dWh
+        cdef ptrdiff_t t, begin, end
         cdef bint direct = self.by_row and self.optimizer == SGD
-        # The state before step 0 is zero: nothing to add to dWh. Where the sum is subtracted from the
-        # weights at once it has to be whole, and takes that state too.
-        cdef ptrdiff_t from_step = 0 if direct else 1
-        cdef ptrdiff_t t, begin, end, r
         cdef int finish
         cdef real one = 1
         cdef double loss
@@ -228,7 +227,7 @@ cdef class Training(Team):
         t = 0
         while t < T:
             end = min(T, t + max(1, 65536 // (rows * at.I)))
-            gather(x + t * step, at.ldf, &self.x, order, first, rows, t, end - t, at.I,
+            gather(x + t * xstep, self.ldx, &self.x, order, first, rows, t, end - t, at.I,
                    False)  # `fit` has looked whether all of it is finite
             if stopped(&self.watch, main, (end - t) * rows * at.I):
                 return 0
@@ -237,17 +236,16 @@ cdef class Training(Team):
 
         for t in range(T):
             if self.forward_step(
-                    states + (t + 1) * step, x + t * step, states + t * step if t else NULL, rows,
+                    states + (t + 1) * step, x + t * xstep, states + t * step if t else NULL, rows,
                     t & 1, main):
                 return 0
-        output(y, last, at.ldf, flat, zero, at, rows)
+        output(y, last, flat, zero, at, rows)
         loss = squared_error(y, <const real *>desk.target, at, rows, scale)   # y is dy from here
 
         if self.shifted:
             # the notebook pairs step t with the states before steps t and t - 1, and at t = 0 with
             # the last state
-            for r in range(rows):
-                memcpy(states - step + r * at.ldf, last + r * at.ldf, at.ldh * sizeof(real))
+            memcpy(states - step, last, step * sizeof(real))
             before, after, from_step = states - step, states, 0
         if direct:
             g = <real *>self.flat
@@ -256,33 +254,27 @@ cdef class Training(Team):
         while end > 0:
             begin = max(0, end - self.chunk)
             if end < T:
-                memcpy(da + self.chunk * dstep, da, dstep * sizeof(real))
+                memcpy(da + self.chunk * step, da, step * sizeof(real))
             for t in range(end - 1, begin - 1, -1):
                 if t == T - 1:
-                    output_backward(da + (t - begin) * dstep, y, after + t * step, flat, panels,
+                    output_backward(da + (t - begin) * step, y, after + t * step, flat, panels,
                                     zero, at, rows)
                 elif self.backward_step(
-                        da + (t - begin) * dstep,
-                        da + (self.chunk if t == end - 1 else t + 1 - begin) * dstep,
+                        da + (t - begin) * step,
+                        da + (self.chunk if t == end - 1 else t + 1 - begin) * step,
                         after + t * step, rows, t & 1, main):
                     return 0
-            # over the chunk: db += sum_rows da_t    dWx += x_t' da_t    dWh += h_{t-1}' da_t
+            # over the chunk: dWh += h_{t-1}' da_t; dWx += x_t' da_t, with db in its last row
             t = max(begin, from_step)
             finish = CRNN_DESCEND if direct else CRNN_STORE if end == T else CRNN_ADD
-            if self.shifted:
-                self.long_sum(g + at.Wh, before + t * step, da + (t - begin) * dstep, at.H,
-                              (end - t) * rows, finish, main)
-                self.long_sum(g + at.b, inputs + begin * step, da, at.bias + at.I,
-                              (end - begin) * rows, finish, main)
-            else:  # 1, x_t and h_{t-1} are one row, and so are b, Wx and Wh
-                self.long_sum(g + at.b, inputs + t * step, da + (t - begin) * dstep,
-                              at.bias + at.I + at.H, (end - t) * rows, finish, main)
-                if t > begin:
-                    self.long_sum(g + at.b, inputs, da, at.bias + at.I, rows, CRNN_ADD, main)
+            self.long_sum(g + at.Wh, before + t * step, at.lds, da + (t - begin) * step, at.H,
+                          (end - t) * rows, finish, main)
+            self.long_sum(g + at.Wx, x + begin * xstep, self.ldx, da, self.ldx,
+                          (end - begin) * rows, finish, main)
             end = begin
         # dWy' = dy' h_T    dby = sum_rows dy
         finish = CRNN_DESCEND if direct else CRNN_STORE
-        accumulate(g + at.Wy, at.ldh, y, at.ldo, last, at.ldf, at.O, at.H, rows, finish,
+        accumulate(g + at.Wy, at.ldh, y, at.ldo, last, at.lds, at.O, at.H, rows, finish,
                    self.learning_rate, self.clip, &self.report)
         if at.bias:
             accumulate(g + at.by, at.ldo, &one, 0, y, at.ldo, 1, at.O, rows, finish,
@@ -300,8 +292,8 @@ cdef class Training(Team):
         cdef ptrdiff_t r = 0, piece = piece_rows(at)
         while r < rows:
             piece = min(piece, rows - r)
-            cell(h_t + r * at.ldf, at.ldf, x_t + r * at.ldf, at.ldf,
-                 h_before + r * at.ldf if h_before != NULL else NULL, <const real *>self.flat,
+            cell(h_t + r * at.lds, x_t + r * self.ldx, self.ldx,
+                 h_before + r * at.lds if h_before != NULL else NULL, <const real *>self.flat,
                  <const real *>self.panels, <const real *>self.zero, at, piece, back)
             if stopped(&self.watch, main, piece * at.H * (at.H + at.I)):
                 return True
@@ -316,7 +308,7 @@ cdef class Training(Team):
         cdef ptrdiff_t r = 0, piece = piece_rows(at)
         while r < rows:
             piece = min(piece, rows - r)
-            cell_backward(da + r * at.lds, da_next + r * at.lds, after + r * at.ldf,
+            cell_backward(da + r * at.lds, da_next + r * at.lds, after + r * at.lds,
                           <const real *>self.flat, <const real *>self.panels,
                           <const real *>self.zero, at, piece, back)
             if stopped(&self.watch, main, piece * at.H * at.H):
@@ -325,15 +317,15 @@ cdef class Training(Team):
         return False
 
     cdef void long_sum(
-        self, real *c, const real *a, const real *da, ptrdiff_t m, ptrdiff_t k, int finish,
-        bint main) noexcept nogil:
+        self, real *c, const real *a, ptrdiff_t lda, const real *da, ptrdiff_t m, ptrdiff_t k,
+        int finish, bint main) noexcept nogil:
         cdef Layout *at = &self.at
         cdef ptrdiff_t done = 0, piece
         while True:
             # a descent is whole or not at all
             piece = k if finish == CRNN_DESCEND else min(
                 k - done, min(2048, max(128, PIECE_WORK // (m * at.H))))
-            accumulate(c, at.ldh, a + done * at.ldf, at.ldf, da + done * at.lds, at.lds, m, at.H, piece,
+            accumulate(c, at.ldh, a + done * lda, lda, da + done * at.lds, at.lds, m, at.H, piece,
                        finish, self.learning_rate, self.clip, &self.report)
             done += piece
             if done == k or stopped(&self.watch, main, piece * m * at.H):

@@ -18,6 +18,7 @@ from tolerances import (
     FLOAT64,
     ORTHOGONAL,
     assert_close,
+    near,
     relative_error,
 )
 
@@ -48,7 +49,7 @@ class TestAgainstTheReference:
         )
         value = model.loss(x, y)
         assert isinstance(value, float)
-        assert value == pytest.approx(float(expected), rel=BOUND[dtype])
+        assert value == near(float(expected), BOUND[dtype])
         assert model.loss(x, y, loss="mse") == value
 
     @pytest.mark.parametrize("bias", [True, False])
@@ -60,7 +61,7 @@ class TestAgainstTheReference:
         )
         value, d = model.gradients(x, y)
         assert isinstance(value, float)
-        assert value == pytest.approx(float(expected), rel=BOUND[dtype])
+        assert value == near(float(expected), BOUND[dtype])
         assert {g.dtype for g in d.values()} == {np.dtype(dtype)}
         assert_close(d, d_expected, BOUND[dtype])
         assert bits(model) == before
@@ -76,7 +77,7 @@ def test_small_and_saturating_inputs(scale: float, dtype: str) -> None:
     expected, d_expected = reference.gradients(
         reference.double(model.parameters()), x.astype(float), y.astype(float)
     )
-    assert value == pytest.approx(float(expected), rel=BOUND[dtype])
+    assert value == near(float(expected), BOUND[dtype])
     # 1 - h^2 of a saturated unit has lost what h has lost to 1, so those arrays are held to the
     # loss's gradient as a whole
     whole = math.sqrt(sum(float(np.sum(g**2)) for g in d_expected.values()))
@@ -170,7 +171,7 @@ def test_input_and_output_weights_are_glorot_uniform(sizes: tuple[int, int, int]
         assert w.min() < 0.0 < w.max()
         # the variance of a uniform draw is bound^2 / 3
         if w.size >= 1000:
-            assert np.std(w) == pytest.approx(bound / math.sqrt(3.0), rel=2 * DRAWN_DEVIATION)
+            assert np.std(w) == near(bound / math.sqrt(3.0), 2 * DRAWN_DEVIATION)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -195,7 +196,7 @@ def test_init_notebook_draws_normal_numbers_of_a_hundredth() -> None:
     parameters = RNN(100, 100, 100, init="notebook", dtype="float64", seed=4).parameters()
     for name in ("Wx_l0", "Wh_l0", "Wy"):
         w = parameters[name]
-        assert np.std(w) == pytest.approx(0.01, rel=DRAWN_DEVIATION)
+        assert np.std(w) == near(0.01, DRAWN_DEVIATION)
         assert abs(np.mean(w)) < 5.0 * 0.01 / math.sqrt(w.size)
         assert np.abs(w).max() > 0.03  # beyond three sigma: 27 of 10,000 normal draws, no uniform
 
@@ -230,7 +231,7 @@ def test_parameters_are_live() -> None:
     model, (x, _) = network(sizes), batch(sizes)
     before = model.predict(x)
     model.parameters()["by"] += 1.0
-    assert model.predict(x) == pytest.approx(before + 1.0, rel=FLOAT64)
+    assert model.predict(x) == near(before + 1.0, FLOAT64)
     model.parameters()["Wy"][:] = 0.0
     assert same_bits(model.predict(x), np.broadcast_to(model.parameters()["by"], (4, 2)).copy())
 

@@ -15,7 +15,7 @@ import pytest
 import reference
 from networks import bits, network
 from samples import Array, Sizes, batch
-from tolerances import FLOAT32_TRAINED, FLOAT64, assert_close
+from tolerances import FLOAT32_TRAINED, FLOAT64_TRAINED, FRACTION, HARDLY_A_STEP, assert_close, near
 
 from crnn import RNN, History, Trainer, TrainingDiverged, _cell
 
@@ -79,9 +79,9 @@ def test_training_equals_the_reference(
     }
     expected, losses, fractions = train_reference(model.state_dict(), x, y, **settings)
     history = Trainer(shuffle=False, **settings).fit(model, x, y)
-    assert_close(model.parameters(), expected, FLOAT64)
-    assert history.loss == pytest.approx(losses, rel=FLOAT64)
-    assert history.clipped_fraction == pytest.approx(fractions, rel=1e-12)
+    assert_close(model.parameters(), expected, FLOAT64_TRAINED)
+    assert history.loss == near(losses, FLOAT64_TRAINED)
+    assert history.clipped_fraction == near(fractions, FRACTION)
     if clip_value is None:
         assert history.clipped_fraction == [0.0] * epochs
     elif clip_value == 0.02:
@@ -102,9 +102,9 @@ def test_without_bias(optimizer: str) -> None:
     }
     expected, losses, fractions = train_reference(model.state_dict(), x, y, **settings)
     history = Trainer(shuffle=False, **settings).fit(model, x, y)
-    assert_close(model.parameters(), expected, FLOAT64)
-    assert history.loss == pytest.approx(losses, rel=FLOAT64)
-    assert history.clipped_fraction == pytest.approx(fractions, rel=1e-12)
+    assert_close(model.parameters(), expected, FLOAT64_TRAINED)
+    assert history.loss == near(losses, FLOAT64_TRAINED)
+    assert history.clipped_fraction == near(fractions, FRACTION)
 
 
 @pytest.mark.kernel
@@ -123,7 +123,7 @@ def test_float32_follows_the_float64_reference() -> None:
     )
     history = Trainer(shuffle=False, **settings).fit(model, x, y)
     assert_close(model.parameters(), expected, FLOAT32_TRAINED)
-    assert history.loss == pytest.approx(losses, rel=FLOAT32_TRAINED)
+    assert history.loss == near(losses, FLOAT32_TRAINED)
 
 
 def test_defaults_are_those_of_the_specification() -> None:
@@ -192,7 +192,7 @@ def test_validation_loss_is_that_of_the_parameters_after_each_epoch() -> None:
         again, x, y, validation_data=(other_x, other_y)
     )
     assert bits(again) == bits(model)
-    assert history.validation_loss == pytest.approx(expected, rel=FLOAT64)
+    assert history.validation_loss == near(expected, FLOAT64_TRAINED)
 
 
 def test_validation_does_not_touch_the_training() -> None:
@@ -211,7 +211,7 @@ def test_every_row_is_trained_on_once_an_epoch() -> None:
     y = model.predict(x) + np.sqrt(2.0 ** np.arange(17))[:, np.newaxis]
     expected = model.loss(x, y)
     history = Trainer(epochs=3, batch_size=4, learning_rate=1e-14, seed=2).fit(model, x, y)
-    assert history.loss == pytest.approx([expected] * 3, rel=1e-9)
+    assert history.loss == near([expected] * 3, HARDLY_A_STEP)
 
 
 def test_the_workspace_does_not_grow_with_the_data() -> None:
@@ -289,7 +289,7 @@ def test_shuffling_changes_the_order_and_nothing_else() -> None:
     shuffled, straight = network(sizes), network(sizes)
     Trainer(epochs=1, batch_size=50, seed=5).fit(shuffled, x, y)
     Trainer(epochs=1, batch_size=50, seed=5, shuffle=False).fit(straight, x, y)
-    assert_close(shuffled.parameters(), straight.state_dict(), FLOAT64)
+    assert_close(shuffled.parameters(), straight.state_dict(), FLOAT64_TRAINED)
 
 
 def test_a_second_fit_goes_on_with_a_fresh_optimiser() -> None:
@@ -307,7 +307,7 @@ def test_a_second_fit_goes_on_with_a_fresh_optimiser() -> None:
     for _ in range(2):
         expected, _, _ = train_reference(expected, x, y, **settings)
         trainer.fit(model, x, y)
-    assert_close(model.parameters(), expected, FLOAT64)
+    assert_close(model.parameters(), expected, FLOAT64_TRAINED)
     Trainer(shuffle=False, **{**settings, "epochs": 2}).fit(through, x, y)
     assert bits(through) != bits(model)
 

@@ -169,6 +169,27 @@ def test_fit_takes_nothing_from_the_held_out_part(folder):
     assert (folder / "model").read_bytes() == (folder / "other").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("rows", "fraction", "held_out"),
+    [
+        (80, "0.2", 16),
+        (80, "0.01", 1),
+        (80, "0.001", 1),  # not none: a fraction was asked for
+        (80, "0.195", 16),
+        (79, "0.2", 16),  # 15.8
+        (77, "0.2", 15),  # 15.4
+        (61, "0.5", 30),  # 30.5: a tie goes to the even one
+        (63, "0.5", 32),
+    ],
+)
+def test_fit_holds_out_the_nearest_whole_number_of_rows(rows, fraction, held_out, folder, capsys):
+    (folder / "some.csv").write_text("\n".join(["value", *map(repr, SERIES[:rows].tolist())]))
+    assert main(["fit", "some.csv", *QUICK, "--test-fraction", fraction]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    trained = rows - held_out
+    assert first == f"value: trained on {trained} values, the last {held_out} held out"
+
+
 def test_fit_passes_every_option_on(capsys):
     options = ["--batch-size", "7", "--optimizer", "sgd", "--learning-rate", "0.03", "--seed", "9"]
     options += ["--test-fraction", "0.5", "--threads", "2", "--out", "model"]
@@ -301,7 +322,7 @@ def test_predict_writes_a_file_that_can_be_read_again(model, folder, capsys):
         (["model", "far.csv", "--steps", "1"], "too far"),
         (["model", "series.csv", "--steps", "0"], "steps"),
         (["model", "series.csv", "--steps", "x"], "--steps"),
-        (["model", "series.csv", "--steps", "9" * 30], ""),
+        (["model", "series.csv", "--steps", "9" * 30], "dimension"),  # NumPy's own words
         (["model", "series.csv"], "--steps"),
         (["model", "series.csv", "--steps", "1", "--out", "no/f.csv"], "there is no folder no"),
         (["model", "series.csv", "--steps", "1", "--out", "."], ".: is a folder"),

@@ -61,6 +61,34 @@ def test_a_rate_that_is_zero_in_the_models_type_is_refused(name: str) -> None:
         Trainer(epochs=1, **{name: 1e-50}).fit(model, np.ones((3, 2)), np.ones(3))
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_rate_that_is_subnormal_in_the_models_type_is_none_that_vanishes(optimizer: str) -> None:
+    # b and by start at zero, where a step of any size is seen
+    smallest = float(np.finfo(np.float32).smallest_subnormal)
+    x, y = np.ones((3, 2)), np.full(3, 9.0)
+    for settings in (
+        {"learning_rate": 1e-40, "clip_value": None},
+        {"learning_rate": smallest, "clip_value": None},
+        {"learning_rate": 1.0, "clip_value": 1e-40},
+    ):
+        model = RNN(1, 2, 1, seed=0)
+        Trainer(epochs=1, optimizer=optimizer, **settings).fit(model, x, y)
+        step = float(model.parameters()["by"][0])
+        if settings["clip_value"] is None:
+            assert 0.0 < step < 1e-38
+        elif optimizer == "sgd":
+            assert step == np.float32(1e-40)
+        else:  # a gradient so small is divided by eps, 1e-8, alone
+            assert abs(step) < 1e-30
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "clip_value"])
+def test_what_the_models_type_rounds_to_zero_is_refused(name: str) -> None:
+    half = float(np.finfo(np.float32).smallest_subnormal) / 2
+    with pytest.raises(ValueError, match=name):
+        Trainer(epochs=1, **{name: half}).fit(RNN(1, 2, 1, seed=0), np.ones((3, 2)), np.ones(3))
+
+
 def test_a_batch_size_beyond_every_integer_is_the_whole_data() -> None:
     x, y = np.ones((5, 3)), np.ones(5)
     models = [RNN(1, 4, 1, seed=0) for _ in range(2)]

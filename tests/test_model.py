@@ -16,6 +16,7 @@ from tolerances import (
     DRAWN_DEVIATION,
     FLOAT32,
     FLOAT64,
+    GLOROT_REACHED,
     ORTHOGONAL,
     assert_close,
     near,
@@ -158,20 +159,23 @@ def test_biases_start_at_zero(init: str) -> None:
     assert not parameters["by"].any()
 
 
-@pytest.mark.parametrize("sizes", [(1, 100, 1), (40, 60, 25), (3, 200, 2)])
-def test_input_and_output_weights_are_glorot_uniform(sizes: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(
+    ("sizes", "networks"), [((1, 100, 1), 60), ((40, 60, 25), 5), ((2, 3, 5), 2000)]
+)
+def test_input_and_output_weights_are_glorot_uniform(
+    sizes: tuple[int, int, int], networks: int
+) -> None:
     inputs, hidden, outputs = sizes
-    parameters = RNN(*sizes, dtype="float64", seed=2).parameters()
+    drawn = [RNN(*sizes, dtype="float64", seed=seed).parameters() for seed in range(networks)]
     for name, fans in (("Wx_l0", inputs + hidden), ("Wy", hidden + outputs)):
-        w, bound = parameters[name], math.sqrt(6.0 / fans)
-        assert np.abs(w).max() <= bound
-        # of 100 or more uniform draws the largest is above 0.9 of the bound (1 - 0.9^100), and
-        # both signs come
-        assert w.max() > 0.9 * bound or w.min() < -0.9 * bound
-        assert w.min() < 0.0 < w.max()
+        w = np.concatenate([parameters[name].ravel() for parameters in drawn])
+        bound = math.sqrt(6.0 / fans)
+        assert w.size >= 6000
+        assert GLOROT_REACHED * bound < w.max() <= bound
+        assert -bound <= w.min() < -GLOROT_REACHED * bound
         # the variance of a uniform draw is bound^2 / 3
-        if w.size >= 1000:
-            assert np.std(w) == near(bound / math.sqrt(3.0), 2 * DRAWN_DEVIATION)
+        assert np.std(w) == near(bound / math.sqrt(3.0), DRAWN_DEVIATION)
+        assert abs(np.mean(w)) < 5.0 * bound / math.sqrt(3.0 * w.size)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -240,7 +240,37 @@ def test_two_sines_least_squares() -> None:
 
 X, Y = np.ones((6, 3, 1)), np.arange(6.0)
 NAN = np.array([1.0, np.nan, 2.0, 3.0, 4.0, 5.0])
+NOT_FINITE = [np.nan, np.inf, -np.inf]
 unchecked: Any = scoring  # to be called with what the annotations forbid
+
+
+@pytest.mark.parametrize("bad", NOT_FINITE)
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("actual", lambda spoiled: scoring.rmse(spoiled, Y)),
+        ("actual", lambda spoiled: scoring.mae(spoiled, Y)),
+        ("actual", lambda spoiled: scoring.mase(spoiled, Y, Y)),
+        ("predicted", lambda spoiled: scoring.rmse(Y, spoiled)),
+        ("predicted", lambda spoiled: scoring.mae(Y, spoiled)),
+        ("predicted", lambda spoiled: scoring.mase(Y, spoiled, Y)),
+        ("training", lambda spoiled: scoring.mase(Y, Y, spoiled)),
+        (
+            "x_train",
+            lambda spoiled: scoring.least_squares_ar(spoiled[:, np.newaxis], Y, Y[:1, None]),
+        ),
+        ("y_train", lambda spoiled: scoring.least_squares_ar(X, spoiled, X)),
+        ("x_test", lambda spoiled: scoring.least_squares_ar(Y[:, None], Y, spoiled[:, None])),
+    ],
+)
+def test_one_number_that_is_not_finite_is_refused_wherever_it_stands(
+    name: str, call: Callable[[Array], object], bad: float
+) -> None:
+    for position in range(6):
+        spoiled = np.arange(6.0)
+        spoiled[position] = bad
+        with pytest.raises(ValueError, match=rf"^{name} must be finite"):
+            call(spoiled)
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,37 @@ def test_reset_of_some_rows_leaves_the_others(rows: Any) -> None:
         assert same_bits(y_t[row : row + 1], model.predict(x[row : row + 1, start:])), row
 
 
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.array([False, True, False, True]),
+        [True, False, False, False],
+        np.zeros(4, bool),
+        np.ones(4, bool),
+    ],
+    ids=str,
+)
+def test_reset_takes_a_mask_of_rows(mask: Any) -> None:
+    model, (x, _) = network((4, 3, 2, 33, 2)), batch((4, 3, 2, 33, 2))
+    stream = model.stream(4)
+    for t in range(3):
+        stream.step(x[:, t])
+    before = np.array(stream.state)
+    stream.reset(mask)
+    for row, reset in enumerate(mask):
+        assert same_bits(stream.state[row], np.zeros(33) if reset else before[row]), row
+
+
+@pytest.mark.parametrize("mask", [np.ones(3, bool), np.ones(5, bool), np.ones((4, 1), bool), True])
+def test_a_mask_of_other_rows_is_refused_and_resets_nothing(mask: Any) -> None:
+    stream = network((4, 1, 2, 5, 1)).stream(4)
+    stream.step(np.ones((4, 2)))
+    before = np.array(stream.state)
+    with pytest.raises(ValueError, match="rows"):
+        stream.reset(mask)
+    assert same_bits(np.asarray(stream.state), before)
+
+
 def test_a_state_can_be_taken_and_given_back() -> None:
     model, (x, _) = network((2, 6, 2, 33, 2), "float32"), batch((2, 6, 2, 33, 2), "float32")
     stream = model.stream(2)

@@ -205,6 +205,23 @@ def test_the_quota_of_the_control_groups(
     assert _threads._cgroup_quota(root, process) == quota
 
 
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [(None, 8), (0.5, 1), (1.0, 1), (1.5, 1), (1.99, 1), (2.0, 2), (7.9, 7), (8.0, 8), (64.0, 8)],
+)
+def test_of_a_quota_only_whole_processors_count(
+    quota: float | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_threads, "_cgroup_quota", lambda root, own: quota)
+    if hasattr(os, "sched_getaffinity"):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    else:
+        monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert _threads.processors() == expected
+    assert _threads.choose(None, 1e15, 10**9) == expected
+    assert _threads.choose(3, 1e15, 10**9) == 3  # who asks for more than the quota gets it
+
+
 @pytest.mark.parametrize("threads", [1, 2, 7])
 def test_divergence_in_any_thread_is_found_in_its_batch(threads: int) -> None:
     sizes = (219, 13, 2, 149, 1)

@@ -283,6 +283,7 @@ NOT_POSITIVE: list[tuple[Any, Any]] = [
     (-1e-3, ValueError),
     (float("nan"), ValueError),
     (float("inf"), ValueError),
+    (10**400, ValueError),  # a real number, but no float
     ("0.1", TypeError),
     (True, TypeError),
     (1j, TypeError),

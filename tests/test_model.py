@@ -295,7 +295,9 @@ def test_a_saved_network_is_one_file_and_is_replaced_whole(tmp_path: Path) -> No
 
 
 def test_a_loaded_network_is_writable(tmp_path: Path) -> None:
-    network((1, 1, 2, 6, 2)).save(tmp_path / "network")
+    model = network((1, 1, 2, 6, 2))
+    model.save(tmp_path / "network")
     loaded = RNN.load(tmp_path / "network")
-    for value in loaded.parameters().values():
+    for name, value in loaded.parameters().items():
         value += 1.0
+        assert same_bits(loaded.state_dict()[name], model.state_dict()[name] + 1.0)

@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from samples import Array
-from tolerances import FLOAT64, NOTEBOOK, NOTEBOOK_LOSS, near, relative_error
+from samples import Array, lasting_batch, lasting_parameters
+from tolerances import (
+    FLOAT64,
+    LASTING_TRAINED,
+    NOTEBOOK,
+    NOTEBOOK_LOSS,
+    near,
+    relative_error,
+)
 
 from crnn import notebook
 
@@ -241,6 +248,18 @@ def test_the_exact_gradient_is_the_chain_rules() -> None:
         setattr(shifted, name, 60.0 * getattr(shifted, name))
     shifted.train(5, 0.05, verbose=0)
     assert relative_error(shifted.Wh, ours.Wh) > 1e-3
+
+
+@pytest.mark.parametrize("exact", [False, True], ids=["shifted", "exact"])
+def test_gradients_that_live_for_three_hundred_steps(exact: bool) -> None:
+    sizes = (3, 300, 1, 16, 1)
+    values, (x, y) = lasting_parameters(sizes), lasting_batch(sizes)
+    ours, theirs = pair(x, y, 16, exact=exact)
+    for rnn in (ours, theirs):
+        rnn.Wx, rnn.Wh, rnn.Wy = (values[name].copy() for name in ("Wx_l0", "Wh_l0", "Wy"))
+        rnn.train(2, 0.01, verbose=0)
+    assert_same_weights(ours, theirs, LASTING_TRAINED["float64"])
+    assert relative_error(ours.Wh, values["Wh_l0"]) > 0.01  # they went somewhere
 
 
 def test_the_default_gradient_is_the_notebooks() -> None:

@@ -192,6 +192,14 @@ def test_features_of_different_units_are_all_used() -> None:
     assert scoring.rmse(y[300:, :1], forecast) < LEAST_SQUARES
 
 
+@pytest.mark.parametrize("unit", [1e-307, 1e308])
+def test_windows_near_the_ends_of_float64_are_fitted(unit: float) -> None:
+    # the span of the windows, twice their largest number, has no float
+    x, y = dataset.windows(dataset.sine_wave(60), 2)
+    forecast = scoring.least_squares_ar(unit * x[:40], y[:40], unit * x[40:])
+    assert relative_error(forecast, y[40:]) < LEAST_SQUARES
+
+
 def test_fewer_samples_than_coefficients() -> None:
     x, y = dataset.windows(noisy_series(30), 20)
     forecast = scoring.least_squares_ar(x[:5], y[:5], x[:5])

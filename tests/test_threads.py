@@ -171,6 +171,27 @@ def test_many_more_threads_than_processors_are_not_started() -> None:
     ]
 
 
+def test_each_thread_has_work_enough_and_a_piece_of_its_own() -> None:
+    enough = _threads.WORK_PER_THREAD
+    assert [_threads.choose(8, work * enough, 10) for work in (0, 0.9, 1, 1.9, 2, 5.5, 99)] == [
+        1,
+        1,
+        1,
+        1,
+        2,
+        5,
+        8,
+    ]
+    assert [_threads.choose(8, 1e15, pieces) for pieces in (0, 1, 2, 7, 8, 100)] == [
+        1,
+        1,
+        2,
+        7,
+        8,
+        8,
+    ]
+
+
 @pytest.mark.parametrize(
     ("own", "files", "quota"),
     [

@@ -244,6 +244,27 @@ def test_windows_are_never_copied(dtype: str) -> None:
 # ---- seeds, and fitting again ----
 
 
+def orders(seed: int, samples: int, epochs: int) -> list[Array]:
+    """The order in which each epoch takes the samples: one generator shuffles it on and on."""
+    random, order = np.random.default_rng(seed), np.arange(samples)
+    found = []
+    for _ in range(epochs):
+        random.shuffle(order)
+        found.append(order.copy())
+    return found
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_a_seed_stands_for_these_orders(batch_size: int) -> None:
+    # plain SGD has no state: epochs one by one on samples put in order are one fit that shuffles
+    sizes = (50, 4, 2, 12, 2)
+    model, in_order, (x, y) = network(sizes), network(sizes), batch(sizes)
+    Trainer(epochs=3, batch_size=batch_size, seed=5).fit(model, x, y)
+    for order in orders(5, 50, 3):
+        Trainer(epochs=1, batch_size=batch_size, shuffle=False).fit(in_order, x[order], y[order])
+    assert bits(model) == bits(in_order)
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_seed_gives_the_same_bits(optimizer: str) -> None:
     sizes = (50, 4, 2, 12, 2)

@@ -262,6 +262,19 @@ def test_gradients_that_live_for_three_hundred_steps(exact: bool) -> None:
     assert relative_error(ours.Wh, values["Wh_l0"]) > 0.01  # they went somewhere
 
 
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")
+def test_a_gradient_that_is_no_number_makes_the_weights_none() -> None:
+    # dh = dy Wy' is infinite, and h' da = 0 * inf at the first step: clipping must not hide it
+    # (of two samples: the very last one runs in Python)
+    x, y = np.zeros((2, 4, 1)), np.array([[1e308], [0.0]])
+    ours, theirs = pair(x, y, 3, exact=True)
+    for rnn in (ours, theirs):
+        rnn.Wy[:] = [[1e3], [0.0], [-1e3]]
+        rnn.train(1, 0.01, verbose=0)
+    assert np.isnan(theirs.Wh).all()
+    assert np.isnan(ours.Wh).all()
+
+
 def test_the_default_gradient_is_the_notebooks() -> None:
     rng = np.random.default_rng(4)
     x, y = rng.standard_normal((4, 6, 1)), rng.standard_normal((4, 1))

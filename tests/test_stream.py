@@ -245,6 +245,23 @@ def test_a_state_can_be_taken_and_given_back() -> None:
         assert same_bits(np.asarray(other.step(x[:, t])), expected[t - 3])
 
 
+@pytest.mark.parametrize("steps", [0, 2, 3])
+def test_a_copy_goes_on_from_the_same_state_and_on_its_own(steps: int) -> None:
+    model, (x, _) = network((2, 6, 2, 33, 2), "float32"), batch((2, 6, 2, 33, 2), "float32")
+    stream = model.stream(2)
+    for t in range(steps):
+        stream.step(x[:, t])
+    other = stream.copy()
+    assert (type(other), other.batch_size) == (Stream, 2)
+    assert same_bits(other.state, stream.state)
+    kept = stream.state
+    ahead = [other.step(x[:, t]) for t in range(steps, 6)]
+    assert same_bits(stream.state, kept)
+    model.parameters()["Wy"][:] = 0.0  # neither has the model's weights but those of its making
+    for t in range(steps, 6):
+        assert same_bits(stream.step(x[:, t]), ahead[t - steps]), t
+
+
 def test_a_state_may_be_any_real_array() -> None:
     model = network((2, 1, 2, 5, 2), "float32")
     stream = model.stream(2)

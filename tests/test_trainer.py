@@ -90,6 +90,32 @@ def test_training_equals_the_reference(
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("rows", [1, 3, 40])
+@pytest.mark.parametrize("hidden", [1, 17])
+def test_what_is_just_beyond_the_bound_is_clipped_and_what_is_just_within_is_not(
+    hidden: int, rows: int, optimizer: str
+) -> None:
+    sizes = (rows, 3, 1, hidden, 1)
+    x, y = batch(sizes)
+    _, d = reference.gradients(network(sizes).state_dict(), x, y)
+    sizes_of_elements = np.sort(np.concatenate([np.abs(g).ravel() for g in d.values()]))
+    for beyond in (1, 2, sizes_of_elements.size):
+        settings: dict[str, Any] = {
+            "epochs": 1,
+            "optimizer": optimizer,
+            "learning_rate": 0.5,
+            "batch_size": rows,
+            "clip_value": float(sizes_of_elements[-beyond] * 0.9999),
+        }
+        model = network(sizes)
+        expected, _, fractions = train_reference(model.state_dict(), x, y, **settings)
+        history = Trainer(shuffle=False, **settings).fit(model, x, y)
+        assert history.clipped_fraction == near(fractions, FRACTION)
+        assert_close(model.parameters(), expected, FLOAT64_TRAINED)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_without_bias(optimizer: str) -> None:
     sizes = (23, 7, 3, 13, 2)
     model, (x, y) = network(sizes, bias=False), batch(sizes)

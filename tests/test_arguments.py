@@ -308,7 +308,7 @@ NOT_A_SEED: list[tuple[Any, Any]] = [
 def cases(table: dict[str, list[tuple[Any, Any]]]) -> list[Any]:
     """One parameter set for each name and bad value of it."""
     return [
-        pytest.param(name, value, error, id=f"{name}={value!r}")
+        pytest.param(name, value, error, id=f"{name}={value!r:.40}")
         for name, values in table.items()
         for value, error in values
     ]

@@ -15,7 +15,7 @@ import pytest
 import reference
 from networks import bits, lasting_network
 from samples import Array, Sizes, lasting_batch, lasting_parameters, size_name
-from tolerances import LASTING, LASTING_TRAINED, assert_close, near
+from tolerances import LASTING, LASTING_TRAINED, assert_close, near, relative_error
 
 from crnn import Trainer, _cell
 
@@ -111,6 +111,19 @@ def test_gradients(sizes: Sizes, dtype: str) -> None:
     value, d = model.gradients(x, y)
     assert value == near(float(expected), LASTING[dtype])
     assert_close(d, d_expected, LASTING[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [s for s in SHAPES if s[0] < 4000], ids=size_name)
+def test_predict_and_streams(sizes: Sizes, dtype: str) -> None:
+    model, (x, _) = lasting_network(sizes, dtype), lasting_batch(sizes, dtype)
+    expected = reference.forward(reference.double(model.parameters()), x.astype(float))[1]
+    for threads in (1, 3):
+        assert relative_error(model.predict(x, threads=threads), expected) < LASTING[dtype]
+    stream = model.stream(sizes[0])
+    for t in range(sizes[1]):
+        y = stream.step(x[:, t])
+    assert relative_error(y, expected) < LASTING[dtype]
 
 
 def trained(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samples import Array, Sizes, parameters
+from samples import Array, Sizes, lasting_parameters, parameters
 
 from crnn import RNN
 
@@ -13,6 +13,16 @@ def network(sizes: Sizes, dtype: str = "float64", *, bias: bool = True, seed: in
     model = RNN(inputs, hidden, outputs, bias=bias, dtype=dtype, seed=0)
     model.load_state_dict(
         {n: v.astype(dtype) for n, v in parameters(sizes, bias=bias, seed=seed).items()}
+    )
+    return model
+
+
+def lasting_network(sizes: Sizes, dtype: str = "float64", seed: int = 1) -> RNN:
+    """An RNN whose gradient lives for all timesteps of `samples.lasting_batch`."""
+    _, _, inputs, hidden, outputs = sizes
+    model = RNN(inputs, hidden, outputs, dtype=dtype, seed=0)
+    model.load_state_dict(
+        {n: v.astype(dtype) for n, v in lasting_parameters(sizes, seed=seed).items()}
     )
     return model
 

@@ -191,6 +191,14 @@ static long double tanh_oracle(long double x)
     return x / below;
 }
 
+/* The largest error in ulp as tanh.h states it, measured: over all floats, over 4.9e8 doubles. */
+static double tanh_bound(const crnn_isa *isa, int mantissa)
+{
+    if (mantissa == FLT_MANT_DIG)
+        return fuses(isa) ? 1.7455 : 1.6795;
+    return (fuses(isa) ? 1.8735 : 1.8725) + ORACLE_ULP;
+}
+
 /* ---- callers' arrays ---- */
 
 /* IEEE binary16, by its definition. */
@@ -324,7 +332,7 @@ static void test_tanh_everywhere(void)
         checks = 1;
         printf("  %s f32 tanh: at most %.4f ulp, at %a (%.9g)\n", isa_name, worst[n], where[n],
                where[n]);
-        if (!(worst[n] <= 2))
+        if (!(worst[n] <= tanh_bound(crnn_available(n), FLT_MANT_DIG)))
             fail("%.4f ulp at %a", worst[n], where[n]);
         if (wrong[n])
             fail("%ld inputs break oddness, NaN or |tanh| <= 1", wrong[n]);
@@ -358,7 +366,7 @@ static void test_tanh_of_doubles(long long count)
         }
         CASE("%lld random inputs", count);
         printf("  %s f64 tanh: at most %.4f ulp, at %a (%.17g)\n", isa_name, worst, where, where);
-        if (!(worst <= 2 + ORACLE_ULP))
+        if (!(worst <= tanh_bound(isa, DBL_MANT_DIG)))
             fail("%.4f ulp at %a", worst, where);
         end_line();
     }
@@ -1312,7 +1320,7 @@ static wide T(exact_tanh)(REAL x)
 /* tanh of `count` numbers and of their negatives, all as they should be */
 static void T(tanh_case)(const crnn_isa *isa, MATRIX x)
 {
-    const double bound = 2 + (REAL_MANT_DIG == 24 ? 0 : ORACLE_ULP);
+    const double bound = tanh_bound(isa, REAL_MANT_DIG);
     const MATRIX minus_x = T(copy)(x);
     const MATRIX out = T(padded_matrix)(1, x.n), minus_out = T(padded_matrix)(1, x.n);
     for (ptrdiff_t i = 0; i < x.n; i++)

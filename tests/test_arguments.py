@@ -15,7 +15,7 @@ import pytest
 from networks import bits, network
 from samples import Array, batch
 
-from crnn import RNN, Trainer, storage
+from crnn import RNN, Forecaster, Trainer, dataset, plots, scoring, storage
 
 SIZES = (8, 5, 2, 6, 3)  # N, T, I, H, O of the good data
 EITHER = (TypeError, ValueError)
@@ -62,6 +62,8 @@ BAD_X: dict[str, tuple[object, Any]] = {
     "dates": (np.zeros(X.shape, dtype="datetime64[s]"), TypeError),
     "durations": (np.zeros(X.shape, dtype="timedelta64[s]"), TypeError),
     "records": (np.zeros(X.shape, dtype=[("a", "f4")]), TypeError),
+    "a mask": (np.ma.masked_greater(X, 1.0), TypeError),
+    "a mask of nothing": (np.ma.array(X), TypeError),
     "None": (None, TypeError),
     "a string": ("x", EITHER),
 }
@@ -79,6 +81,7 @@ BAD_Y: dict[str, tuple[object, Any]] = {
     "object": (Y.astype(object), TypeError),
     "text": (Y.astype(str), TypeError),
     "dates": (np.zeros(Y.shape, dtype="datetime64[s]"), TypeError),
+    "a mask": (np.ma.masked_greater(Y, 1.0), TypeError),
     "None": (None, TypeError),
 }
 
@@ -138,6 +141,100 @@ def test_one_bad_value_is_found_wherever_it_stands() -> None:
     model.predict(x)
 
 
+# T I around and beyond what the check reads at once, which no test need know: a sample's tail is
+# shorter than what was read before it.
+LONG: list[tuple[int, int]] = [(20_000, 1), (70_001, 1), (9_001, 3), (33, 1000), (3, 40_000)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("steps", "inputs"), LONG)
+def test_one_bad_value_of_a_long_sample_is_found_wherever_it_stands(
+    steps: int, inputs: int, dtype: str
+) -> None:
+    model = network((1, 1, inputs, 2, 1), dtype)
+    x, y = np.zeros((3, steps, inputs), dtype), np.zeros(3, dtype)
+    size = steps * inputs
+    for place in [size, size - 1, size + size - 1, 2 * size + size // 2, 3 * size - 1]:
+        for bad in (np.nan, -np.inf):
+            x.flat[place] = bad
+            for method in METHODS.values():
+                with pytest.raises(ValueError, match=rf"^x .* sample {place // size}$"):
+                    method(model, x, y)
+            x.flat[place] = 0.0
+
+
+def test_one_bad_value_of_a_long_window_is_found_in_its_first_sample() -> None:
+    # overlapping windows are looked at as the series they are, the last window in one piece
+    model, series = network((1, 1, 1, 2, 1), "float32"), np.zeros(40_002, np.float32)
+    x = np.lib.stride_tricks.sliding_window_view(series, 40_000)
+    for place, sample in [(0, 0), (20_000, 0), (39_999, 0), (40_000, 1), (40_001, 2)]:
+        series[place] = np.nan
+        for method in ("gradients", "fit"):
+            with pytest.raises(ValueError, match=rf"^x .* sample {sample}$"):
+                METHODS[method](model, x, np.zeros(3, np.float32))
+        series[place] = 0.0
+
+
+@pytest.mark.parametrize("outputs", [3, 16_384, 16_385, 40_000])
+@pytest.mark.parametrize("method", ["loss", "gradients", "fit"])
+def test_one_bad_target_is_found_wherever_it_stands(method: str, outputs: int) -> None:
+    model = network((1, 1, 1, 2, outputs), "float32")
+    x, y = np.zeros((4, 2, 1), np.float32), np.zeros((4, outputs), np.float32)
+    for place in [0, outputs - 1, 2 * outputs, 4 * outputs - 1]:
+        y.flat[place] = np.nan
+        with pytest.raises(ValueError, match=rf"^y .* sample {place // outputs}$"):
+            METHODS[method](model, x, y)
+        y.flat[place] = 0.0
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rows", [1, 2, 30, 49, 130])
+def test_predict_names_the_very_sample(rows: int, threads: int) -> None:
+    # rows go in blocks, and a block is found bad as a whole
+    model, (x, _) = network((rows, 3, 2, 5, 1)), batch((rows, 3, 2, 5, 1))
+    for sample in range(rows):
+        for step in (0, 2):
+            x[sample, step, 1] = np.inf
+            with pytest.raises(ValueError, match=rf"^x .* sample {sample}$"):
+                model.predict(x, threads=threads)
+            x[sample, step, 1] = 0.0
+
+
+def test_of_several_bad_samples_predict_names_one() -> None:
+    model, (x, _) = network((30, 3, 2, 5, 1)), batch((30, 3, 2, 5, 1))
+    x[[4, 17, 29], [0, 2, 1]] = np.nan
+    with pytest.raises(ValueError, match=r"^x .* sample (4|17|29)$"):
+        model.predict(x)
+
+
+def test_masked_arrays_are_refused_everywhere() -> None:
+    # NumPy would drop the mask without a word and compute with what is under it
+    masked = np.ma.array(np.arange(60.0), mask=np.arange(60) == 7)
+    stream = network((1, 1, 1, 6, 1)).stream()
+    forecaster = Forecaster(timesteps=3, hidden_size=2, epochs=1, seed=0)
+    calls: dict[str, Callable[[], object]] = {
+        "series": lambda: dataset.windows(masked, 3),
+        "x": lambda: dataset.split(masked, np.zeros(60)),
+        "y": lambda: dataset.split(np.zeros(60), masked),
+        "actual": lambda: scoring.rmse(masked, np.zeros(60)),
+        "predicted": lambda: scoring.mae(np.zeros(60), masked),
+        "training": lambda: scoring.mase(np.zeros(3), np.ones(3), masked),
+        "x_t": lambda: stream.step(masked[:1]),
+        "state": lambda: setattr(stream, "state", masked[:6].reshape(1, 6)),
+        "history": lambda: plots.plot_loss(masked),  # type: ignore[arg-type]
+    }
+    for name, call in calls.items():
+        with pytest.raises(TypeError, match=rf"^{name} must be an array without a mask"):
+            call()
+    for fit_or_predict in (forecaster.fit, forecaster.fit(np.arange(60.0)).predict):
+        with pytest.raises(TypeError, match=r"^series must be an array without a mask"):
+            fit_or_predict(masked)
+    model = network((1, 1, 1, 6, 1))
+    x, y = np.zeros((60, 2)), np.zeros(60)
+    with pytest.raises(TypeError, match=r"^validation_data\[1\] must be an array without a mask"):
+        Trainer(epochs=1).fit(model, x, y, validation_data=(x, masked))
+
+
 @pytest.mark.parametrize(
     ("validation_data", "error"),
     [
@@ -186,6 +283,7 @@ NOT_POSITIVE: list[tuple[Any, Any]] = [
     (-1e-3, ValueError),
     (float("nan"), ValueError),
     (float("inf"), ValueError),
+    (10**400, ValueError),  # a real number, but no float
     ("0.1", TypeError),
     (True, TypeError),
     (1j, TypeError),
@@ -210,7 +308,7 @@ NOT_A_SEED: list[tuple[Any, Any]] = [
 def cases(table: dict[str, list[tuple[Any, Any]]]) -> list[Any]:
     """One parameter set for each name and bad value of it."""
     return [
-        pytest.param(name, value, error, id=f"{name}={value!r}")
+        pytest.param(name, value, error, id=f"{name}={value!r:.40}")
         for name, values in table.items()
         for value, error in values
     ]
@@ -329,6 +427,7 @@ BAD_STATES: dict[str, tuple[Callable[[dict[str, Any]], object], Any, str]] = {
     "object": (spoiled("by", np.array([0, 0, 0], dtype=object)), TypeError, "by"),
     "complex": (spoiled("by", np.zeros(3, dtype=complex)), TypeError, "by"),
     "text": (spoiled("by", np.array(["0", "0", "0"])), TypeError, "by"),
+    "a mask": (spoiled("by", np.ma.array(np.zeros(3), mask=[0, 1, 0])), TypeError, "by"),
     "no mapping": (lambda state: list(state.values()), EITHER, "state_dict|state"),
     "None": (lambda state: None, EITHER, "state_dict|state"),
 }

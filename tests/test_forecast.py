@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from tolerances import FEEDBACK, LONG_MEAN, OTHER_UNIT, near
 
 from crnn import dataset, scoring, storage
 from crnn.forecast import Forecaster
@@ -34,8 +35,8 @@ def assert_same_model(a, b):
 
 
 def test_scaling_is_that_of_the_fitted_series(fitted):
-    assert fitted.mean_ == pytest.approx(SERIES.mean(), rel=1e-15)
-    assert fitted.scale_ == pytest.approx(SERIES.std(), rel=1e-14)
+    assert fitted.mean_ == near(SERIES.mean(), LONG_MEAN)
+    assert fitted.scale_ == near(SERIES.std(), LONG_MEAN)
     mean, scale = fitted.mean_, fitted.scale_
     fitted.predict(SERIES * 2 + 100)
     fitted.forecast(2, SERIES * 2 + 100)
@@ -65,7 +66,7 @@ def test_forecast_feeds_each_prediction_back(fitted):
         # One more value, so that predict has a target to predict; which one does not matter.
         values.append(fitted.predict([*values[-6:], 0.0])[0])
     # The feedback here goes through the units and back, which moves the last bits of a float32.
-    np.testing.assert_allclose(fitted.forecast(20), values[len(SERIES) :], rtol=1e-5)
+    np.testing.assert_allclose(fitted.forecast(20), values[len(SERIES) :], rtol=FEEDBACK)
 
 
 def test_forecast_of_the_fitted_series_is_the_default(fitted):
@@ -97,7 +98,7 @@ def test_units_do_not_matter(factor, offset):
     if factor < 0:
         plain = -Forecaster(**QUICK).fit(-SERIES).forecast(5)
     other = Forecaster(**QUICK).fit(factor * SERIES + offset).forecast(5)
-    np.testing.assert_allclose((other - offset) / factor, plain, atol=1e-4 * SERIES.std())
+    np.testing.assert_allclose((other - offset) / factor, plain, atol=OTHER_UNIT * SERIES.std())
 
 
 @pytest.mark.parametrize("scale", [5e-324, 1e-310, 1e-200, 1e200, 1e305])
@@ -105,7 +106,7 @@ def test_extreme_units_are_scaled_without_overflow(scale):
     wave = np.tile([0.0, 1.0, 2.0, 1.0], 20) * scale
     forecaster = Forecaster(**QUICK).fit(wave)
     if scale > 1e-300:
-        assert forecaster.scale_ == pytest.approx(scale * math.sqrt(0.5), rel=1e-12)
+        assert forecaster.scale_ == near(scale * math.sqrt(0.5), LONG_MEAN)
     assert np.isfinite(forecaster.forecast(5)).all()
     assert np.abs(forecaster.forecast(5)).max() < 20 * max(scale, 1e-320)
 

@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from samples import Array
-from tolerances import FLOAT64, NOTEBOOK, relative_error
+from samples import Array, lasting_batch, lasting_parameters
+from tolerances import (
+    FLOAT64,
+    LASTING_TRAINED,
+    NOTEBOOK,
+    NOTEBOOK_LOSS,
+    near,
+    relative_error,
+)
 
 from crnn import notebook
 
@@ -61,9 +68,9 @@ def assert_same_forward(ours: Any, theirs: Any) -> None:
     assert_same_list(ours.inputs, theirs.inputs)
     assert_same_list(ours.hidden_states, theirs.hidden_states)
     assert ours.yt.shape == theirs.yt.shape
-    assert ours.yt == pytest.approx(theirs.yt, rel=FLOAT64)
+    assert ours.yt == near(theirs.yt, FLOAT64)
     assert ours.error.shape == theirs.error.shape
-    assert ours.error == pytest.approx(theirs.error, rel=FLOAT64)
+    assert ours.error == near(theirs.error, FLOAT64)
 
 
 @pytest.mark.parametrize("size", [26, 27, 60, 300])
@@ -116,8 +123,8 @@ def test_fifty_epochs_of_the_notebook(capsys: pytest.CaptureFixture[str], exact:
     assert printed[0] == printed[1]
     assert printed[0].count("\n") == 7  # epochs 1, 10, 20, 30, 40, 50 and the test
     assert_same_weights(ours, theirs)
-    assert ours.Ovr_loss == pytest.approx(theirs.Ovr_loss, rel=1e-6)
-    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert ours.Ovr_loss == near(theirs.Ovr_loss, NOTEBOOK_LOSS)
+    assert losses[0] == near(losses[1], NOTEBOOK_LOSS)
     # the notebook's own figures: 1.41e-01 after one epoch, under 1e-6 after fifty, 2e-05 in test
     assert 0.05 < ours.Ovr_loss[0] < 0.3
     assert ours.Ovr_loss[-1] < 1e-5
@@ -163,7 +170,7 @@ def test_forward_and_backward_one_by_one(outputs: int, timesteps: int, hidden: i
         ours.forward(sample)
         theirs.forward(sample)
         assert_same_forward(ours, theirs)
-        assert float(ours.loss) == pytest.approx(float(theirs.loss), rel=FLOAT64)
+        assert float(ours.loss) == near(float(theirs.loss), FLOAT64)
         ours.backward()
         theirs.backward()
         assert_same_weights(ours, theirs)
@@ -174,7 +181,7 @@ def test_cell() -> None:
     xt, ht_1 = np.array([[0.7]]), np.full((1, 7), 0.2)
     for actual, expected in zip(ours.cell(xt, ht_1), theirs.cell(xt, ht_1), strict=True):
         assert actual.shape == expected.shape
-        assert actual == pytest.approx(expected, rel=FLOAT64)
+        assert actual == near(expected, FLOAT64)
 
 
 def test_the_attributes_after_training_are_the_notebooks() -> None:
@@ -183,7 +190,7 @@ def test_the_attributes_after_training_are_the_notebooks() -> None:
     theirs.train(3, 1e-2, verbose=0)
     assert_same_forward(ours, theirs)
     assert isinstance(ours.Ovr_loss, list)
-    assert ours.Ovr_loss == pytest.approx(theirs.Ovr_loss, rel=FLOAT64)
+    assert ours.Ovr_loss == near(theirs.Ovr_loss, FLOAT64)
     assert ours.lr == theirs.lr == 1e-2
     assert ours.loss == theirs.loss == 0
     assert_same_weights(ours, theirs)
@@ -198,10 +205,10 @@ def test_the_attributes_after_testing_are_the_notebooks(
     value, expected = ours.test(x, y), theirs.test(x, y)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == lines[1]
-    assert value == pytest.approx(expected, rel=FLOAT64)
+    assert value == near(expected, FLOAT64)
     assert ours.loss == value
     assert ours.outputs.shape == theirs.outputs.shape == (5, 1)
-    assert ours.outputs == pytest.approx(theirs.outputs, rel=FLOAT64)
+    assert ours.outputs == near(theirs.outputs, FLOAT64)
     assert ours.y.shape == theirs.y.shape == (5, 1)
     assert (ours.x == x).all()
     assert_same_forward(ours, theirs)
@@ -241,6 +248,31 @@ def test_the_exact_gradient_is_the_chain_rules() -> None:
         setattr(shifted, name, 60.0 * getattr(shifted, name))
     shifted.train(5, 0.05, verbose=0)
     assert relative_error(shifted.Wh, ours.Wh) > 1e-3
+
+
+@pytest.mark.parametrize("exact", [False, True], ids=["shifted", "exact"])
+def test_gradients_that_live_for_three_hundred_steps(exact: bool) -> None:
+    sizes = (3, 300, 1, 16, 1)
+    values, (x, y) = lasting_parameters(sizes), lasting_batch(sizes)
+    ours, theirs = pair(x, y, 16, exact=exact)
+    for rnn in (ours, theirs):
+        rnn.Wx, rnn.Wh, rnn.Wy = (values[name].copy() for name in ("Wx_l0", "Wh_l0", "Wy"))
+        rnn.train(2, 0.01, verbose=0)
+    assert_same_weights(ours, theirs, LASTING_TRAINED["float64"])
+    assert relative_error(ours.Wh, values["Wh_l0"]) > 0.01  # they went somewhere
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")
+def test_a_gradient_that_is_no_number_makes_the_weights_none() -> None:
+    # dh = dy Wy' is infinite, and h' da = 0 * inf at the first step: clipping must not hide it
+    # (of two samples: the very last one runs in Python)
+    x, y = np.zeros((2, 4, 1)), np.array([[1e308], [0.0]])
+    ours, theirs = pair(x, y, 3, exact=True)
+    for rnn in (ours, theirs):
+        rnn.Wy[:] = [[1e3], [0.0], [-1e3]]
+        rnn.train(1, 0.01, verbose=0)
+    assert np.isnan(theirs.Wh).all()
+    assert np.isnan(ours.Wh).all()
 
 
 def test_the_default_gradient_is_the_notebooks() -> None:

@@ -48,6 +48,8 @@ def test_a_plain_list_is_drawn_as_a_history_is():
     ("loss", "validation", "scale"),
     [
         ([1.0, 0.5, 0.011], [], "linear"),
+        ([1.0, 0.01], [], "log"),  # two decades to the bit
+        ([100.0, 1.0], [], "log"),
         ([1.0, 0.5, 0.009], [], "log"),
         ([1.0, 0.9], [0.001, 0.001], "log"),
         ([0.0, 0.0], [], "linear"),

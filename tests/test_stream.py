@@ -196,6 +196,37 @@ def test_reset_of_some_rows_leaves_the_others(rows: Any) -> None:
         assert same_bits(y_t[row : row + 1], model.predict(x[row : row + 1, start:])), row
 
 
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.array([False, True, False, True]),
+        [True, False, False, False],
+        np.zeros(4, bool),
+        np.ones(4, bool),
+    ],
+    ids=str,
+)
+def test_reset_takes_a_mask_of_rows(mask: Any) -> None:
+    model, (x, _) = network((4, 3, 2, 33, 2)), batch((4, 3, 2, 33, 2))
+    stream = model.stream(4)
+    for t in range(3):
+        stream.step(x[:, t])
+    before = np.array(stream.state)
+    stream.reset(mask)
+    for row, reset in enumerate(mask):
+        assert same_bits(stream.state[row], np.zeros(33) if reset else before[row]), row
+
+
+@pytest.mark.parametrize("mask", [np.ones(3, bool), np.ones(5, bool), np.ones((4, 1), bool), True])
+def test_a_mask_of_other_rows_is_refused_and_resets_nothing(mask: Any) -> None:
+    stream = network((4, 1, 2, 5, 1)).stream(4)
+    stream.step(np.ones((4, 2)))
+    before = np.array(stream.state)
+    with pytest.raises(ValueError, match="rows"):
+        stream.reset(mask)
+    assert same_bits(np.asarray(stream.state), before)
+
+
 def test_a_state_can_be_taken_and_given_back() -> None:
     model, (x, _) = network((2, 6, 2, 33, 2), "float32"), batch((2, 6, 2, 33, 2), "float32")
     stream = model.stream(2)
@@ -212,6 +243,23 @@ def test_a_state_can_be_taken_and_given_back() -> None:
     for t in range(3, 6):
         assert same_bits(np.asarray(stream.step(x[:, t])), expected[t - 3])
         assert same_bits(np.asarray(other.step(x[:, t])), expected[t - 3])
+
+
+@pytest.mark.parametrize("steps", [0, 2, 3])
+def test_a_copy_goes_on_from_the_same_state_and_on_its_own(steps: int) -> None:
+    model, (x, _) = network((2, 6, 2, 33, 2), "float32"), batch((2, 6, 2, 33, 2), "float32")
+    stream = model.stream(2)
+    for t in range(steps):
+        stream.step(x[:, t])
+    other = stream.copy()
+    assert (type(other), other.batch_size) == (Stream, 2)
+    assert same_bits(other.state, stream.state)
+    kept = stream.state
+    ahead = [other.step(x[:, t]) for t in range(steps, 6)]
+    assert same_bits(stream.state, kept)
+    model.parameters()["Wy"][:] = 0.0  # neither has the model's weights but those of its making
+    for t in range(steps, 6):
+        assert same_bits(stream.step(x[:, t]), ahead[t - steps]), t
 
 
 def test_a_state_may_be_any_real_array() -> None:

@@ -189,6 +189,23 @@ def test_flat_x_and_y(view: Callable[[Array], Array]) -> None:
     assert results(view(x), view(y), (1, 9, 1), "float64") == expected
 
 
+@pytest.mark.parametrize("view", [np.ascontiguousarray, swapped_bytes])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_half_is_read_as_numpy_reads_it(dtype: str, view: Callable[[Array], Array]) -> None:
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    assert (np.abs(halves[halves != 0]).min(), halves.max()) == (2.0**-24, 65504.0)
+    model = network((1, 1, 1, 3, 1), dtype)
+    weights = model.parameters()
+    weights["b_l0"][:] = 0.0
+    for scale in (1e-5, 1e5):  # so that the largest are apart, and so that the smallest are felt
+        weights["Wx_l0"][:] = scale
+        expected = model.predict(halves.astype(dtype)[:, np.newaxis])
+        assert same_bits(model.predict(view(halves)[:, np.newaxis]), expected)
+        stream = model.stream(len(halves))
+        assert same_bits(stream.step(view(halves)[:, np.newaxis]), expected)
+
+
 def test_float64_rounds_to_float32_as_numpy_does() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((8, 5, 3)) / 3.0, rng.standard_normal((8, 2)) / 3.0

@@ -171,6 +171,27 @@ def test_many_more_threads_than_processors_are_not_started() -> None:
     ]
 
 
+def test_each_thread_has_work_enough_and_a_piece_of_its_own() -> None:
+    enough = _threads.WORK_PER_THREAD
+    assert [_threads.choose(8, work * enough, 10) for work in (0, 0.9, 1, 1.9, 2, 5.5, 99)] == [
+        1,
+        1,
+        1,
+        1,
+        2,
+        5,
+        8,
+    ]
+    assert [_threads.choose(8, 1e15, pieces) for pieces in (0, 1, 2, 7, 8, 100)] == [
+        1,
+        1,
+        2,
+        7,
+        8,
+        8,
+    ]
+
+
 @pytest.mark.parametrize(
     ("own", "files", "quota"),
     [
@@ -203,6 +224,23 @@ def test_the_quota_of_the_control_groups(
     if own is not None:
         process.write_bytes(own)
     assert _threads._cgroup_quota(root, process) == quota
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [(None, 8), (0.5, 1), (1.0, 1), (1.5, 1), (1.99, 1), (2.0, 2), (7.9, 7), (8.0, 8), (64.0, 8)],
+)
+def test_of_a_quota_only_whole_processors_count(
+    quota: float | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_threads, "_cgroup_quota", lambda root, own: quota)
+    if hasattr(os, "sched_getaffinity"):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    else:
+        monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert _threads.processors() == expected
+    assert _threads.choose(None, 1e15, 10**9) == expected
+    assert _threads.choose(3, 1e15, 10**9) == 3  # who asks for more than the quota gets it
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from networks import network
-from samples import SIZES, Array, Sizes, batch, parameters, size_name
-from tolerances import AUTOGRAD, assert_close
+from networks import lasting_network, network
+from samples import SIZES, Array, Sizes, batch, lasting_batch, parameters, size_name
+from tolerances import AUTOGRAD, assert_close, near
 
 from crnn import Trainer
 
@@ -59,7 +59,18 @@ def test_gradients_agree_with_autograd(sizes: Sizes, bias: bool) -> None:
     model, (x, y) = network(sizes, bias=bias), batch(sizes)
     expected, d_expected = autograd(model.state_dict(), x, y)
     value, d = model.gradients(x, y)
-    assert value == pytest.approx(expected, rel=AUTOGRAD)
+    assert value == near(expected, AUTOGRAD)
+    assert_close(d, d_expected, AUTOGRAD)
+
+
+@pytest.mark.parametrize(
+    "sizes", [(3, 300, 1, 16, 1), (33, 100, 2, 130, 2), (250, 100, 1, 4, 1)], ids=size_name
+)
+def test_gradients_that_live_for_a_hundred_steps_agree_with_autograd(sizes: Sizes) -> None:
+    model, (x, y) = lasting_network(sizes), lasting_batch(sizes)
+    expected, d_expected = autograd(model.state_dict(), x, y)
+    value, d = model.gradients(x, y)
+    assert value == near(expected, AUTOGRAD)
     assert_close(d, d_expected, AUTOGRAD)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+from tolerances import LOSS_IN_FLOAT32, near
 from two_sines import two_sines
 
 from crnn import RNN, Trainer
@@ -21,5 +21,5 @@ def test_the_network_beats_least_squares() -> None:
     # the luckiest
     assert np.median(history.validation_loss[-10:]) < LEAST_SQUARES
     final = np.mean((model.predict(data.x_validation) - data.y_validation) ** 2)
-    assert final == pytest.approx(history.validation_loss[-1], rel=1e-5)
+    assert final == near(history.validation_loss[-1], LOSS_IN_FLOAT32)
     assert history.loss[-1] < history.loss[0] / 2.0

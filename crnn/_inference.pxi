@@ -72,8 +72,8 @@ cdef class Prediction(Team):
         self.rows = min(48, self.N, ((self.N + threads - 1) // threads + 11) // 12 * 12)
         self.bad = -1
         self.kept = [x, y, weights]
-        # timesteps that are gathered at once: 16 KB, half of a first-level cache
-        self.steps = max(1, min(self.T, 16384 // (self.rows * at.I * at.item)))
+        # timesteps that are gathered at once: they take half of the first-level cache at most
+        self.steps = max(1, min(self.T, CRNN_L1_BYTES // 2 // (self.rows * at.I * at.item)))
         own = np.zeros(threads * sizeof(Block), np.uint8)
         self.kept.append(own)
         self.own = <Block *>pointer(own)

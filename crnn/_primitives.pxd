@@ -4,8 +4,10 @@ from libc.stdint cimport int64_t
 
 
 cdef extern from "_kernels/kernels.h" nogil:
-    const int CRNN_ROW_BYTES
     enum:
+        CRNN_ROW_BYTES
+        CRNN_L1_BYTES
+        CRNN_L2_BYTES
         CRNN_LINEAR
         CRNN_TANH
         CRNN_SLOPE

@@ -24,8 +24,9 @@ def shards(batch, H):
 
 
 cdef ptrdiff_t chunk_steps(ptrdiff_t rows, ptrdiff_t T, ptrdiff_t row_bytes) noexcept nogil:
-    """Timesteps of BPTT before their part of dWh is summed: 256 KB of da, at least 128 rows."""
-    return min(T, max(128 // rows, 262144 // (row_bytes * rows), 1))
+    """Timesteps of BPTT before their part of dWh is summed: da fills half of the second-level cache, at
+    least 128 rows of it."""
+    return min(T, max(128 // rows, CRNN_L2_BYTES // 2 // (row_bytes * rows), 1))
 
 
 cdef enum:

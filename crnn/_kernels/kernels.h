@@ -61,9 +61,9 @@ typedef struct {
                                 ptrdiff_t n);                                                      \
         /* out[r, j] = finish(init[r, j] + sum_terms sum_i a[r, i] w[i, j]); rows of init are ldi  \
            apart, and with ldi = 0 one row stands for all */                                       \
-        void (*product)(REAL *out, ptrdiff_t ldo, const REAL *init, ptrdiff_t ldi, const crnn_term *terms,        \
-                        int n_terms, int finish, const REAL *h, ptrdiff_t ldh, ptrdiff_t rows,     \
-                        ptrdiff_t n);                                                              \
+        void (*product)(REAL *out, ptrdiff_t ldo, const REAL *init, ptrdiff_t ldi,                 \
+                        const crnn_term *terms, int n_terms, int finish, const REAL *h,            \
+                        ptrdiff_t ldh, ptrdiff_t rows, ptrdiff_t n);                               \
         /* the same for one row; `back` walks the last term from its end, for the cache's sake */  \
         void (*row_product)(REAL *out, const REAL *init, const crnn_term *terms, int n_terms,      \
                             int finish, const REAL *h, ptrdiff_t n, int back);                     \

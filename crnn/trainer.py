@@ -270,7 +270,7 @@ class Trainer:
 
 
 def _order(samples: int, seed: Any, epoch: int) -> _arguments.Array:
-    """The order of samples in an epoch, counted from 0. No random state is carried between epochs."""
+    """The order of samples in an epoch, counted from 0: no random state is carried along."""
     order = np.random.default_rng([seed, epoch]).permutation(samples)
     return order.astype(np.int64, copy=False)  # 32 bits on Windows before NumPy 2
 

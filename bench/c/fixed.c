@@ -16,7 +16,7 @@ enum {
     B = BATCH,
     VECTORS = (H + LANES - 1) / LANES,
     ONE = B == 1, /* a batch of one keeps whole rows in registers: panels as wide as these allow */
-    MOST = ONE ? (VECTOR_BYTES == 64 ? 28 : 13) : PANEL_VECTORS,
+    MOST = ONE ? ROW_VECTORS : PANEL_VECTORS,
     PANELS = (VECTORS + MOST - 1) / MOST,
     PV = (VECTORS + PANELS - 1) / PANELS,
     PV_LAST = VECTORS - (PANELS - 1) * PV,

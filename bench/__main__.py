@@ -56,10 +56,7 @@ def _races(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
                 entries, rounds=options.rounds, budget=options.budget, variables=variables
             )
 
-        rows = [
-            race(_contestants(WORKLOADS[name], options.peers, options.threads))
-            for name in options.only
-        ]
+        rows = [race(_contestants(WORKLOADS[name], options)) for name in options.only]
         if options.scaling:
             names = [name for name in SCALED if name in options.only]
             for series in [*(variants(WORKLOADS[name]) for name in names), widths()]:
@@ -69,11 +66,16 @@ def _races(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
     return rows, scaled
 
 
-def _contestants(workload: Workload, chosen: list[str], threads: int) -> list[Contestant]:
+def _contestants(workload: Workload, options: argparse.Namespace) -> list[Contestant]:
     """crnn and the row's peers; with several threads crnn on one too, and as many processes."""
+    threads = options.threads
     bare = ["python"] if workload.kind == "import" else []
-    names = ["crnn", *bare, *(name for peer in chosen for name in peers.contestants(peer))]
-    entries = [Contestant(n, n, workload, threads) for n in names if peers.enters(n, workload)]
+    names = ["crnn", *bare, *(name for peer in options.peers for name in peers.contestants(peer))]
+    entries = [
+        Contestant(name, name, workload, threads, comparable=name not in options.unrestricted)
+        for name in names
+        if peers.enters(name, workload)
+    ]
     if threads > 1 and workload.kind in ("train", "predict"):
         beside = f"crnn x{threads} processes"
         entries[1:1] = [
@@ -122,7 +124,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _choose_instruction_set(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    """Set `isa` (--isa, or $CRNN_ISA, or the best) and `variables`, those of the workers."""
+    """Set `isa` (--isa, or $CRNN_ISA, or the best), the workers' `variables`, and `unrestricted`.
+
+    The last are the peers that do not follow to an instruction set below the best.
+    """
     available = instruction_sets.available()
     if options.isa and options.isa not in available:
         parser.error(f"--isa must be one of {', '.join(available)} here, got {options.isa!r}")
@@ -132,6 +137,8 @@ def _choose_instruction_set(options: argparse.Namespace, parser: argparse.Argume
         options.variables = instruction_sets.restricted(asked)
     else:
         options.variables = {"CRNN_ISA": options.isa} if options.isa else {}
+    below = options.isa in available[1:]
+    options.unrestricted = instruction_sets.UNRESTRICTED if below else ()
 
 
 def _names(known: Iterable[str]) -> Callable[[str], list[str]]:

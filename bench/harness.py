@@ -52,6 +52,8 @@ class Contestant:
         Of each process.
     processes : int
         That run the same at the same time, each on processors of its own.
+    comparable : bool
+        False for a peer that uses wider vectors than crnn was told to; it cannot be the strongest.
     """
 
     label: str
@@ -59,6 +61,7 @@ class Contestant:
     workload: Workload
     threads: int
     processes: int = 1
+    comparable: bool = True
 
 
 @dataclass

@@ -14,6 +14,7 @@ from bench.report import digits
 _CRNN, _FRAMEWORK, _C = "#D55E00", "#0072B2", "#999999"
 _FRAMEWORKS = ("numpy", "torch", "jax", "jax-unrolled")
 _C_PEERS = ("c-blas", "c-fixed")
+_DPI = 96  # what browsers take an SVG's inches for
 _BAR = 0.27  # of the distance between two rows
 
 
@@ -28,7 +29,7 @@ def draw(document: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     rows = [row for row in document["rows"] if _is_timed_training(row)]
-    figure = Figure(figsize=(8, 1.3 + 0.62 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(800 / _DPI, 1.3 + 0.62 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     longest = 1.0
@@ -40,7 +41,7 @@ def draw(document: dict[str, Any], path: Path) -> None:
             longest = max(longest, ratio)
     axes.set_yticks(range(len(rows)), [row["workload"]["name"] for row in rows], fontsize=11)
     axes.invert_yaxis()
-    axes.axvline(1.0, color=_CRNN, linewidth=0.8, linestyle=":")
+    axes.axvline(1.0, color=_CRNN, linewidth=0.8, linestyle=":", zorder=0)
     axes.set_xlim(0, 1.25 * longest)
     axes.set_xlabel("training time relative to crnn (shorter is better)", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
@@ -55,7 +56,7 @@ def draw(document: dict[str, Any], path: Path) -> None:
             figure.savefig(path, metadata={"Date": None, "Creator": None})
             path.write_text(re.sub(" +\n", "\n", path.read_text()))
         else:
-            figure.savefig(path, dpi=100)
+            figure.savefig(path, dpi=_DPI)
 
 
 def _is_timed_training(row: dict[str, Any]) -> bool:
@@ -71,7 +72,9 @@ def _bars(row: dict[str, Any]) -> list[tuple[float, str, str]]:
         timed = {
             label: result["seconds"] / ours
             for label, result in row["results"].items()
-            if result["column"] in columns and result["seconds"] is not None
+            if result["column"] in columns
+            and result["comparable"]
+            and result["seconds"] is not None
         }
         if timed:
             best = min(timed, key=lambda label: timed[label])

@@ -111,20 +111,27 @@ def side_by_side(rows: list[Row]) -> str:
 
 
 def remarks(rows: list[Row]) -> list[str]:
-    """Who was not timed and why, once for each reason; and a probe that was no peak."""
-    found: dict[str, list[str]] = {}
+    """Who was not timed or does not count; where the probe was no peak. One line a reason."""
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+
+    def note(reason: str, label: str, row: Row) -> None:
+        labels, names = found.setdefault(reason, ({}, {}))
+        labels[label] = names[row.workload.name] = None
+
     for row in rows:
         for label, measurement in row.measurements.items():
             if measurement.status != "timed":
-                key = f"{label} {_STATUS[measurement.status]}: {measurement.reason}"
-                found.setdefault(key, []).append(row.workload.name)
+                note(f"{_STATUS[measurement.status]}, {measurement.reason}", label, row)
+            elif not measurement.contestant.comparable:
+                note("* uses wider vectors than the others and does not count", label, row)
         if row.probe.fma and row.probe.matmul > 1.02 * row.probe.fma:
-            key = "NumPy's matmul was faster than the FMA probe, and stands for the peak"
-            found.setdefault(key, []).append(row.workload.name)
+            note("faster than the FMA probe, and stands for the peak", "NumPy's matmul", row)
         elif row.probe.matmul and not row.probe.fma:
-            key = "the peak is NumPy's matmul, as crnn's FMA probe is absent"
-            found.setdefault(key, []).append(row.workload.name)
-    return [f"{key} ({', '.join(names)})" for key, names in found.items()]
+            note("stands for the peak, as crnn's FMA probe is absent", "NumPy's matmul", row)
+    return [
+        f"{', '.join(labels)}: {reason} ({', '.join(names)})"
+        for reason, (labels, names) in found.items()
+    ]
 
 
 def scaling(rows: list[Row]) -> str:
@@ -168,7 +175,9 @@ def strongest(row: Row) -> Measurement | None:
     timed = [
         found
         for found in row.measurements.values()
-        if found.status == "timed" and found.contestant.peer not in ("crnn", "python")
+        if found.status == "timed"
+        and found.contestant.comparable
+        and found.contestant.peer not in ("crnn", "python")
     ]
     return min(timed, key=lambda found: found.seconds, default=None)
 
@@ -196,6 +205,7 @@ def _row_document(row: Row) -> dict[str, Any]:
                 "column": peers.column(found.contestant.peer),
                 "threads": found.contestant.threads,
                 "processes": found.contestant.processes,
+                "comparable": found.contestant.comparable,
                 "seconds": found.seconds if found.status == "timed" else None,
                 "turns": found.turns,
                 "error": found.error if found.error < float("inf") else None,
@@ -261,7 +271,8 @@ def _cell(found: Measurement | None, scale: float, row: Row) -> str:
         return ""
     if found.status != "timed":
         return {"absent": "-", "wrong": "WRONG", "failed": "FAILED"}[found.status]
-    return digits((found.seconds - _bare_interpreter(row)) * scale)
+    mark = "" if found.contestant.comparable else "*"
+    return digits((found.seconds - _bare_interpreter(row)) * scale) + mark
 
 
 def _bare_interpreter(row: Row) -> float:

@@ -28,7 +28,6 @@ enum {
 #else
     STATES = T + 1,
 #endif
-    FORWARD_VECTORS = ONE ? PV : TILE_VECTORS,
     SUMS = 32 /* vectors of a tile, at most */
 };
 
@@ -38,50 +37,53 @@ static real (*W)[HP][PANEL], (*Wt)[HP][PANEL], (*G)[HP][PANEL]; /* Wh, its trans
 static real (*Wx)[I + 1][PANEL], (*Gx)[I + 1][PANEL];           /* the last row is the bias */
 static real *Wy, *by, *last, *dlast;                            /* (O, HP), (O), (B, HP), (B, HP) */
 
-/* sums (R, V) += a w over K terms; a's rows are `ar` apart and its terms `ak`; w (K, PANEL) */
+/* sums (R, V) += a w over K terms; a's rows are `ar` apart and its terms `ak`, those of w `wk` */
 INLINE void add(const int R, const int V, vec *sums, const real *a, const long ar, const long ak, const real *w,
-                const int K)
+                const long wk, const int K)
 {
-    /* A sum of fewer than 8 chains waits for the latency of its multiply-adds: cut K into several chains. */
-    const int S = R * V >= 8 || K < 8 ? 1 : R * V >= 4 ? 2 : 4;
-    vec part[SUMS];
-#pragma GCC unroll 32
-    for (int i = 0; i < S * R * V; i++) part[i] = i < R * V ? sums[i] : (vec){0};
-    int k = 0;
 #pragma GCC unroll 1
-    for (; k + S <= K; k += S, a += S * ak, w += S * PANEL) {
-#pragma GCC unroll 4
-        for (int s = 0; s < S; s++) {
-            vec u[SUMS];
+    for (int k = 0; k < K; k++, a += ak, w += wk) {
+        vec u[SUMS];
 #pragma GCC unroll 32
-            for (int v = 0; v < V; v++) u[v] = LOAD(w + s * PANEL + v * LANES);
+        for (int v = 0; v < V; v++) u[v] = LOAD(w + v * LANES);
 #pragma GCC unroll 32
-            for (int r = 0; r < R; r++) {
-                const real term = a[s * ak + r * ar];
+        for (int r = 0; r < R; r++) {
+            const real term = a[r * ar];
 #pragma GCC unroll 32
-                for (int v = 0; v < V; v++) part[(s * R + r) * V + v] += term * u[v];
-            }
+            for (int v = 0; v < V; v++) sums[r * V + v] += term * u[v];
         }
     }
-    for (; k < K; k++, a += ak, w += PANEL) {
+}
+
+/* The same for one row. Fewer than 8 sums would wait for the latency of their multiply-adds: even and odd terms are
+   summed apart. */
+INLINE void add_row(const int V, vec *sums, const real *a, const long ak, const real *w, const long wk, const int K)
+{
+    if (V >= 8) {
+        add(1, V, sums, a, 0, ak, w, wk, K);
+        return;
+    }
+    vec odd[SUMS] = {0};
+#pragma GCC unroll 1
+    for (int k = 0; k + 2 <= K; k += 2, a += 2 * ak, w += 2 * wk) {
 #pragma GCC unroll 32
-        for (int r = 0; r < R; r++)
-#pragma GCC unroll 32
-            for (int v = 0; v < V; v++) part[r * V + v] += a[r * ar] * LOAD(w + v * LANES);
+        for (int v = 0; v < V; v++) {
+            sums[v] += a[0] * LOAD(w + v * LANES);
+            odd[v] += a[ak] * LOAD(w + wk + v * LANES);
+        }
     }
 #pragma GCC unroll 32
-    for (int i = 0; i < R * V; i++) {
-        sums[i] = part[i];
-#pragma GCC unroll 4
-        for (int s = 1; s < S; s++) sums[i] += part[s * R * V + i];
+    for (int v = 0; v < V; v++) {
+        if (K % 2) sums[v] += a[0] * LOAD(w + v * LANES);
+        sums[v] += odd[v];
     }
 }
 
 /* sums += rows of all panels times w (H, PANEL); a: the first row in the first panel, `panel` numbers from the next */
 INLINE void add_panels(const int R, const int V, vec *sums, const real *a, const long panel, const real *w)
 {
-    for (int p = 0; p < PANELS - 1; p++) add(R, V, sums, a + p * panel, PANEL, 1, w + p * PANEL * PANEL, PANEL);
-    add(R, V, sums, a + (PANELS - 1) * panel, PANEL, 1, w + (PANELS - 1) * PANEL * PANEL, H_LAST);
+    for (int p = 0; p < PANELS - 1; p++) add(R, V, sums, a + p * panel, PANEL, 1, w + p * PANEL * PANEL, PANEL, PANEL);
+    add(R, V, sums, a + (PANELS - 1) * panel, PANEL, 1, w + (PANELS - 1) * PANEL * PANEL, PANEL, H_LAST);
 }
 
 /* to = tanh(x Wx + b + from W) for R rows of panel q from column j on; the rows of x are `xr` apart */
@@ -92,7 +94,7 @@ INLINE void forward_tile(const int R, const int V, int q, int j, real *to, const
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 32
         for (int v = 0; v < V; v++) sums[r * V + v] = LOAD(&Wx[q][I][j + v * LANES]);
-    add(R, V, sums, x, xr, 1, &Wx[q][0][j], I);
+    add(R, V, sums, x, xr, 1, &Wx[q][0][j], PANEL, I);
     if (from) add_panels(R, V, sums, from, panel, &W[q][0][j]);
 #pragma GCC unroll 32
     for (int r = 0; r < R; r++)
@@ -123,7 +125,7 @@ INLINE void gradient_tile(const int R, const int V, real *g, real *w, const real
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 32
         for (int v = 0; v < V; v++) sums[r * V + v] = first ? (vec){0} : LOAD(g + r * PANEL + v * LANES);
-    add(R, V, sums, a, 1, ak, dq, K);
+    add(R, V, sums, a, 1, ak, dq, PANEL, K);
 #pragma GCC unroll 32
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 32
@@ -165,7 +167,7 @@ static void forward(int from, int to, const real *x, long xr)
 #define TILE(R, V, row) \
     forward_tile(R, V, q, j, &h[q][to][row][j], from < 0 ? 0 : h[0][from][row], STATES * B * PANEL, x + row * xr, xr)
 #define GROUP(V, q, j) EVENLY(B, TILE, V)
-    COLUMNS(GROUP, FORWARD_VECTORS);
+    COLUMNS(GROUP, TILE_VECTORS);
 #undef GROUP
 #undef TILE
 }
@@ -191,10 +193,37 @@ void predict(real *y, const real *x, int N)
 
 #else
 
-/* d[.][t - 1] from d[.][t], one row: dot products with the rows of W, four at a time */
+/* h[.][t + 1] from h[.][t] for one row, whose sums stay in registers. W is walked forth on even steps and back on
+   odd ones, so that what the cache kept of it is used first. */
+INLINE void forward_panel(const int V, int q, int t, const real *x)
+{
+    vec sums[SUMS];
+#pragma GCC unroll 32
+    for (int v = 0; v < V; v++) sums[v] = LOAD(&Wx[q][I][v * LANES]);
+    add(1, V, sums, x, 0, 1, Wx[q][0], PANEL, I);
+    for (int n = 0; t && n < PANELS; n++) {
+        const int p = t % 2 ? PANELS - 1 - n : n, K = p < PANELS - 1 ? PANEL : H_LAST, end = p * PANEL + K - 1;
+        if (t % 2) add_row(V, sums, h[p][t][0] + K - 1, -1, W[q][end], -PANEL, K);
+        else add_row(V, sums, h[p][t][0], 1, W[q][p * PANEL], PANEL, K);
+    }
+#pragma GCC unroll 32
+    for (int v = 0; v < V; v++) STORE(h[q][t + 1][0] + v * LANES, tanh_of(sums[v]));
+}
+
+static void forward_row(int t, const real *x)
+{
+    for (int n = 0; n < PANELS; n++) {
+        const int q = t % 2 ? PANELS - 1 - n : n;
+        if (q < PANELS - 1) forward_panel(PV, q, t, x);
+        else forward_panel(PV_LAST, q, t, x);
+    }
+}
+
+/* d[.][t - 1] from d[.][t] for one row: dot products with the rows of W, four at a time; W is walked forth and back */
 static void backward_row(int t)
 {
-    for (int k = 0; k < H; k += 4) {
+    for (int n = 0; n < H; n += 4) {
+        const int k = t % 2 ? n : (H - 1) / 4 * 4 - n;
         vec sums[4] = {{0}};
         for (int q = 0; q < PANELS; q++)
 #pragma GCC unroll 32
@@ -266,7 +295,11 @@ void train(const real *x, const real *y, int N)
 {
     for (int n = 0; n < N; n += B, x += (long)T * B * (I + 1), y += B * O) {
         if (!ONE) transpose();
-        for (int t = 0; t < T; t++) forward(t ? t : -1, t + 1, x + (long)t * B * (I + 1), I + 1);
+        for (int t = 0; t < T; t++) {
+            const real *x_t = x + (long)t * B * (I + 1);
+            if (ONE) forward_row(t, x_t);
+            else forward(t ? t : -1, t + 1, x_t, I + 1);
+        }
         gather(T);
         output_layer(dlast, Wy, by, last, y, B, O, HP);
         for (int q = 0; q < PANELS; q++)

@@ -26,6 +26,8 @@ TOLERANCES = {"float64": 1e-10, "float32": 1e-3}
 # Long enough for any single run here on a slow and busy machine, compilation included.
 ANSWER_SECONDS = 600.0
 
+_NEVER = float("inf")
+
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -38,12 +40,28 @@ _THREAD_VARIABLES = (
 
 @dataclass(frozen=True)
 class Contestant:
-    """A peer on a workload; `label` names it in the row."""
+    """A peer on a workload.
+
+    Attributes
+    ----------
+    label : str
+        Names it in the row.
+    peer : str
+    workload : Workload
+    threads : int
+        Of each process.
+    processes : int
+        That run the same at the same time, each on processors of its own.
+    comparable : bool
+        False for a peer that uses wider vectors than crnn was told to; it cannot be the strongest.
+    """
 
     label: str
     peer: str
     workload: Workload
     threads: int
+    processes: int = 1
+    comparable: bool = True
 
 
 @dataclass
@@ -56,15 +74,16 @@ class Measurement:
         "timed"; "absent" (its library is not installed); "wrong" (its result differs from the
         reference, so it is not timed); "failed".
     seconds : float
-        For one unit, the best of all turns; infinite unless timed.
+        For one unit, the best of all turns; infinite unless timed. With several processes: of one
+        of them while all run, their mean (the harmonic one: what they do together counts).
     turns : list of float
         The best of each turn, one a round.
     error : float
         Distance from the reference (`reference.error`).
     reason : str
         Why it was not timed.
-    version : str
-        Of the peer's library.
+    software : tuple of str
+        Name and version of the peer's library.
     """
 
     contestant: Contestant
@@ -73,7 +92,7 @@ class Measurement:
     turns: list[float] = field(default_factory=list)
     error: float = float("nan")
     reason: str = ""
-    version: str = ""
+    software: tuple[str, str] = ("", "")
 
 
 @dataclass
@@ -94,12 +113,13 @@ class AbsentError(Exception):
 class Worker:
     """A process of `bench.worker`, pinned to `cpus` (left unpinned if there are none)."""
 
-    def __init__(self, cpus: list[int], threads: int) -> None:
-        environment = dict(os.environ)
+    def __init__(self, cpus: list[int], threads: int, variables: dict[str, str]) -> None:
+        environment = {**os.environ, **variables}
         environment.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+        environment["MKL_THREADING_LAYER"] = "INTEL" if threads > 1 else "SEQUENTIAL"
         environment["JAX_PLATFORMS"] = "cpu"
-        eigen = "true" if threads > 1 else "false"
-        environment["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={eigen}"
+        eigen = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}"
+        environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} {eigen}".strip()
         self.pipe, far = Pipe()
         with far:
             self.process = subprocess.Popen(
@@ -117,18 +137,33 @@ class Worker:
 
     def ask(self, command: str, *arguments: Any) -> Any:
         """The answer of `bench.worker.Contestant.command`; raises AbsentError or RuntimeError."""
+        self.send(command, *arguments)
+        return self.receive()
+
+    def send(self, command: str, *arguments: Any) -> None:
+        """The first half of `ask`, so that several workers can be at work."""
         try:
             self.pipe.send((command, arguments))
+        except (BrokenPipeError, ConnectionResetError):
+            raise self._ended() from None
+        self.sent = command
+
+    def receive(self) -> Any:
+        """The second half of `ask`."""
+        try:
             if not self.pipe.poll(ANSWER_SECONDS):
-                raise RuntimeError(f"no answer to {command} in {ANSWER_SECONDS:.0f} s")
+                raise RuntimeError(f"no answer to {self.sent} in {ANSWER_SECONDS:.0f} s")
             status, value = self.pipe.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            raise RuntimeError(f"its process ended ({self.process.wait()})") from None
+        except (EOFError, ConnectionResetError):
+            raise self._ended() from None
         if status == "absent":
             raise AbsentError(value)
         if status == "failed":
             raise RuntimeError(value)
         return value
+
+    def _ended(self) -> RuntimeError:
+        return RuntimeError(f"its process ended ({self.process.wait()})")
 
     def __enter__(self) -> Worker:
         return self
@@ -157,45 +192,89 @@ def processors(threads: int) -> list[int]:
     return available[-threads:]
 
 
-def race(contestants: list[Contestant], *, rounds: int, budget: float) -> Row:
+def race(
+    contestants: list[Contestant], *, rounds: int, budget: float, variables: dict[str, str]
+) -> Row:
     """Check every contestant against the reference, then time them in interleaved rounds.
 
     In each round every contestant has one turn of at least `budget` seconds, and the processor's
-    peak is measured once. The first contestant's workload stands for the row's.
+    peak is measured once. The first contestant's workload stands for the row's. `variables` are
+    added to the environment of every process.
     """
     workload, threads = contestants[0].workload, contestants[0].threads
     with ExitStack() as stack:
-        aside = stack.enter_context(Worker(processors(1), 1))
+        aside = stack.enter_context(Worker(processors(1), 1, variables))
         measurements: dict[str, Measurement] = {}
-        runners: dict[str, Worker] = {}
+        runners: dict[str, list[Worker]] = {}
         for contestant in contestants:
-            worker = Worker(processors(contestant.threads), contestant.threads)
-            stack.enter_context(worker)
-            measurement = measurements[contestant.label] = _check(contestant, worker, aside)
+            workers = []
+            for cpus in _shares(contestant):
+                workers.append(Worker(cpus, contestant.threads, variables))
+                stack.enter_context(workers[-1])
+            checks = [_check(contestant, worker, aside) for worker in workers]
+            measurement = next((found for found in checks if found.status != "timed"), checks[0])
+            measurements[contestant.label] = measurement
             if measurement.status == "timed":
-                runners[contestant.label] = worker
+                runners[contestant.label] = workers
         bandwidth = workload.B == 1 and workload.kind in ("train", "step")
         probe = Probe(0.0, 0.0)
         for _ in range(rounds):
             if workload.flops:
                 probe = probe.best(aside.ask("probe", workload.itemsize, bandwidth))
-            for label, worker in list(runners.items()):
+            for label, workers in list(runners.items()):
                 measurement = measurements[label]
                 try:
-                    measurement.turns.append(worker.ask("turn", budget))
+                    measurement.turns.append(_turn(workers, budget, workload.units))
                 except RuntimeError as failure:
                     measurement.status, measurement.reason = "failed", str(failure)
                     del runners[label]
         for label in runners:
-            measurements[label].seconds = min(measurements[label].turns)
+            measurement = measurements[label]
+            measurement.seconds = min(measurement.turns)
+            if measurement.seconds == _NEVER:
+                measurement.status, measurement.reason = "failed", "never all at work at once"
     return Row(workload, threads, measurements, probe, bound(workload, probe, caches(), threads))
+
+
+def side_by_side(spans: list[list[tuple[float, float]]]) -> list[float]:
+    """The shortest run of each process, among its runs during which all processes were at work.
+
+    `spans` has the begin and end of each run, by process. Infinite for a process without one.
+    """
+    begun = max(runs[0][0] for runs in spans)
+    ended = min(runs[-1][1] for runs in spans)
+    return [
+        min((end - start for start, end in runs if begun <= start and end <= ended), default=_NEVER)
+        for runs in spans
+    ]
+
+
+def _turn(workers: list[Worker], budget: float, units: int) -> float:
+    """Seconds for one unit, the best of a turn; of several processes the harmonic mean."""
+    # Of three runs of about the same length at least one lies where all are at work.
+    least = 1 if len(workers) == 1 else 3
+    for worker in workers:
+        worker.send("turn", budget, least)
+    best = side_by_side([worker.receive() for worker in workers])
+    if max(best) == _NEVER:
+        return _NEVER
+    return len(best) / sum(1 / seconds for seconds in best) / units
+
+
+def _shares(contestant: Contestant) -> list[list[int]]:
+    """The processors of each of its processes."""
+    cpus = processors(contestant.threads * contestant.processes)
+    if not cpus:
+        return [[]] * contestant.processes
+    threads = contestant.threads
+    return [cpus[at : at + threads] for at in range(0, len(cpus), threads)]
 
 
 def _check(contestant: Contestant, worker: Worker, aside: Worker) -> Measurement:
     """Prepare a contestant and compare its first result with the reference."""
     workload = contestant.workload
     try:
-        result, version = worker.ask("prepare", contestant.peer, workload, contestant.threads)
+        result, software = worker.ask("prepare", contestant.peer, workload, contestant.threads)
     except AbsentError as absence:
         return Measurement(contestant, "absent", reason=str(absence))
     except RuntimeError as failure:
@@ -204,6 +283,6 @@ def _check(contestant: Contestant, worker: Worker, aside: Worker) -> Measurement
     error = reference.error(result, wanted, start)
     tolerance = TOLERANCES[workload.dtype]
     if error <= tolerance:
-        return Measurement(contestant, "timed", error=error, version=version)
+        return Measurement(contestant, "timed", error=error, software=software)
     reason = f"differs from the reference by {error:.1e}, at most {tolerance:.0e} is allowed"
-    return Measurement(contestant, "wrong", error=error, reason=reason, version=version)
+    return Measurement(contestant, "wrong", error=error, reason=reason, software=software)

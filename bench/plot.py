@@ -1,92 +1,89 @@
-"""The report's JSON as a picture: a panel of bars for each row."""
+"""A report's JSON as one picture: training time by row, relative to crnn's."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from bench.report import digits
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-_COLOURS = {
-    "crnn": "#D55E00",
-    "crnn x1": "#E69F00",
-    "notebook": "#999999",
-    "numpy": "#0072B2",
-    "torch": "#CC79A7",
-    "jax": "#009E73",
-    "jax-unrolled": "#7FC8B2",
-    "onnxruntime": "#56B4E9",
-}
-_PANELS_ACROSS = 4
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+_CRNN, _FRAMEWORK, _C = "#D55E00", "#0072B2", "#999999"
+_FRAMEWORKS = ("numpy", "torch", "jax", "jax-unrolled")
+_C_PEERS = ("c-blas", "c-fixed")
+_DPI = 96  # what browsers take an SVG's inches for
+_BAR = 0.27  # of the distance between two rows
 
 
 def draw(document: dict[str, Any], path: Path) -> None:
-    """Draw the rows of a report (`report.document`) into `path`, in any format of matplotlib.
+    """Draw the training rows of a report (`report.document`): crnn, the best framework, the best C.
 
-    Each panel has its own scale from zero; a dashed line is the limit of the roofline.
+    A .svg keeps its text as text and is the same file for the same report; other suffixes are
+    those of matplotlib. 800 pixels wide.
     """
+    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = [row for row in document["rows"] if _bars(row)]
-    across = min(_PANELS_ACROSS, max(1, len(rows)))
-    down = max(1, -(-len(rows) // across))
-    figure = Figure(figsize=(4.2 * across, 0.9 + 2.5 * down), layout="constrained")
+    rows = [row for row in document["rows"] if _is_timed_training(row)]
+    figure = Figure(figsize=(800 / _DPI, 1.3 + 0.62 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(down, across, squeeze=False).flat
-    for axes, row in zip(panels, rows, strict=False):
-        _panel(axes, row)
-    for axes in list(panels.base.flat)[len(rows) :]:
-        axes.set_visible(False)
-    header = document["header"]
-    figure.suptitle(
-        f"Shorter is better; dashed: what the processor allows\n"
-        f"{header['cpu']}, {header['threads']} thread(s), {header['date'][:10]}",
-        fontsize=11,
-    )
-    figure.savefig(path, dpi=150)
-
-
-def _bars(row: dict[str, Any]) -> dict[str, float]:
-    """Seconds by label, crnn first; import times over those of the bare interpreter."""
-    results = row["results"]
-    bare = results["python"]["seconds"] if row["workload"]["kind"] == "import" else 0.0
-    return {
-        label: results[label]["seconds"] - bare
-        for label in _COLOURS
-        if label in results and results[label]["seconds"] is not None
-    }
-
-
-def _panel(axes: Any, row: dict[str, Any]) -> None:
-    bars, workload = _bars(row), row["workload"]
-    unit, scale = ("us", 1e6) if workload["kind"] == "step" else ("ms", 1e3)
-    values = [seconds * scale for seconds in bars.values()]
-    places = range(len(bars))
-    axes.barh(places, values, color=[_COLOURS[label] for label in bars])
-    axes.set_yticks(places, list(bars), fontsize=8)
+    axes = figure.subplots()
+    longest = 1.0
+    for place, row in enumerate(rows):
+        for offset, (ratio, words, colour) in enumerate(_bars(row)):
+            at = place + (offset - 1) * _BAR
+            axes.barh(at, ratio, height=_BAR, color=colour)
+            axes.text(ratio, at, " " + words, va="center", fontsize=9)
+            longest = max(longest, ratio)
+    axes.set_yticks(range(len(rows)), [row["workload"]["name"] for row in rows], fontsize=11)
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.2 * max(values))
-    for place, value in zip(places, values, strict=True):
-        axes.text(value, place, " " + digits(value), va="center", fontsize=8)
-    if row["limit_seconds"] is not None:
-        axes.axvline(row["limit_seconds"] * scale, color="black", linestyle="--", linewidth=1)
-    axes.set_xlabel(unit, fontsize=8)
-    axes.tick_params(axis="x", labelsize=8)
+    axes.axvline(1.0, color=_CRNN, linewidth=0.8, linestyle=":", zorder=0)
+    axes.set_xlim(0, 1.25 * longest)
+    axes.set_xlabel("training time relative to crnn (shorter is better)", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
-    sizes = (
-        ""
-        if workload["kind"] == "import"
-        else f"\nT {workload['T']}, H {workload['H']}, B {workload['B']}, {workload['dtype']}"
-    )
-    axes.set_title(workload["name"] + sizes, fontsize=9, loc="left")
+    for label, colour in (("crnn", _CRNN), ("best framework", _FRAMEWORK), ("best C", _C)):
+        axes.barh(0, 0, color=colour, label=label)
+    axes.legend(loc="lower right", fontsize=10, frameon=False)
+    header = document["header"]
+    threads = "one thread" if header["threads"] == 1 else f"{header['threads']} threads"
+    axes.set_title(f"{header['cpu']}, {header['isa']}, {threads}", fontsize=11, loc="left")
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "crnn"}):
+        if path.suffix == ".svg":
+            figure.savefig(path, metadata={"Date": None, "Creator": None})
+            path.write_text(re.sub(" +\n", "\n", path.read_text()))
+        else:
+            figure.savefig(path, dpi=_DPI)
+
+
+def _is_timed_training(row: dict[str, Any]) -> bool:
+    ours = row["results"].get("crnn")
+    return row["workload"]["kind"] == "train" and ours is not None and ours["seconds"] is not None
+
+
+def _bars(row: dict[str, Any]) -> list[tuple[float, str, str]]:
+    """Length, words and colour of crnn, the best framework and the best C peer that were timed."""
+    ours = row["results"]["crnn"]["seconds"]
+    bars = [(1.0, f"{digits(ours * 1e3)} ms", _CRNN)]
+    for columns, colour in ((_FRAMEWORKS, _FRAMEWORK), (_C_PEERS, _C)):
+        timed = {
+            label: result["seconds"] / ours
+            for label, result in row["results"].items()
+            if result["column"] in columns
+            and result["comparable"]
+            and result["seconds"] is not None
+        }
+        if timed:
+            best = min(timed, key=lambda label: timed[label])
+            bars.append((timed[best], f"{timed[best]:.2f}x {best}", colour))
+    return bars
 
 
 def main() -> None:
-    """`python -m bench.plot REPORT.json PICTURE.png`."""
+    """`python -m bench.plot REPORT.json PICTURE`."""
     draw(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))
 
 

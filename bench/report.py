@@ -1,46 +1,30 @@
-"""What is said of the races: the table, the goals, the JSON, and the line about the machine."""
+"""What is said of the races: the tables, the JSON, and the lines about the machine."""
 
 from __future__ import annotations
 
 import datetime
-import importlib
 import os
 import platform
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
+from bench import peers
 from bench.harness import Measurement, Row
-from bench.workloads import Goal
+from bench.instruction_sets import INSTRUCTION_SETS, cpu_name, inherited
 
-# The peers that the goals are against; the other peers of a row are shown beside them.
-NAMED = ("notebook", "numpy", "torch", "jax", "onnxruntime")
-
-_COLUMNS = ("crnn", "notebook", "numpy", "torch", "jax", "jax-unrolled", "onnxruntime")
 _HEADINGS = {"jax-unrolled": "jax-unr.", "onnxruntime": "onnxrt"}
+_STATUS = {"absent": "skipped", "wrong": "WRONG, not timed", "failed": "FAILED"}
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """A goal, what was measured, and whether it is reached (None: could not be measured)."""
-
-    row: str
-    goal: str
-    measured: str
-    reached: bool | None
-
-
-def machine(threads: int, rounds: int) -> dict[str, Any]:
-    """Processor, ISA, versions, load and date."""
-    try:
-        cpu_info: Any = importlib.import_module("crnn").cpu_info()
-    except (ImportError, AttributeError):
-        cpu_info = None
+def machine(isa: str, variables: dict[str, str], threads: int, rounds: int) -> dict[str, Any]:
+    """Processor, instruction set, load and date; `variables` are those of the workers."""
+    known = INSTRUCTION_SETS.get(isa)
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "isa": cpu_info["isa"] if cpu_info is not None else f"{_cpu_flags()} (crnn is not built)",
+        "isa": known.title if known else isa,
+        "inherited": {k: v for k, v in inherited().items() if k not in variables},
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
@@ -53,143 +37,175 @@ def heading(header: dict[str, Any]) -> str:
     """The lines above the table."""
     load = header["load"]
     busy = "" if load is None else f", load {load:.2f} before the start"
-    return (
-        f"{header['date']}  {header['cpu']}, {header['processors']} processors{busy}\n"
-        f"ISA {header['isa']}; {header['system']}; Python {header['python']}\n"
-        f"{header['threads']} thread(s) each, best of {header['rounds']} interleaved rounds"
-    )
+    lines = [
+        f"{header['isa']} on {header['cpu']}, {header['processors']} processor(s){busy}",
+        f"{header['date']}; {header['system']}; Python {header['python']}",
+        f"{header['threads']} thread(s) each, best of {header['rounds']} interleaved rounds",
+    ]
+    # A library that such a variable slows is not the strongest peer.
+    lines += [f"set in the environment: {k}={v}" for k, v in header["inherited"].items()]
+    return "\n".join(lines)
 
 
 def versions(rows: list[Row]) -> dict[str, str]:
     """Library versions of all that ran."""
-    found = {}
-    for row in rows:
-        for measurement in row.measurements.values():
-            if measurement.version:
-                found[measurement.contestant.peer] = measurement.version
-    return found
+    found = [m.software for row in rows for m in row.measurements.values()]
+    return {name: version for name, version in found if version}
 
 
 def table(rows: list[Row]) -> str:
-    """One line a row: milliseconds of each, crnn's ratio to the best, the limit, the roofline."""
-    present = [name for name in _COLUMNS if any(name in row.measurements for row in rows)]
+    """One line a row: the time of each, the strongest peer, crnn's ratio to it, the roofline."""
+    columns = _columns(rows)
     # With several threads crnn's own time on one stands beside the others.
     if any("crnn x1" in row.measurements for row in rows):
-        present.insert(1, "crnn x1")
-    titles = ["row", "unit", *(_HEADINGS.get(name, name) for name in present)]
-    titles += ["best/crnn", "limit", "bound", "GFLOP/s", "peak", "% peak"]
+        columns.insert(1, "crnn x1")
+    titles = ["row", "unit", *(_HEADINGS.get(name, name) for name in columns)]
+    titles += ["strongest", "strongest/crnn", "limit", "bound", "GFLOP/s", "peak", "% peak"]
     lines = [titles]
     for row in rows:
         unit, scale = _unit(row)
         cells = [row.workload.name, unit]
-        cells += [_cell(row.measurements.get(name), scale, row) for name in present]
-        cells += [_ratio_to_best(row), *_roofline(row, scale)]
+        cells += [_cell(_of_column(row, name), scale, row) for name in columns]
+        cells += [*_strongest_cells(row), *_roofline(row, scale)]
         lines.append(cells)
-    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return _aligned(lines)
+
+
+def variants(rows: list[Row]) -> str:
+    """One line a row: the time of each contestant of c-blas; empty if there is none."""
+    members = [
+        label
+        for label in peers.contestants("c-blas")
+        if any(_status(row, label) == "timed" for row in rows)
+    ]
+    lines = [["row", "unit", *members]]
+    for row in rows:
+        unit, scale = _unit(row)
+        if any(label in row.measurements for label in members):
+            cells = [_cell(row.measurements.get(label), scale, row) for label in members]
+            lines.append([row.workload.name, unit, *cells])
+    return _aligned(lines) if members else ""
+
+
+def side_by_side(rows: list[Row]) -> str:
+    """With N threads, one line a row: what N threads gain, and what N processes gain.
+
+    threads: t1 / tN. processes: N t1 / t, t being the time of one unit while N processes run.
+    Empty if crnn was not timed so.
+    """
+    lines = [["row", "unit", "crnn x1", "crnn", "processes", "gain", "theirs", "gain/theirs"]]
+    for row in rows:
+        labels = ["crnn x1", "crnn", f"crnn x{row.threads} processes"]
+        if row.threads == 1 or any(_status(row, label) != "timed" for label in labels):
+            continue
+        unit, scale = _unit(row)
+        one, several, aside = (row.measurements[label].seconds for label in labels)
+        gain, theirs = one / several, row.threads * one / aside
+        cells = [digits(seconds * scale) for seconds in (one, several, aside)]
+        lines.append(
+            [row.workload.name, unit, *cells]
+            + [f"{ratio:.2f}x" for ratio in (gain, theirs)]
+            + [f"{gain / theirs:.2f}"]
+        )
+    return _aligned(lines) if len(lines) > 1 else ""
 
 
 def remarks(rows: list[Row]) -> list[str]:
-    """Who was not timed and why, once for each reason; and a probe that was no peak."""
-    found: dict[str, list[str]] = {}
+    """Who was not timed or does not count; where the probe was no peak. One line a reason."""
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+
+    def note(reason: str, label: str, row: Row) -> None:
+        labels, names = found.setdefault(reason, ({}, {}))
+        labels[label] = names[row.workload.name] = None
+
     for row in rows:
         for label, measurement in row.measurements.items():
             if measurement.status != "timed":
-                key = f"{label} {_STATUS[measurement.status]}: {measurement.reason}"
-                found.setdefault(key, []).append(row.workload.name)
+                note(f"{_STATUS[measurement.status]}, {measurement.reason}", label, row)
+            elif not measurement.contestant.comparable:
+                note("* uses wider vectors than the others and does not count", label, row)
         if row.probe.fma and row.probe.matmul > 1.02 * row.probe.fma:
-            key = "NumPy's matmul was faster than the FMA probe, and stands for the peak"
-            found.setdefault(key, []).append(row.workload.name)
+            note("faster than the FMA probe, and stands for the peak", "NumPy's matmul", row)
         elif row.probe.matmul and not row.probe.fma:
-            key = "the peak is NumPy's matmul, as crnn's FMA probe is absent"
-            found.setdefault(key, []).append(row.workload.name)
-    return [f"{key} ({', '.join(names)})" for key, names in found.items()]
-
-
-def verdicts(rows: list[Row]) -> list[Verdict]:
-    """Issue 3's goals for these rows: those of one thread, or the ratio of several to one."""
+            note("stands for the peak, as crnn's FMA probe is absent", "NumPy's matmul", row)
     return [
-        _verdict(row, goal)
-        for row in rows
-        for goal in row.workload.goals
-        if (goal.measure == "threads") == (row.threads > 1)
+        f"{', '.join(labels)}: {reason} ({', '.join(names)})"
+        for reason, (labels, names) in found.items()
     ]
 
 
-def scaling_verdicts(rows: list[Row]) -> list[Verdict]:
-    """Whether time grows as the work does: doubled N and T, and H = 1024 against 256."""
-    found = []
+def scaling(rows: list[Row]) -> str:
+    """How time grows with N and T doubled, and what a multiply-add costs at H = 1024 and 256."""
+    lines = []
     for row in rows:
-        times = {label: found.seconds for label, found in row.measurements.items()}
+        times = {
+            label: found.seconds
+            for label, found in row.measurements.items()
+            if found.status == "timed"
+        }
+        if len(times) < len(row.measurements):
+            continue
         name = row.workload.name
         if "2N" in times:
-            for label in ("2N", "2T"):
-                ratio = _quotient(times[label], times[name])
-                reached = None if ratio is None else abs(ratio - 2.0) <= 0.15
-                measured = _figure(ratio, ".3f", " times as long")
-                found.append(Verdict(name, f"{label}: 2.0 +/- 0.15", measured, reached))
+            grown = [f"{label}: {times[label] / times[name]:.3f}x" for label in ("2N", "2T")]
+            lines.append(f"{name}, time against that of N and T: {', '.join(grown)}")
         else:
             cost = {
-                label: found.seconds / (found.contestant.workload.flops / 2) * 1e12
-                for label, found in row.measurements.items()
+                label: seconds / (row.measurements[label].contestant.workload.flops / 2) * 1e12
+                for label, seconds in times.items()
             }
-            ratio = _quotient(cost["H=1024"], cost["H=256"])
-            reached = None if ratio is None else abs(ratio - 1.0) <= 0.15
-            measured = (
-                "not measured"
-                if ratio is None
-                else f"{cost['H=1024']:.2f} / {cost['H=256']:.2f} ps = {ratio:.3f}"
+            lines.append(
+                f"a multiply-add at H = 1024 against H = 256: {cost['H=1024']:.2f} / "
+                f"{cost['H=256']:.2f} ps = {cost['H=1024'] / cost['H=256']:.3f}"
             )
-            goal = "a multiply-add at H = 1024 within 15 % of H = 256"
-            found.append(Verdict("width", goal, measured, reached))
-    return found
+    return "\n".join(lines)
 
 
-def verdict_lines(found: list[Verdict]) -> str:
-    """One line a goal."""
-    words = {True: "reached", False: "MISSED", None: "-"}
-    return "\n".join(
-        f"{verdict.row:<11} {verdict.goal:<50} {verdict.measured:<28} {words[verdict.reached]}"
-        for verdict in found
-    )
-
-
-def document(
-    header: dict[str, Any], rows: list[Row], scaling: list[Row], found: list[Verdict]
-) -> dict[str, Any]:
+def document(header: dict[str, Any], rows: list[Row], scaled: list[Row]) -> dict[str, Any]:
     """Everything, for JSON: seconds for one unit; absent numbers are null."""
     return {
-        "header": {**header, "versions": versions([*rows, *scaling])},
+        "header": {**header, "versions": versions([*rows, *scaled])},
         "rows": [_row_document(row) for row in rows],
-        "scaling": [_row_document(row) for row in scaling],
-        "goals": [asdict(verdict) for verdict in found],
+        "scaling": [_row_document(row) for row in scaled],
     }
 
 
-_STATUS = {"absent": "skipped", "wrong": "WRONG, not timed", "failed": "FAILED"}
+def strongest(row: Row) -> Measurement | None:
+    """The fastest peer of a row; None where nothing but crnn was timed."""
+    timed = [
+        found
+        for found in row.measurements.values()
+        if found.status == "timed"
+        and found.contestant.comparable
+        and found.contestant.peer not in ("crnn", "python")
+    ]
+    return min(timed, key=lambda found: found.seconds, default=None)
+
+
+def digits(value: float) -> str:
+    """Three digits, all those before the point."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def _row_document(row: Row) -> dict[str, Any]:
-    workload = asdict(row.workload)
-    del workload["goals"]
+    best = strongest(row)
     return {
-        "workload": workload,
+        "workload": asdict(row.workload),
         "flops": row.workload.flops,
         "threads": row.threads,
         "peak_gflops": row.probe.peak or None,
         "probe": asdict(row.probe),
         "limit_seconds": row.bound.seconds if row.bound else None,
         "bound": row.bound.by if row.bound else None,
+        "strongest": best.contestant.label if best else None,
+        "strongest_over_crnn": _ratio_to_strongest(row),
         "results": {
             label: {
                 "status": found.status,
+                "column": peers.column(found.contestant.peer),
                 "threads": found.contestant.threads,
+                "processes": found.contestant.processes,
+                "comparable": found.contestant.comparable,
                 "seconds": found.seconds if found.status == "timed" else None,
                 "turns": found.turns,
                 "error": found.error if found.error < float("inf") else None,
@@ -201,6 +217,51 @@ def _row_document(row: Row) -> dict[str, Any]:
     }
 
 
+def _columns(rows: list[Row]) -> list[str]:
+    """crnn and the peers that have an entry in one of the rows at least."""
+    present = {
+        peers.column(found.contestant.peer) for row in rows for found in row.measurements.values()
+    }
+    return [name for name in ("crnn", *peers.PEERS) if name in present]
+
+
+def _of_column(row: Row, name: str) -> Measurement | None:
+    """crnn itself, or the best of a peer's contestants: one that was timed, if there is any."""
+    if name in row.measurements:
+        return row.measurements[name]
+    found = [m for m in row.measurements.values() if peers.column(m.contestant.peer) == name]
+    # One that was not timed has infinite seconds.
+    return min(found, key=lambda measurement: measurement.seconds, default=None)
+
+
+def _status(row: Row, label: str) -> str:
+    return row.measurements[label].status if label in row.measurements else "absent"
+
+
+def _ratio_to_strongest(row: Row) -> float | None:
+    best = strongest(row)
+    if row.workload.kind == "import" or best is None or _status(row, "crnn") != "timed":
+        return None
+    return best.seconds / row.measurements["crnn"].seconds
+
+
+def _strongest_cells(row: Row) -> list[str]:
+    ratio, best = _ratio_to_strongest(row), strongest(row)
+    return ["", ""] if ratio is None or best is None else [best.contestant.label, f"{ratio:.2f}x"]
+
+
+def _aligned(lines: list[list[str]]) -> str:
+    """The first two columns to the left, the numbers to the right."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
 def _unit(row: Row) -> tuple[str, float]:
     return ("us", 1e6) if row.workload.kind == "step" else ("ms", 1e3)
 
@@ -210,31 +271,13 @@ def _cell(found: Measurement | None, scale: float, row: Row) -> str:
         return ""
     if found.status != "timed":
         return {"absent": "-", "wrong": "WRONG", "failed": "FAILED"}[found.status]
-    return digits((found.seconds - _bare_interpreter(row)) * scale)
-
-
-def digits(value: float) -> str:
-    """Three digits, all those before the point."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    mark = "" if found.contestant.comparable else "*"
+    return digits((found.seconds - _bare_interpreter(row)) * scale) + mark
 
 
 def _bare_interpreter(row: Row) -> float:
     """Seconds of an interpreter that imports nothing, which import times are over."""
     return row.measurements["python"].seconds if row.workload.kind == "import" else 0.0
-
-
-def _best_peer(row: Row, names: tuple[str, ...]) -> Measurement | None:
-    found = [row.measurements[name] for name in names if name in row.measurements]
-    timed = [measurement for measurement in found if measurement.status == "timed"]
-    return min(timed, key=lambda measurement: measurement.seconds, default=None)
-
-
-def _ratio_to_best(row: Row) -> str:
-    ours, best = row.measurements.get("crnn"), _best_peer(row, _COLUMNS[1:])
-    if row.workload.kind == "import" or ours is None or best is None:
-        return ""
-    ratio = _quotient(best.seconds, ours.seconds)
-    return _figure(ratio, ".2f", "x") if ratio is not None else ""
 
 
 def _roofline(row: Row, scale: float) -> list[str]:
@@ -247,63 +290,3 @@ def _roofline(row: Row, scale: float) -> list[str]:
         return [*limit, "", f"{peak:.0f}", ""]
     rate = row.workload.flops / ours.seconds / 1e9
     return [*limit, f"{rate:.1f}", f"{peak:.0f}", f"{100 * rate / peak:.1f}"]
-
-
-def _verdict(row: Row, goal: Goal) -> Verdict:
-    ours = row.measurements["crnn"].seconds
-    name, value = row.workload.name, goal.value
-    if goal.measure == "threads":
-        ratio = _quotient(row.measurements["crnn x1"].seconds, ours)
-        wanted = f"{row.threads} threads against 1: at least {value:g}x"
-        return Verdict(name, wanted, _figure(ratio, ".2f", "x"), _at_least(ratio, value))
-    if goal.measure == "peak":
-        peak = row.probe.peak
-        percent = 100 * row.workload.flops / ours / 1e9 / peak if ours < float("inf") else None
-        wanted = f"at least {value:g} % of the FMA peak"
-        return Verdict(name, wanted, _figure(percent, ".1f", " %"), _at_least(percent, value))
-    if goal.measure == "time":
-        micro = ours * 1e6 if ours < float("inf") else None
-        reached = None if micro is None else micro <= value * 1e6
-        return Verdict(name, f"at most {value * 1e6:g} us", _figure(micro, ".2f", " us"), reached)
-    if goal.measure == "import":
-        against = row.measurements.get(goal.against)
-        more = (ours - against.seconds) * 1e3 if against is not None else float("nan")
-        known = abs(more) < float("inf")
-        wanted = f"at most {value * 1e3:g} ms more than {goal.against}"
-        reached = more <= value * 1e3 if known else None
-        return Verdict(name, wanted, _figure(more if known else None, ".1f", " ms"), reached)
-    best = _best_peer(row, NAMED if goal.against == "best" else (goal.against,))
-    ratio = None if best is None else _quotient(best.seconds, ours)
-    whom = "the best peer" if goal.against == "best" else goal.against
-    measured = _figure(ratio, ".2f", f"x ({best.contestant.label})" if best else "x")
-    wanted = f"at least {value:g}x {whom}"
-    return Verdict(name, wanted, measured, _at_least(ratio, value))
-
-
-def _quotient(above: float, below: float) -> float | None:
-    """above / below, or None where one of them was not measured."""
-    return above / below if max(above, below) < float("inf") else None
-
-
-def _at_least(measured: float | None, wanted: float) -> bool | None:
-    return None if measured is None else measured >= wanted
-
-
-def _figure(value: float | None, form: str, unit: str) -> str:
-    return "not measured" if value is None else f"{value:{form}}{unit}"
-
-
-def _cpu_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _cpu_flags() -> str:
-    """The widest of the ISAs that the system reports, where crnn cannot be asked."""
-    cpuinfo = Path("/proc/cpuinfo")
-    words = set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
-    return next((name for name in ("avx512f", "avx2", "asimd") if name in words), "unknown")

@@ -21,32 +21,36 @@ from bench.workloads import Array, Workload, weights
 class Contestant:
     """The runner of one peer, made by `prepare` and asked for turns."""
 
-    def prepare(self, peer: str, workload: Workload, threads: int) -> tuple[dict[str, Array], str]:
+    def prepare(
+        self, peer: str, workload: Workload, threads: int
+    ) -> tuple[dict[str, Array], tuple[str, str]]:
         """Make the runner, let it run once (which also compiles and warms up), answer its result.
 
-        One epoch, one call, or all the steps; and the version of the peer's library.
+        One epoch, one call, or all the steps; and the name and version of the peer's library.
         """
         self.workload = workload
         self.runner = peers.runner(peer, workload, threads)
         self.runner.reset()
         self.runner.run(1 if workload.kind == "train" else workload.units)
-        found = self.runner.result(), peers.version(peer)
+        found = self.runner.result(), peers.software(peer)
         gc.collect()
         gc.freeze()
         gc.disable()
         return found
 
-    def turn(self, budget: float) -> float:
-        """Seconds for one unit: the best of the runs that `budget` seconds hold, at least one."""
-        units, best, end = self.workload.units, float("inf"), time.perf_counter() + budget
-        while True:
+    def turn(self, budget: float, least: int) -> list[tuple[float, float]]:
+        """When each run began and ended: runs for `budget` seconds, and `least` of them.
+
+        In seconds of time.monotonic, which is one clock for all processes of a machine.
+        """
+        units, end = self.workload.units, time.monotonic() + budget
+        spans: list[tuple[float, float]] = []
+        while len(spans) < least or spans[-1][1] < end:
             self.runner.reset()
-            begun = time.perf_counter()
+            begun = time.monotonic()
             self.runner.run(units)
-            now = time.perf_counter()
-            best = min(best, now - begun)
-            if now >= end:
-                return best / units
+            spans.append((begun, time.monotonic()))
+        return spans
 
     def expected(self, workload: Workload, notebook: bool) -> tuple[dict[str, Array], Any]:
         """The reference's result, and what a change is measured from."""

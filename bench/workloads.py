@@ -1,4 +1,4 @@
-"""What is measured: the workloads, their data, their work and their goals.
+"""What is measured: the workloads, their data and their work.
 
 Letters: N samples, T timesteps, B rows of a batch, I inputs, H hidden units, O outputs.
 """
@@ -19,28 +19,6 @@ SEED = 20230512
 
 
 @dataclass(frozen=True)
-class Goal:
-    """A figure that crnn is to reach.
-
-    Attributes
-    ----------
-    measure : str
-        "ratio": time of `against` over crnn's, at least `value`. "peak": percent of the measured
-        FMA peak, at least `value`. "time": at most `value` seconds. "import": at most `value`
-        seconds more than `against`. "threads": time on one thread over time on several, at
-        least `value`.
-    value : float
-        The figure.
-    against : str
-        A peer, or "best" for the fastest peer of the row.
-    """
-
-    measure: Literal["ratio", "peak", "time", "import", "threads"]
-    value: float
-    against: str = "best"
-
-
-@dataclass(frozen=True)
 class Workload:
     """One row of the table.
 
@@ -52,8 +30,6 @@ class Workload:
         Sizes, `I` and `O` by their long names.
     units : int
         Epochs, calls or steps in one timed run; times are given for one of them.
-    goals : tuple of Goal
-        What crnn is to reach.
     """
 
     name: str
@@ -66,7 +42,6 @@ class Workload:
     B: int = 1
     dtype: str = "float32"
     units: int = 1
-    goals: tuple[Goal, ...] = ()
 
     @property
     def itemsize(self) -> int:
@@ -90,95 +65,34 @@ class Workload:
 
 
 def _train(
-    name: str, sizes: tuple[int, int, int, int, int, int], dtype: str, units: int, *goals: Goal
+    name: str, sizes: tuple[int, int, int, int, int, int], dtype: str, units: int
 ) -> Workload:
     N, T, input_size, H, output_size, B = sizes
-    return Workload(name, "train", N, T, input_size, H, output_size, B, dtype, units, goals)
+    return Workload(name, "train", N, T, input_size, H, output_size, B, dtype, units)
 
 
-def _predict(H: int, ratio: float) -> Workload:
-    return Workload(f"predict{H}", "predict", 4096, 25, 1, H, 1, goals=(Goal("ratio", ratio),))
+def _predict(H: int) -> Workload:
+    return Workload(f"predict{H}", "predict", 4096, 25, 1, H, 1)
 
-
-def _ratio(value: float, against: str = "best") -> Goal:
-    return Goal("ratio", value, against)
-
-
-_NOT_SLOWER = Goal("threads", 0.95)
-_THREADED = Goal("threads", 1.8)
 
 # The three rows of a few milliseconds run five epochs in one call, so that the fixed cost of a call
 # (argument checks, workspaces: about 100 us) weighs as it does in a short training.
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        _train(
-            "seed64",
-            (275, 25, 1, 100, 1, 1),
-            "float64",
-            5,
-            _ratio(2.0),
-            _ratio(9.0, "notebook"),
-            _NOT_SLOWER,
-        ),
-        _train("seed32", (275, 25, 1, 100, 1, 1), "float32", 5, _ratio(2.8), _NOT_SLOWER),
-        _train("small", (2048, 25, 1, 32, 1, 32), "float32", 5, _ratio(3.3), _NOT_SLOWER),
-        _train(
-            "mid",
-            (2048, 50, 8, 128, 1, 64),
-            "float32",
-            1,
-            _ratio(1.6),
-            Goal("peak", 88.0),
-            _THREADED,
-        ),
-        _train(
-            "mid64",
-            (2048, 50, 8, 128, 1, 64),
-            "float64",
-            1,
-            _ratio(1.6),
-            Goal("peak", 88.0),
-            _THREADED,
-        ),
-        _train(
-            "big",
-            (1024, 100, 64, 256, 8, 64),
-            "float32",
-            1,
-            _ratio(1.4),
-            Goal("peak", 88.0),
-            _THREADED,
-        ),
-        _train(
-            "wide",
-            (512, 100, 128, 512, 8, 128),
-            "float32",
-            1,
-            _ratio(1.25),
-            Goal("peak", 88.0),
-            _THREADED,
-        ),
-        _train(
-            "huge",
-            (256, 50, 128, 1024, 8, 128),
-            "float32",
-            1,
-            _ratio(1.25),
-            Goal("peak", 85.0),
-            _THREADED,
-        ),
-        _predict(32, 1.6),
-        _predict(100, 1.6),
-        _predict(256, 1.15),
-        Workload(
-            "step",
-            "step",
-            H=100,
-            units=2000,
-            goals=(Goal("time", 1.2e-6), _ratio(8.0, "onnxruntime"), _ratio(15.0, "torch")),
-        ),
-        Workload("import", "import", goals=(Goal("import", 20e-3, "numpy"),)),
+        _train("seed64", (275, 25, 1, 100, 1, 1), "float64", 5),
+        _train("seed32", (275, 25, 1, 100, 1, 1), "float32", 5),
+        _train("small", (2048, 25, 1, 32, 1, 32), "float32", 5),
+        _train("mid", (2048, 50, 8, 128, 1, 64), "float32", 1),
+        _train("mid64", (2048, 50, 8, 128, 1, 64), "float64", 1),
+        _train("big", (1024, 100, 64, 256, 8, 64), "float32", 1),
+        _train("wide", (512, 100, 128, 512, 8, 128), "float32", 1),
+        _train("huge", (256, 50, 128, 1024, 8, 128), "float32", 1),
+        _predict(32),
+        _predict(100),
+        _predict(256),
+        Workload("step", "step", H=100, units=2000),
+        Workload("import", "import"),
     )
 }
 

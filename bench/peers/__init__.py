@@ -1,0 +1,104 @@
+"""The contestants: crnn and its peers, each written as well as a good user of it writes.
+
+A peer's library is imported inside its functions, by name, in a worker process of its own; an
+ImportError there means that the peer is absent. Every runner starts from `workloads.weights` and
+works on `workloads.data`; parameters go by crnn's names.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+from bench.peers import blas, c, crnn, interpreter, jax, notebook, numpy, onnxruntime, torch
+from bench.workloads import Array, Kind, Workload
+
+
+class Runner(Protocol):
+    """One peer on one workload."""
+
+    def reset(self) -> None:
+        """Back to the initial weights and state; not timed."""
+
+    def run(self, units: int) -> None:
+        """`units` epochs, calls or steps; timed."""
+
+    def result(self) -> dict[str, Array]:
+        """What `reference.expected` describes, after `run`."""
+
+
+RUNNERS: dict[tuple[str, Kind], Callable[[Workload, int], Runner]] = {
+    ("crnn", "train"): crnn.CrnnTrain,
+    ("crnn", "predict"): crnn.CrnnPredict,
+    ("crnn", "step"): crnn.CrnnStep,
+    ("notebook", "train"): notebook.NotebookTrain,
+    ("numpy", "train"): numpy.NumpyTrain,
+    ("numpy", "predict"): numpy.NumpyPredict,
+    ("numpy", "step"): numpy.NumpyStep,
+    ("torch", "train"): torch.TorchTrain,
+    ("torch", "predict"): torch.TorchPredict,
+    ("torch", "step"): torch.TorchStep,
+    ("jax", "train"): jax.JaxTrain,
+    ("jax-unrolled", "train"): jax.JaxUnrolledTrain,
+    ("onnxruntime", "predict"): onnxruntime.OnnxPredict,
+    ("onnxruntime", "step"): onnxruntime.OnnxStep,
+    ("c-fixed", "train"): c.fixed,
+    ("c-fixed", "predict"): c.fixed,
+}
+for _name, _variant in c.VARIANTS.items():
+    RUNNERS[_name, "train"] = RUNNERS[_name, "predict"] = functools.partial(c.on_blas, _variant)
+
+FRAMEWORKS = ("notebook", "numpy", "torch", "jax", "jax-unrolled", "onnxruntime")
+C_PEERS = ("c-blas", "c-fixed")
+PEERS = (*FRAMEWORKS, *C_PEERS)
+
+
+def contestants(peer: str) -> list[str]:
+    """The peers that stand behind one name of `PEERS`: c-blas is one for each library and way."""
+    return list(c.VARIANTS) if peer == "c-blas" else [peer]
+
+
+def column(peer: str) -> str:
+    """The name of `PEERS` that a contestant belongs to."""
+    return "c-blas" if peer in c.VARIANTS else peer
+
+
+def enters(peer: str, workload: Workload) -> bool:
+    """Whether `peer` has an entry for the row.
+
+    The notebook's own size and type is its only row; unrolling is for the short sequences.
+    """
+    if workload.kind == "import":
+        return peer in ("crnn", "python", "numpy", "torch", "jax", "onnxruntime")
+    if peer == "notebook":
+        return workload.name == "seed64"
+    if peer == "jax-unrolled" and workload.T > jax.JaxUnrolledTrain.UNROLL:
+        return False
+    if peer in c.VARIANTS and not c.enters(c.VARIANTS[peer], workload):
+        return False
+    return (peer, workload.kind) in RUNNERS
+
+
+def runner(peer: str, workload: Workload, threads: int) -> Runner:
+    """The runner of `peer`; raises ImportError where its library is absent."""
+    if workload.kind == "import":
+        return interpreter.Import(peer)
+    return RUNNERS[peer, workload.kind](workload, threads)
+
+
+def software(peer: str) -> tuple[str, str]:
+    """The name and version of the peer's library (no version for one that has none)."""
+    if peer == "python":
+        return peer, sys.version.split()[0]
+    if peer == "notebook":
+        return peer, ""
+    if peer == "c-fixed":
+        return c.compiler()
+    if peer in c.VARIANTS:
+        found: blas.Blas = c.VARIANTS[peer].find()
+        return found.name, found.version
+    name = peer.removesuffix("-unrolled")
+    return name, str(getattr(importlib.import_module(name), "__version__", ""))

@@ -1,0 +1,97 @@
+"""crnn itself, by the calls that a user makes."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, data, weights
+
+
+def package() -> Any:
+    """The package; ImportError where its compiled module is not built."""
+    importlib.import_module("crnn._cell")
+    return importlib.import_module("crnn")
+
+
+class CrnnTrain:
+    """`Trainer.fit`, whole calls: its checks and its workspaces are in the time."""
+
+    def __init__(self, workload: Workload, threads: int) -> None:
+        crnn = package()
+        self.x, self.y = data(workload)
+        self.start = weights(workload)
+        self.model = crnn.RNN(
+            workload.input_size, workload.H, workload.output_size, dtype=workload.dtype
+        )
+        self.trainers = {
+            units: crnn.Trainer(
+                epochs=units,
+                batch_size=workload.B,
+                learning_rate=LEARNING_RATE,
+                optimizer="sgd",
+                clip_value=CLIP_VALUE,
+                loss="mse",
+                shuffle=False,
+                threads=threads,
+            )
+            for units in {1, workload.units}
+        }
+
+    def reset(self) -> None:
+        self.model.load_state_dict(self.start)
+
+    def run(self, units: int) -> None:
+        self.trainers[units].fit(self.model, self.x, self.y)
+
+    def result(self) -> dict[str, Array]:
+        return dict(self.model.state_dict())
+
+
+class CrnnPredict:
+    """`RNN.predict` on the whole of x."""
+
+    def __init__(self, workload: Workload, threads: int) -> None:
+        crnn = package()
+        self.x, _ = data(workload)
+        self.threads = threads
+        self.model = crnn.RNN(
+            workload.input_size, workload.H, workload.output_size, dtype=workload.dtype
+        )
+        self.model.load_state_dict(weights(workload))
+
+    def reset(self) -> None:
+        pass
+
+    def run(self, units: int) -> None:
+        for _ in range(units):
+            self.y = self.model.predict(self.x, threads=self.threads)
+
+    def result(self) -> dict[str, Array]:
+        return {"y": self.y}
+
+
+class CrnnStep:
+    """`Stream.step`, one call a step from a Python loop."""
+
+    def __init__(self, workload: Workload, threads: int) -> None:
+        crnn = package()
+        x, _ = data(workload)
+        self.x = list(x)
+        model = crnn.RNN(
+            workload.input_size, workload.H, workload.output_size, dtype=workload.dtype
+        )
+        model.load_state_dict(weights(workload))
+        self.stream = model.stream()
+
+    def reset(self) -> None:
+        self.stream.reset()
+
+    def run(self, units: int) -> None:
+        step = self.stream.step
+        self.y = [step(x_t) for x_t in self.x[:units]]
+
+    def result(self) -> dict[str, Array]:
+        return {"y": np.concatenate(self.y)}

@@ -1,7 +1,7 @@
 """Many rows and many steps against the reference: wherever a shard, chunk or piece ends, it shows.
 
 A batch is cut into shards, BPTT into chunks of timesteps, a long sum and a tall step into pieces.
-Where they are cut is a matter of tuning: the shapes here are many, and no test knows a constant.
+The cuts depend on tuning, so the shapes here are many, and no test knows a constant.
 The networks keep their gradient for all timesteps: what is lost at a cut is not forgotten anyway.
 """
 

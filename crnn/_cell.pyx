@@ -320,11 +320,11 @@ cdef inline void cell_backward(
     # da_t = (da_{t+1} Wh') * (1 - h_t^2)
     cdef crnn_term term
     if panels == NULL:
-        row_product_transposed(da, da_next, flat + at.Wh, at.ldh, CRNN_SLOPE, after, at.H, at.H,
+        row_product_transposed(da, da_next, flat + at.Wh, at.ldh, CRNN_TANH_SLOPE, after, at.H, at.H,
                                back)
     else:
         term = crnn_term(da_next, at.lds, panels + at.pWh_t, at.H, at.H)
-        product(da, at.lds, zero, 0, &term, 1, CRNN_SLOPE, after, at.lds, rows, at.H)
+        product(da, at.lds, zero, 0, &term, 1, CRNN_TANH_SLOPE, after, at.lds, rows, at.H)
 
 
 cdef inline void output_backward(
@@ -334,10 +334,10 @@ cdef inline void output_backward(
     cdef crnn_term term
     if panels == NULL:
         term = crnn_term(dy, at.ldo, flat + at.Wy, at.ldh, at.O)
-        row_product(da, zero, &term, 1, CRNN_SLOPE, after, at.H, 0)
+        row_product(da, zero, &term, 1, CRNN_TANH_SLOPE, after, at.H, 0)
     else:
         term = crnn_term(dy, at.ldo, panels + at.pWy_t, at.O, at.O)
-        product(da, at.lds, zero, 0, &term, 1, CRNN_SLOPE, after, at.lds, rows, at.H)
+        product(da, at.lds, zero, 0, &term, 1, CRNN_TANH_SLOPE, after, at.lds, rows, at.H)
 
 
 cdef inline double squared_error(

@@ -10,7 +10,9 @@ cdef extern from "_kernels/kernels.h" nogil:
         CRNN_L2_BYTES
         CRNN_LINEAR
         CRNN_TANH
-        CRNN_SLOPE
+        CRNN_RELU
+        CRNN_TANH_SLOPE
+        CRNN_RELU_SLOPE
         CRNN_STORE
         CRNN_ADD
         CRNN_DESCEND

@@ -252,7 +252,7 @@ static ptrdiff_t gather_place(const crnn_source *x, ptrdiff_t n, ptrdiff_t t, pt
 
 /* ---- what options are called in messages ---- */
 
-static const char *const FINISH[] = {"linear", "tanh", "slope"};
+static const char *const FINISH[] = {"linear", "tanh", "relu", "tanh slope", "relu slope"};
 static const char *const UPDATE[] = {"store", "add", "descend"};
 
 /* ---- both types ---- */
@@ -704,10 +704,14 @@ static wide T(finished)(wide sum, int finish, REAL h, double *allowed)
         *allowed = T(through_tanh)(*allowed, (double)value);
         return value;
     }
-    if (finish == CRNN_SLOPE) {
+    if (finish == CRNN_TANH_SLOPE) {
         *allowed = T(through_slope)(*allowed, (double)sum);
         return sum * (1 - T(times)(h, h));
     }
+    if (finish == CRNN_RELU)
+        return sum > 0 ? sum : 0;
+    if (finish == CRNN_RELU_SLOPE)
+        return h > 0 ? sum : 0;
     return sum;
 }
 
@@ -808,8 +812,8 @@ static void T(product_case)(const crnn_isa *isa, int n_terms, const ptrdiff_t *k
     T(product_reference)(init, a, w, n_terms, ROWS, n);
 
     const int kept = T(live_count);
-    for (int finish = CRNN_LINEAR; finish <= CRNN_SLOPE; finish++) {
-        const REAL *h_at = finish == CRNN_SLOPE ? h.at : NULL;
+    for (int finish = CRNN_LINEAR; finish <= CRNN_RELU_SLOPE; finish++) {
+        const REAL *h_at = finish >= CRNN_TANH_SLOPE ? h.at : NULL;
         const MATRIX whole = T(padded_matrix)(ROWS, n);
 
         CASE("rows=%d k=%td+%td n=%td %s", ROWS, k[0], k1, n, FINISH[finish]);
@@ -888,12 +892,12 @@ static void T(row_product_case)(const crnn_isa *isa, int n_terms, const ptrdiff_
         terms += k[t];
     }
     T(product_reference)(init, a, w, n_terms, 1, n);
-    for (int finish = CRNN_LINEAR; finish <= CRNN_SLOPE; finish++)
+    for (int finish = CRNN_LINEAR; finish <= CRNN_RELU_SLOPE; finish++)
         for (int back = 0; back <= 1; back++) {
             const MATRIX out = T(padded_matrix)(1, n);
             CASE("k=%td+%td n=%td %s%s", k[0], k1, n, FINISH[finish], back ? " back" : "");
             isa->TYPE->row_product(out.at, init.at, term, n_terms, finish,
-                                   finish == CRNN_SLOPE ? h.at : NULL, n, back);
+                                   finish >= CRNN_TANH_SLOPE ? h.at : NULL, n, back);
             for (ptrdiff_t j = 0; j < n; j++) {
                 double allowed = T(chain)(terms, T(absolutes)[j]);
                 const wide expected = T(finished)(T(sums)[j], finish, h.at[j], &allowed);
@@ -929,9 +933,9 @@ static void T(row_product_transposed_case)(const crnn_isa *isa, ptrdiff_t m, ptr
     const MATRIX a = T(drawn)(1, n); /* padded as the rows of w are that it runs along */
     const MATRIX w = T(drawn)(m, n), h = T(drawn)(1, m);
 
-    for (int finish = CRNN_LINEAR; finish <= CRNN_SLOPE; finish++) {
+    for (int finish = CRNN_LINEAR; finish <= CRNN_RELU_SLOPE; finish++) {
         const MATRIX forth = T(padded_matrix)(1, m), back = T(padded_matrix)(1, m);
-        const REAL *h_at = finish == CRNN_SLOPE ? h.at : NULL;
+        const REAL *h_at = finish >= CRNN_TANH_SLOPE ? h.at : NULL;
         CASE("m=%td n=%td %s", m, n, FINISH[finish]);
         isa->TYPE->row_product_transposed(forth.at, a.at, w.at, w.ld, finish, h_at, m, n, 0);
         isa->TYPE->row_product_transposed(back.at, a.at, w.at, w.ld, finish, h_at, m, n, 1);
@@ -1628,10 +1632,11 @@ static void T(workload)(const crnn_isa *isa)
     isa->TYPE->pack_transposed(ph.at, wh.at, wh.ld, H, H);
     for (ptrdiff_t i = 0; i < zero.width; i++)
         zero.at[i] = 0;
-    isa->TYPE->product(da.at, da.ld, zero.at, 0, backward, 1, CRNN_SLOPE, h.at, h.ld, R,
-                       H);
+    isa->TYPE->product(da.at, da.ld, zero.at, 0, backward, 1, CRNN_TANH_SLOPE, h.at, h.ld,
+                       R, H);
     T(add_matrix)(da);
-    isa->TYPE->row_product_transposed(row.at, out.at, wh.at, wh.ld, CRNN_SLOPE, h.at, H, H, 1);
+    isa->TYPE->row_product_transposed(row.at, out.at, wh.at, wh.ld, CRNN_TANH_SLOPE, h.at, H, H,
+                                       1);
     T(add_matrix)(row);
     isa->TYPE->accumulate(dwh.at, dwh.ld, h.at, h.ld, da.at, da.ld, H, H, R, CRNN_STORE, 0, 0,
                           &report);

@@ -119,38 +119,6 @@ def seed(name: str, value: object) -> int | None:
     return None if value is None else integer(name, value, minimum=0)
 
 
-def inputs(name: str, value: object, features: int) -> Array:
-    """Samples as a view of shape (N, T, features); (N, T) is taken as one feature."""
-    array = numeric(name, value)
-    came = array.shape
-    if array.ndim == 2 and features == 1:
-        array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] != features:
-        also = " or (N, T)" if features == 1 else ""
-        raise ValueError(f"{name} must have shape (N, T, {features}){also}, got {came}")
-    if 0 in array.shape:
-        raise ValueError(
-            f"{name} must have at least one sample and one timestep, got shape {array.shape}"
-        )
-    return array
-
-
-def targets(name: str, value: object, samples: int, outputs: int) -> Array:
-    """Targets as a view of shape (samples, outputs); (samples,) is taken as one output."""
-    array = numeric(name, value)
-    came = array.shape
-    if array.ndim == 1 and outputs == 1:
-        array = array[:, None]
-    if array.ndim != 2 or array.shape[1] != outputs:
-        also = " or (N,)" if outputs == 1 else ""
-        raise ValueError(f"{name} must have shape (N, {outputs}){also}, got {came}")
-    if array.shape[0] != samples:
-        raise ValueError(
-            f"{name} must have as many samples as its inputs, {samples}, got {array.shape[0]}"
-        )
-    return array
-
-
 def not_finite(name: str, sample: int, dtype: np.dtype[Any]) -> ValueError:
     """The error for a NaN, an infinity, or a number that overflows dtype."""
     return ValueError(

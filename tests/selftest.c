@@ -224,11 +224,13 @@ enum { SAMPLES = 7, STEPS = 6, FEATURES = 17, BYTES = 1 << 16 };
 static char gather_data[BYTES];
 
 /* Strides in bytes: contiguous, odd and unaligned, Fortran order, windows that share their rows,
-   windows of one number, backwards, and the same everywhere. */
+   windows of one number, backwards, the same everywhere, and samples that begin anywhere. */
+static const int64_t gather_starts[SAMPLES] = {7, 0, 3, 3, 12, 1, 20};
+
 static crnn_source gather_source(int layout, int kind, int size, int swapped, ptrdiff_t features)
 {
     const ptrdiff_t s = size, f = features, n = SAMPLES, t = STEPS;
-    crnn_source x = {NULL, t * f * s, f * s, s, kind, size, swapped};
+    crnn_source x = {NULL, t * f * s, f * s, s, NULL, kind, size, swapped};
     if (layout == 1)
         x.stride_i = s + 1, x.stride_t = f * (s + 1) + 3, x.stride_n = t * (f * (s + 1) + 3) + 1;
     if (layout == 2)
@@ -241,13 +243,16 @@ static crnn_source gather_source(int layout, int kind, int size, int swapped, pt
         x.stride_n = -x.stride_n, x.stride_t = -x.stride_t, x.stride_i = -x.stride_i;
     if (layout == 6)
         x.stride_n = x.stride_t = x.stride_i = 0;
+    if (layout == 7)
+        x.starts = gather_starts;
     x.data = gather_data + (layout == 5 ? BYTES - 64 : layout == 1 ? 1 : 0);
     return x;
 }
 
 static ptrdiff_t gather_place(const crnn_source *x, ptrdiff_t n, ptrdiff_t t, ptrdiff_t i)
 {
-    return x->data - gather_data + n * x->stride_n + t * x->stride_t + i * x->stride_i;
+    const ptrdiff_t sample = x->starts ? (ptrdiff_t)x->starts[n] * x->stride_t : n * x->stride_n;
+    return x->data - gather_data + sample + t * x->stride_t + i * x->stride_i;
 }
 
 /* ---- what options are called in messages ---- */
@@ -1485,10 +1490,11 @@ static REAL T(put)(char *to, int kind, int size, int swapped, long double value)
 static REAL T(gather_values)[BYTES]; /* of the element that starts at this byte */
 
 static int T(gather)(MATRIX out, const crnn_source *x, const int64_t *order, ptrdiff_t first,
-                     ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps, ptrdiff_t features)
+                     ptrdiff_t rows, ptrdiff_t places, ptrdiff_t t0, ptrdiff_t timesteps,
+                     ptrdiff_t features)
 {
 #define GATHER T(crnn_gather)
-    return GATHER(out.at, out.ld, x, order, first, rows, t0, timesteps, features, 1);
+    return GATHER(out.at, out.ld, x, order, first, rows, places, t0, timesteps, features, 1);
 #undef GATHER
 }
 
@@ -1502,15 +1508,16 @@ static void T(gather_put)(const crnn_source *x, ptrdiff_t n, ptrdiff_t t, ptrdif
 static void T(gather_case)(const crnn_source *x, const int64_t *order, ptrdiff_t first,
                            ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps, ptrdiff_t features)
 {
-    const MATRIX out = T(allocate)(timesteps * rows, features, features);
+    const ptrdiff_t places = rows + t0; /* rows that the block has room for */
+    const MATRIX out = T(allocate)(timesteps * places, features, features);
     checks++;
-    if (!T(gather)(out, x, order, first, rows, t0, timesteps, features))
+    if (!T(gather)(out, x, order, first, rows, places, t0, timesteps, features))
         fail("not finite, but it is");
     for (ptrdiff_t t = 0; t < timesteps; t++)
         for (ptrdiff_t r = 0; r < rows; r++)
             for (ptrdiff_t i = 0; i < features; i++)
-                T(same)(T(item)(out, t * rows + r, i),
-                        T(gather_values)[gather_place(x, order ? (ptrdiff_t)order[r] : first + r,
+                T(same)(T(item)(out, t * places + r, i),
+                        T(gather_values)[gather_place(x, order ? (ptrdiff_t)order[first + r] : first + r,
                                                       t0 + t, i)],
                         "out", t * rows + r, i);
     T(release)(0);
@@ -1529,7 +1536,7 @@ static void T(gather_bad)(const crnn_source *x, long double bad)
                 CASE("kind=%c%d swapped=%d [%td, %td, %td] = %g", x->kind, x->item_size, x->swapped,
                      n, t, i, (double)bad);
                 checks++;
-                if (T(gather)(out, x, order, 0, 3, 2, 3, 2) == asked)
+                if (T(gather)(out, x, order, 0, 3, 3, 2, 3, 2) == asked)
                     fail(asked ? "not reported" : "reported, but not asked for");
                 T(gather_put)(x, n, t, i, 0);
                 T(release)(0);
@@ -1545,7 +1552,7 @@ static void T(test_gather)(void)
 
     for (ptrdiff_t d = 0; d < LENGTH(KINDS); d++)
         for (int swapped = 0; swapped <= 1; swapped++)
-            for (int layout = 0; layout <= 6; layout++)
+            for (int layout = 0; layout <= 7; layout++)
                 for (ptrdiff_t f = 0; f < LENGTH(features); f++) {
                     const int kind = KINDS[d].kind, size = KINDS[d].size;
                     const crnn_source x = gather_source(layout, kind, size, swapped, features[f]);
@@ -1561,7 +1568,7 @@ static void T(test_gather)(void)
                                  spans[s][1], features[f]);
                             T(gather_case)(&x, NULL, 2, row_counts[r], spans[s][0], spans[s][1],
                                            features[f]);
-                            T(gather_case)(&x, order, 0, row_counts[r], spans[s][0], spans[s][1],
+                            T(gather_case)(&x, order, 3, row_counts[r], spans[s][0], spans[s][1],
                                            features[f]);
                         }
                     T(gather_case)(&x, order, 0, LENGTH(order), 1, 2, features[f]);
@@ -1571,12 +1578,12 @@ static void T(test_gather)(void)
     for (unsigned bits = 0; bits < 0x10000u; bits += 0x800u) {
         static uint16_t halves[0x800];
         const MATRIX out = T(allocate)(0x800, 1, 1);
-        const crnn_source x = {(const char *)halves, 2, 0, 0, 'f', 2, 0};
+        const crnn_source x = {(const char *)halves, 2, 0, 0, NULL, 'f', 2, 0};
         for (unsigned i = 0; i < 0x800u; i++)
             halves[i] = (uint16_t)(bits + i);
         CASE("halves %04x to %04x", bits, bits + 0x7ffu);
         checks++;
-        if (T(gather)(out, &x, NULL, 0, 0x800, 0, 1, 1) != ((bits & 0x7800u) != 0x7800u))
+        if (T(gather)(out, &x, NULL, 0, 0x800, 0x800, 0, 1, 1) != ((bits & 0x7800u) != 0x7800u))
             fail("finite and not finite are mistaken");
         for (unsigned i = 0; i < 0x800u; i++)
             T(same)(T(item)(out, (ptrdiff_t)i, 0), (REAL)half_value(bits + i), "out", (ptrdiff_t)i,

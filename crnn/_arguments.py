@@ -74,20 +74,44 @@ def choice(name: str, value: object, choices: Iterable[str]) -> str:
     return value
 
 
-def numeric(name: str, value: object) -> Array:
-    """An array of real integers or floats, as it is: not copied, any strides and byte order."""
+def _array(name: str, value: object) -> Array:
+    """An array of any dtype, as it is: not copied."""
     if isinstance(value, np.ndarray) and hasattr(value, "mask"):  # numpy.ma need not be imported
         raise TypeError(f"{name} must be an array without a mask, got a masked array")
     try:
-        array = np.asarray(value)
+        return np.asarray(value)
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name} must be an array of numbers: {error}") from None
+    except TypeError as error:  # the value's own __array__ refuses
+        raise TypeError(f"{name} must be an array of numbers: {error}") from None
+
+
+def numeric(name: str, value: object) -> Array:
+    """An array of real integers or floats, as it is: not copied, any strides and byte order."""
+    array = _array(name, value)
     # An extension's type may be of a kind "f" of its own.
     if array.dtype.kind not in "iuf" or not issubclass(array.dtype.type, (np.integer, np.floating)):
         raise TypeError(
             f"{name} must hold real integers or floats, got an array of dtype {array.dtype}"
         )
     return array
+
+
+def integers(name: str, value: object) -> Array:
+    """At least one integer in one dimension, as a read-only copy in int64."""
+    array = _array(name, value)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(
+            f"{name} must have the shape (N,) with at least one element, got {array.shape}"
+        )
+    if not issubclass(array.dtype.type, np.integer) or array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integers, got an array of dtype {array.dtype}")
+    largest = np.iinfo(np.int64).max
+    if array.max() > largest:
+        raise ValueError(f"{name} must be at most {largest}, got {array.max()}")
+    copy = array.astype(np.int64)
+    copy.setflags(write=False)
+    return copy
 
 
 def seed(name: str, value: object) -> int | None:

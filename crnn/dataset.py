@@ -1,19 +1,388 @@
-"""Series and the windows cut from them: views, splits in time order, generators, one real series.
+"""Sequences, series and windows as views; splits in time order, generators, one real series.
 
-N samples, T timesteps, F features of a series, I inputs, O outputs. What a network takes is
-x (N, T, I) and y (N, O).
+N samples, T timesteps, M rows of all sequences, F features of a series, I inputs, O outputs.
+Samples of one length are an array x (N, T, I). Samples of different lengths are `Sequences`.
 """
 
 from __future__ import annotations
 
 import math
+import numbers
+import operator
 from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NoReturn, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crnn import _arguments
 from crnn._arguments import Array
+
+
+class Sequences:
+    """Sequences of different lengths, without padding and without a copy.
+
+    All sequences are rows of one array. Sequence n is::
+
+        values[starts[n] : starts[n] + lengths[n]],  n = 0, ..., N - 1
+
+    The sequences may overlap (windows of a series do), lie in any order, and leave rows out.
+    ``len(sequences)`` is N. ``sequences[n]`` is sequence n, a view. ``sequences[index]`` with a
+    slice, an array of integers or a boolean mask is a `Sequences` of the chosen ones over the same
+    values.
+
+    Parameters
+    ----------
+    values : array_like of real numbers, shape (M, I) or (M,)
+        The rows of all sequences: inputs, targets, tokens or classes. Kept as given, with its
+        dtype, byte order and strides. Numbers written into the array later show in the sequences.
+        The numbers are not checked: rows that belong to no sequence may hold NaN.
+    starts : array_like of int, shape (N,)
+        The first row of each sequence.
+    lengths : array_like of int, shape (N,)
+        The number of rows of each sequence, at least 1.
+
+    Attributes
+    ----------
+    values : ndarray, shape (M, I) or (M,)
+    starts, lengths : ndarray of int64, shape (N,)
+        Read-only copies.
+
+    Raises
+    ------
+    TypeError
+        If `values` does not hold real integers or floats, or `starts` or `lengths` do not hold
+        integers. Masked arrays are refused.
+    ValueError
+        If `values` has another rank or no features, if there is no sequence, if `starts` and
+        `lengths` differ in number, or if a sequence is empty or not within `values`. The message
+        names the sample.
+
+    See Also
+    --------
+    Sequences.from_list : From separate arrays.
+    Sequences.from_padded : From a padded array and lengths.
+    windows : Windows of many series.
+
+    Notes
+    -----
+    A part of the sequences keeps all values. A pickle, too, holds all of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crnn.dataset import Sequences
+    >>> x = Sequences(np.arange(10, 16), starts=[0, 4, 3], lengths=[3, 1, 3])
+    >>> x
+    Sequences(3 sequences of 1 to 3 steps, values int64 (6,))
+    >>> for sequence in x:
+    ...     print(sequence)
+    [10 11 12]
+    [14]
+    [13 14 15]
+    >>> x[x.lengths > 1].starts
+    array([0, 3])
+    """
+
+    __slots__ = ("_lengths", "_starts", "_values")
+
+    def __init__(self, values: ArrayLike, starts: ArrayLike, lengths: ArrayLike) -> None:
+        array = _arguments.numeric("values", values)
+        if array.ndim not in (1, 2) or 0 in array.shape[1:]:
+            raise ValueError(
+                "values must have the shape (rows,) or (rows, features) with at least one "
+                f"feature, got {array.shape}"
+            )
+        self._values = array
+        self._starts = _arguments.integers("starts", starts)
+        self._lengths = _arguments.integers("lengths", lengths)
+        if len(self._starts) != len(self._lengths):
+            raise ValueError(
+                f"lengths must have as many elements as starts, {len(self._starts)}, "
+                f"got {len(self._lengths)}"
+            )
+        for name, given, minimum in (("lengths", self._lengths, 1), ("starts", self._starts, 0)):
+            if given.min() < minimum:
+                sample = int(np.argmax(given < minimum))
+                raise ValueError(
+                    f"{name} must be at least {minimum}, got {given[sample]} for sample {sample}"
+                )
+        beyond = self._lengths > len(array) - self._starts  # their sum may overflow
+        if beyond.any():
+            sample = int(np.argmax(beyond))
+            end = int(self._starts[sample]) + int(self._lengths[sample])
+            raise ValueError(
+                f"starts + lengths must be at most {len(array)}, the rows of values, "
+                f"got {end} for sample {sample}"
+            )
+
+    @classmethod
+    def from_list(cls, arrays: Iterable[ArrayLike]) -> Sequences:
+        """Copy separate arrays once into one.
+
+        Parameters
+        ----------
+        arrays : iterable of array_like of real numbers, shapes (length, I) or (length,)
+            The sequences, at least one. All have the same features, and each at least one step.
+
+        Returns
+        -------
+        Sequences
+            With the arrays in C order one behind the other in `values`, in the dtype that NumPy
+            promotes theirs to.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `arrays` is empty, or one of them has no steps, another rank or other features than
+            the first, or does not hold real numbers. The message names the array.
+
+        Examples
+        --------
+        >>> from crnn.dataset import Sequences
+        >>> x = Sequences.from_list([[1, 2, 3], [4], [5, 6]])
+        >>> x.values, x.lengths
+        (array([1, 2, 3, 4, 5, 6]), array([3, 1, 2]))
+        """
+        if not isinstance(arrays, Iterable):
+            raise TypeError(f"arrays must be a list of arrays, got {arrays!r}")
+        parts = [_arguments.numeric(f"arrays[{i}]", array) for i, array in enumerate(arrays)]
+        return _joined("arrays", parts)
+
+    @classmethod
+    def from_padded(cls, x: ArrayLike, lengths: ArrayLike) -> Sequences:
+        """Take the first ``lengths[n]`` timesteps of each sample n of a padded array.
+
+        The values are a view of `x` where the rows of all its samples lie at one distance from
+        each other. That holds in C order, for slices of such an array by samples, features or a run
+        of timesteps, and for the windows of `windows`. Otherwise (time first, Fortran order, every
+        third timestep) `x` is copied once, padding included.
+
+        Parameters
+        ----------
+        x : array_like of real numbers, shape (N, T, I) or (N, T)
+            Padded samples. The padding may hold anything.
+        lengths : array_like of int, shape (N,)
+            The timesteps of each sample, from 1 to T.
+
+        Returns
+        -------
+        Sequences
+            With values of shape (M, I) or (M,). M is N T where `x` is in C order. The values also
+            hold the padding and what lies between two samples.
+
+        Raises
+        ------
+        TypeError
+            If `x` does not hold real numbers, or `lengths` does not hold integers.
+        ValueError
+            If `x` has another rank or an empty axis, or `lengths` has another number of elements
+            or one out of bounds.
+
+        See Also
+        --------
+        Sequences.padded : The way back.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.dataset import Sequences
+        >>> x = np.array([[1, 2, 0], [3, 0, 0]])
+        >>> [sequence.tolist() for sequence in Sequences.from_padded(x, [2, 1])]
+        [[1, 2], [3]]
+        """
+        array = _arguments.numeric("x", x)
+        if array.ndim not in (2, 3) or 0 in array.shape:
+            raise ValueError(
+                "x must have the shape (N, T) or (N, T, features) with at least one element, "
+                f"got {array.shape}"
+            )
+        samples, timesteps = array.shape[:2]
+        counts = _arguments.integers("lengths", lengths)
+        if len(counts) != samples:
+            raise ValueError(
+                f"lengths must have as many elements as x has samples, {samples}, got {len(counts)}"
+            )
+        if counts.max() > timesteps:
+            sample = int(np.argmax(counts > timesteps))
+            raise ValueError(
+                f"lengths must be at most {timesteps}, the timesteps of x, "
+                f"got {counts[sample]} for sample {sample}"
+            )
+        values, step = _rows(array)
+        first = 0 if step >= 0 else (1 - samples) * step
+        return cls(values, first + step * np.arange(samples, dtype=np.int64), counts)
+
+    @property
+    def values(self) -> Array:
+        """The rows of all sequences, (M, I) or (M,)."""
+        return self._values
+
+    @property
+    def starts(self) -> Array:
+        """The first row of each sequence, (N,)."""
+        return self._starts
+
+    @property
+    def lengths(self) -> Array:
+        """The number of rows of each sequence, (N,)."""
+        return self._lengths
+
+    def padded(self, fill: float = 0) -> Array:
+        """Copy the sequences into one array, filled up behind their ends.
+
+        Parameters
+        ----------
+        fill : number, default 0
+            What stands behind the end of a sequence: NaN and infinity for floats only.
+
+        Returns
+        -------
+        ndarray, shape (N, T, I) or (N, T)
+            In the dtype of `values`. T is the length of the longest sequence.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `fill` is not a real number or does not fit the dtype.
+
+        See Also
+        --------
+        Sequences.from_padded : The way back.
+
+        Examples
+        --------
+        >>> from crnn.dataset import Sequences
+        >>> Sequences.from_list([[1, 2, 3], [4]]).padded(-1)
+        array([[ 1,  2,  3],
+               [ 4, -1, -1]])
+        """
+        values = self._values
+        shape = (len(self), int(self._lengths.max()), *values.shape[1:])
+        padded = np.full(shape, _fitting("fill", fill, values.dtype), dtype=values.dtype)
+        for row, sequence in zip(padded, self, strict=True):
+            row[: len(sequence)] = sequence
+        return padded
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[Array]:
+        for start, length in zip(self._starts.tolist(), self._lengths.tolist(), strict=True):
+            yield self._values[start : start + length]
+
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> Array: ...
+    @overload
+    def __getitem__(self, index: slice | Array | Sequence[int]) -> Sequences: ...
+
+    def __getitem__(
+        self, index: SupportsIndex | slice | Array | Sequence[int]
+    ) -> Array | Sequences:
+        chosen = _index(index)
+        if isinstance(chosen, int):
+            start = self._starts[chosen]
+            return self._values[start : start + self._lengths[chosen]]
+        starts, lengths = self._starts[chosen], self._lengths[chosen]
+        if starts.ndim != 1:
+            raise IndexError(f"an index of sequences must have one axis, got {starts.ndim}")
+        if starts.size == 0:
+            raise ValueError(f"index must choose at least one sequence, got {index!r}")
+        return Sequences(self._values, starts, lengths)
+
+    def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
+        # NumPy would otherwise ask for one number after the other.
+        raise TypeError("Sequences are not one array: use .padded(), or .values for all rows")
+
+    def __reduce__(self) -> tuple[type[Sequences], tuple[Array, Array, Array]]:
+        return Sequences, (self._values, self._starts, self._lengths)
+
+    def __repr__(self) -> str:
+        shortest, longest = int(self._lengths.min()), int(self._lengths.max())
+        steps = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+        return (
+            f"Sequences({len(self)} sequence{'s' * (len(self) > 1)} of {steps} "
+            f"step{'s' * (longest > 1)}, values {self._values.dtype} {self._values.shape})"
+        )
+
+
+def _index(index: object) -> int | slice | Array:
+    """What chooses sequences: an integer, a slice, or an array of integers or booleans."""
+    if isinstance(index, slice):
+        return index
+    if not isinstance(index, (bool, np.bool_, tuple)):
+        try:
+            return operator.index(index)  # type: ignore[arg-type]
+        except TypeError:
+            pass
+        array = np.asarray(index)
+        if array.size == 0 and isinstance(index, list):
+            array = array.astype(np.int64)  # NumPy makes floats of []
+        if array.dtype.kind in "iub" and array.ndim > 0 and not hasattr(index, "mask"):
+            return array
+    raise TypeError(
+        f"index must be an integer, a slice, or an array of integers or booleans, got {index!r}"
+    )
+
+
+def _joined(name: str, arrays: list[Array]) -> Sequences:
+    """The arrays, each a sequence, copied into one."""
+    if not arrays:
+        raise ValueError(f"{name} must hold at least one array, got none")
+    for i, array in enumerate(arrays):
+        if array.ndim not in (1, 2) or 0 in array.shape:
+            raise ValueError(
+                f"{name}[{i}] must have the shape (length,) or (length, features) with at least "
+                f"one step and one feature, got {array.shape}"
+            )
+        if array.shape[1:] != arrays[0].shape[1:]:
+            raise ValueError(
+                f"{name}[{i}] must have the features of {name}[0], "
+                f"got the shapes {array.shape} and {arrays[0].shape}"
+            )
+    lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+    return Sequences(np.concatenate(arrays), np.cumsum(lengths) - lengths, lengths)
+
+
+def _rows(x: Array) -> tuple[Array, int]:
+    """The rows of x (N, T, ...) one after the other, and from which row to which a sample steps.
+
+    A view where one stride leads from row to row. A negative step goes from the last sample to the
+    first: sample N - 1 begins at row 0.
+    """
+    samples, timesteps = x.shape[:2]
+    between, row = x.strides[:2]
+    if timesteps == 1:
+        return x[:, 0], 1
+    if row == 0 or between % row != 0:
+        return x.reshape(samples * timesteps, *x.shape[2:]), timesteps
+    step = between // row
+    lowest = x if step >= 0 else x[::-1]
+    count = abs(step) * (samples - 1) + timesteps
+    values = np.lib.stride_tricks.as_strided(lowest, (count, *x.shape[2:]), x.strides[1:])
+    return values, step
+
+
+def _fitting(name: str, value: object, dtype: np.dtype[Any]) -> Any:
+    """A real number that dtype can hold; floats may round it, and may be NaN or infinite."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    number: Any = value
+    if dtype.kind == "f":
+        try:
+            with np.errstate(over="ignore"):
+                fitting = dtype.type(number)
+            fits = bool(np.isfinite(fitting)) or not math.isfinite(number)
+        except OverflowError:  # an integer beyond every float
+            fits = False
+    else:
+        limits = np.iinfo(dtype)
+        fits = limits.min <= number <= limits.max and number == int(number)
+        fitting = int(number) if fits else None
+    if not fits:
+        raise ValueError(f"{name} must be a number that {dtype} can hold, got {value!r}")
+    return fitting
 
 
 def sine_wave(size: int) -> Array:

@@ -11,7 +11,7 @@ import numbers
 import operator
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NoReturn, SupportsIndex, overload
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -73,16 +73,16 @@ class Sequences:
     --------
     >>> import numpy as np
     >>> from crnn.dataset import Sequences
-    >>> x = Sequences(np.arange(10, 16), starts=[0, 4, 3], lengths=[3, 1, 3])
+    >>> x = Sequences(np.arange(10.0, 16.0), starts=[0, 4, 3], lengths=[3, 1, 3])
     >>> x
-    Sequences(3 sequences of 1 to 3 steps, values int64 (6,))
+    Sequences(3 sequences of 1 to 3 steps, values float64 (6,))
     >>> for sequence in x:
     ...     print(sequence)
-    [10 11 12]
-    [14]
-    [13 14 15]
-    >>> x[x.lengths > 1].starts
-    array([0, 3])
+    [10. 11. 12.]
+    [14.]
+    [13. 14. 15.]
+    >>> x[x.lengths > 1].starts.tolist()
+    [0, 3]
     """
 
     __slots__ = ("_lengths", "_starts", "_values")
@@ -142,8 +142,8 @@ class Sequences:
         --------
         >>> from crnn.dataset import Sequences
         >>> x = Sequences.from_list([[1, 2, 3], [4], [5, 6]])
-        >>> x.values, x.lengths
-        (array([1, 2, 3, 4, 5, 6]), array([3, 1, 2]))
+        >>> x.values, x.lengths.tolist()
+        (array([1, 2, 3, 4, 5, 6]), [3, 1, 2])
         """
         if not isinstance(arrays, Iterable):
             raise TypeError(f"arrays must be a list of arrays, got {arrays!r}")
@@ -291,8 +291,9 @@ class Sequences:
             raise ValueError(f"index must choose at least one sequence, got {index!r}")
         return Sequences(self._values, starts, lengths)
 
-    def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
-        # NumPy would otherwise ask for one number after the other.
+    def __array__(self, dtype: object = None, copy: object = None) -> object:
+        # NumPy would otherwise ask for one number after the other. That the return type is not an
+        # array tells type checkers that this is not an ArrayLike.
         raise TypeError("Sequences are not one array: use .padded(), or .values for all rows")
 
     def __reduce__(self) -> tuple[type[Sequences], tuple[Array, Array, Array]]:
@@ -417,10 +418,24 @@ def sine_wave(size: int) -> Array:
     return np.sin(np.arange(_arguments.integer("size", size), dtype=np.float64))
 
 
+@overload
+def windows(  # type: ignore[overload-overlap]  # a sequence of arrays is an ArrayLike, too
+    series: Sequences | Sequence[Array], timesteps: int, *, horizon: int = 1, stride: int = 1
+) -> tuple[Sequences, Array]: ...
+@overload
 def windows(
     series: ArrayLike, timesteps: int, *, horizon: int = 1, stride: int = 1
-) -> tuple[Array, Array]:
-    """Cut a series into inputs of `timesteps` points and the `horizon` points that follow each.
+) -> tuple[Array, Array]: ...
+
+
+def windows(
+    series: Sequences | Sequence[Array] | ArrayLike,
+    timesteps: int,
+    *,
+    horizon: int = 1,
+    stride: int = 1,
+) -> tuple[Array | Sequences, Array]:
+    """Cut one or more series into inputs of `timesteps` points and the `horizon` points after each.
 
     With T = `timesteps` and a series of `size` points::
 
@@ -428,18 +443,25 @@ def windows(
         y[i] = series[i * stride + T : i * stride + T + horizon]
         N = (size - T - horizon) // stride + 1
 
-    Both are read-only views of the series, so windows of any length cost no memory; they show what
-    is written into the series later. A view needs a column of y to lie at one distance from the
-    next. Every 1-D series gives that, and every 2-D one at ``horizon=1``. A 2-D series of several
-    features at a longer horizon gives it when its rows follow each other without a hole (C order);
-    otherwise (Fortran order, every second row, rows backwards) the series is copied once, and the
-    views are of that copy.
+    **One series.** Both are read-only views of the series, so windows of any length cost no memory;
+    they show what is written into the series later. A view needs a column of y to lie at one
+    distance from the next. Every 1-D series gives that, and every 2-D one at ``horizon=1``. A 2-D
+    series of several features at a longer horizon gives it when its rows follow each other without
+    a hole (C order); otherwise (Fortran order, every second row, rows backwards) the series is
+    copied once, and the views are of that copy.
+
+    **Several series.** No window crosses from one series into the next. The windows of the first
+    series come first, in time order, then those of the second. x is `Sequences`: the series are
+    copied once into one read-only array, and a window costs 16 bytes for its start and length. y is
+    a new array. Series that are `Sequences` already are not copied.
 
     Parameters
     ----------
-    series : array_like of real numbers, shape (size,) or (size, F)
-        In time order, at equal distances in time. A 1-D series has one feature (F = 1). Its dtype
-        and byte order are kept, and its values are not looked at.
+    series : array_like of real numbers, shape (size,) or (size, F), or several of these
+        In time order, at equal distances in time. A 1-D series has one feature (F = 1). The values
+        are not looked at. A list or tuple that holds an array is several series; so are
+        `Sequences`. A list of numbers, or of lists of numbers, is one series. One series keeps its
+        dtype and byte order; several take the dtype that NumPy promotes theirs to.
     timesteps : int
         Points of a window, T, at least 1.
     horizon : int, default 1
@@ -449,7 +471,8 @@ def windows(
 
     Returns
     -------
-    x : ndarray, shape (N, T, F)
+    x : ndarray, shape (N, T, F), or Sequences
+        `Sequences` for several series: N sequences of T rows, over values of shape (M, F).
     y : ndarray, shape (N, horizon * F)
         Step after step, and within a step feature after feature.
 
@@ -458,11 +481,13 @@ def windows(
     TypeError
         If `series` does not hold real integers or floats, or another argument is not an integer.
     ValueError
-        If `series` has another rank, no features, or too few points for one window; if another
-        argument is below 1.
+        If a series has another rank, no features, or too few points for one window; if several
+        series differ in their features; if another argument is below 1. Of several series, the
+        message names the one at fault, as ``series[2]``.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from crnn import dataset
     >>> x, y = dataset.windows([0, 1, 2, 3, 4, 5], 3, horizon=2)
     >>> x[:, :, 0]
@@ -471,12 +496,27 @@ def windows(
     >>> y
     array([[3, 4],
            [4, 5]])
+
+    Two series:
+
+    >>> x, y = dataset.windows([np.arange(4.0), np.arange(10.0, 13.0)], 2)
+    >>> x
+    Sequences(3 sequences of 2 steps, values float64 (7, 1))
+    >>> x.padded()[:, :, 0]
+    array([[ 0.,  1.],
+           [ 1.,  2.],
+           [10., 11.]])
+    >>> y
+    array([[ 2.],
+           [ 3.],
+           [12.]])
     """
-    points = _arguments.numeric("series", series)
-    shape = points.shape
+    several = _several(series)
+    points = _arguments.numeric("series", series) if several is None else several.values
     timesteps = _arguments.integer("timesteps", timesteps)
     horizon = _arguments.integer("horizon", horizon)
     stride = _arguments.integer("stride", stride)
+    shape = points.shape
     if points.ndim == 1:
         points = points[:, np.newaxis]
     if points.ndim != 2 or points.shape[1] == 0:
@@ -484,12 +524,11 @@ def windows(
             "series must have the shape (size,) or (size, features) with at least one feature, "
             f"got {shape}"
         )
+    if several is not None:
+        return _windows_of_several(points, several, timesteps, horizon, stride)
     size, features = points.shape
     if size < timesteps + horizon:
-        raise ValueError(
-            f"series must have at least timesteps + horizon = {timesteps + horizon} points, "
-            f"got {size}"
-        )
+        raise _too_short("series", timesteps + horizon, size)
     row, column = points.strides
     if horizon > 1 and features > 1 and row != features * column:
         points = np.ascontiguousarray(points)
@@ -501,9 +540,66 @@ def windows(
     return x, y
 
 
+def _several(series: object) -> Sequences | None:
+    """Several series, copied into one read-only array; None where it is one series."""
+    if isinstance(series, Sequences):
+        return series
+    # NumPy's numbers and arrays without an axis count as numbers.
+    if not isinstance(series, (list, tuple)) or not any(getattr(s, "ndim", 0) for s in series):
+        return None
+    parts = [_arguments.numeric(f"series[{i}]", part) for i, part in enumerate(series)]
+    several = _joined("series", [p[:, np.newaxis] if p.ndim == 1 else p for p in parts])
+    several.values.setflags(write=False)
+    return several
+
+
+def _windows_of_several(
+    points: Array, series: Sequences, timesteps: int, horizon: int, stride: int
+) -> tuple[Sequences, Array]:
+    """The windows of series that are rows of points (M, F)."""
+    least = timesteps + horizon
+    if series.lengths.min() < least:
+        short = int(np.argmax(series.lengths < least))
+        raise _too_short(f"series[{short}]", least, int(series.lengths[short]))
+    counts = (series.lengths - least) // stride + 1
+    total = int(counts.sum())
+    # The number of each window within its own series: 0, 1, ..., counts[0] - 1, 0, 1, ...
+    within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = np.repeat(series.starts, counts) + within * stride
+    targets = np.lib.stride_tricks.sliding_window_view(points, horizon, axis=0).transpose(0, 2, 1)
+    y = targets[starts + timesteps].reshape(total, -1)
+    return Sequences(points, starts, np.full(total, timesteps)), y
+
+
+def _too_short(name: str, least: int, size: int) -> ValueError:
+    return ValueError(f"{name} must have at least timesteps + horizon = {least} points, got {size}")
+
+
+@overload
+def split(
+    x: Sequences, y: Sequences, test_fraction: float = 0.2, *, gap: int = 0
+) -> tuple[Sequences, Sequences, Sequences, Sequences]: ...
+@overload
+def split(
+    x: Sequences, y: ArrayLike, test_fraction: float = 0.2, *, gap: int = 0
+) -> tuple[Sequences, Sequences, Array, Array]: ...
+@overload
+def split(
+    x: ArrayLike, y: Sequences, test_fraction: float = 0.2, *, gap: int = 0
+) -> tuple[Array, Array, Sequences, Sequences]: ...
+@overload
 def split(
     x: ArrayLike, y: ArrayLike, test_fraction: float = 0.2, *, gap: int = 0
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array]: ...
+
+
+def split(
+    x: ArrayLike | Sequences,
+    y: ArrayLike | Sequences,
+    test_fraction: float = 0.2,
+    *,
+    gap: int = 0,
+) -> tuple[Array | Sequences, Array | Sequences, Array | Sequences, Array | Sequences]:
     """Split samples in time order: the last ones are the test, the first ones the training.
 
     ::
@@ -511,13 +607,16 @@ def split(
         n_test = floor(N * test_fraction + 1/2)
         n_train = N - n_test - gap
 
-    All four results are views. A gap keeps training targets out of the test: with `windows` of
-    ``stride=1``, ``gap=horizon - 1`` puts every test target after every training target (for any
-    stride, ``ceil(horizon / stride) - 1`` does).
+    All four results are views; parts of `Sequences` are `Sequences` over the same values. A gap
+    keeps training targets out of the test: with `windows` of ``stride=1``, ``gap=horizon - 1`` puts
+    every test target after every training target (for any stride, ``ceil(horizon / stride) - 1``
+    does). The order is that of the samples. The windows of several series lie series by series, so
+    their test is the end of the last series, or the last few series; to test on the end of each
+    series, cut each series in two before `windows`.
 
     Parameters
     ----------
-    x, y : array_like of real numbers, shapes (N, ...)
+    x, y : array_like of real numbers, shapes (N, ...), or Sequences
         Samples in time order, N of each.
     test_fraction : float, default 0.2
         Part of the samples that is the test, between 0 and 1, both excluded.
@@ -526,7 +625,7 @@ def split(
 
     Returns
     -------
-    x_train, x_test, y_train, y_test : ndarray
+    x_train, x_test, y_train, y_test : ndarray or Sequences
         Of n_train, n_test, n_train and n_test samples.
 
     Raises
@@ -545,27 +644,28 @@ def split(
     >>> y_train.ravel(), y_test.ravel()
     (array([2, 3, 4, 5, 6, 7]), array([ 9, 10, 11]))
     """
-    x, y = _arguments.numeric("x", x), _arguments.numeric("y", y)
+    first = x if isinstance(x, Sequences) else _arguments.numeric("x", x)
+    second = y if isinstance(y, Sequences) else _arguments.numeric("y", y)
     test_fraction = _arguments.real("test_fraction", test_fraction, above=0.0, below=1.0)
     gap = _arguments.integer("gap", gap, minimum=0)
-    for name, array in (("x", x), ("y", y)):
-        if array.ndim == 0:
+    for name, samples in (("x", first), ("y", second)):
+        if not isinstance(samples, Sequences) and samples.ndim == 0:
             raise ValueError(f"{name} must have samples along its first axis, got a single number")
-    if len(x) != len(y):
-        raise ValueError(f"y must have as many samples as x, got {len(y)} and {len(x)}")
-    test = math.floor(len(x) * test_fraction + 0.5)
-    train = len(x) - test - gap
+    if len(first) != len(second):
+        raise ValueError(f"y must have as many samples as x, got {len(second)} and {len(first)}")
+    test = math.floor(len(first) * test_fraction + 0.5)
+    train = len(first) - test - gap
     if test < 1:
         raise ValueError(
             f"test_fraction must leave at least one sample for the test, got {test_fraction} "
-            f"of {len(x)} samples"
+            f"of {len(first)} samples"
         )
     if train < 1:
         raise ValueError(
             "test_fraction and gap must leave at least one sample for the training, got "
-            f"test_fraction {test_fraction} and gap {gap} of {len(x)} samples"
+            f"test_fraction {test_fraction} and gap {gap} of {len(first)} samples"
         )
-    return x[:train], x[-test:], y[:train], y[-test:]
+    return first[:train], first[-test:], second[:train], second[-test:]
 
 
 def load_sunspots() -> Array:

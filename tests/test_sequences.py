@@ -438,7 +438,8 @@ def test_a_copy_holds_the_same(again: Callable[[Sequences], Sequences]) -> None:
 def test_repr_tells_count_lengths_and_values() -> None:
     assert repr(three()) == "Sequences(3 sequences of 1 to 4 steps, values float64 (6, 2))"
     assert repr(three()[:1]) == "Sequences(1 sequence of 2 steps, values float64 (6, 2))"
-    assert repr(Sequences([1], [0], [1])) == "Sequences(1 sequence of 1 step, values int64 (1,))"
+    one = Sequences(np.array([1], "i2"), [0], [1])
+    assert repr(one) == "Sequences(1 sequence of 1 step, values int16 (1,))"
 
 
 def test_numpy_does_not_make_an_array_of_them_by_itself() -> None:

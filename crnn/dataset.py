@@ -905,19 +905,37 @@ def adding_problem(samples: int, timesteps: int, *, seed: int | None = None) -> 
 
 
 def copy_memory(
-    samples: int, delay: int, *, length: int = 10, symbols: int = 8, seed: int | None = None
+    samples: int,
+    delay: int,
+    *,
+    length: int = 10,
+    symbols: int = 8,
+    answer: str = "last",
+    seed: int | None = None,
 ) -> tuple[Array, Array]:
     """Repeat a sequence of symbols after a delay: a test of how much is remembered.
 
-    x shows `length` random symbols, then `delay` blanks, then a signal to answer, one-hot: with
-    K = `symbols`, features 0 to K - 1 are the symbols, feature K the blank and feature K + 1 the
-    signal. y is the symbols again, one-hot, one after the other::
+    With L = `length` and K = `symbols`, the symbols are 0 to K - 1, the blank is K and the signal
+    to answer is K + 1. A sample shows L random symbols, `delay` blanks and the signal.
 
-        y[:, t K + k] = x[:, t, k],  t < length,  k < K
+    ``answer="last"`` asks for all symbols at the signal, for a network with an output after the
+    last step. x and y are one-hot; y is the symbols one after the other::
 
-    The papers' network answers over the `length` steps after the signal; here all of it is asked
-    for at the signal. Always answering 1/K has a mean-squared error of (1 - 1/K) / K: 0.109 for
-    eight symbols.
+        y[:, t K + k] = x[:, t, k],  t < L,  k < K
+
+    Always answering 1/K has a mean-squared error of (1 - 1/K) / K: 0.109 for eight symbols.
+
+    ``answer="steps"`` is the papers' form, for a network with an output at every step. x and y are
+    integers, and L blanks follow the signal. The answer is a blank up to and with the signal, then
+    one symbol at each step::
+
+        step           0 .. L-1   L .. L+delay-1   L+delay   L+delay+1 .. 2L+delay
+        x              symbols    blanks           signal    blanks
+        y              blanks     blanks           blank     symbols
+
+    The papers count T = ``delay + 1`` from the last symbol to the signal, so a sample has T + 2 L
+    steps: T + 20 for ten symbols. Answering blank, and then each symbol with probability 1/K, has
+    a cross entropy of L ln K / (T + 2 L) per step.
 
     Parameters
     ----------
@@ -926,21 +944,28 @@ def copy_memory(
     delay : int
         Blanks between the symbols and the signal, at least 0.
     length : int, default 10
-        Symbols to remember, at least 1.
+        Symbols to remember, L, at least 1.
     symbols : int, default 8
         Different symbols, K, at least 2.
+    answer : {"last", "steps"}, default "last"
+        All symbols at the last step, or one symbol at each of L more steps.
     seed : int or None
-        Of ``numpy.random.default_rng``; None takes one from the operating system.
+        Of ``numpy.random.default_rng``; None takes one from the operating system. Both answers draw
+        the same symbols.
 
     Returns
     -------
-    x : ndarray of float64, shape (N, length + delay + 1, K + 2)
-    y : ndarray of float64, shape (N, length * K)
+    x : ndarray
+        "last": float64, shape (N, L + delay + 1, K + 2). "steps": int64, shape
+        (N, 2 L + delay + 1), tokens from 0 to K + 1.
+    y : ndarray
+        "last": float64, shape (N, L K). "steps": int64, shape (N, 2 L + delay + 1), classes from 0
+        to K.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not an integer or is out of bounds.
+        If an argument is not an integer or is out of bounds, or `answer` is not one of the two.
 
     References
     ----------
@@ -960,13 +985,24 @@ def copy_memory(
            [0., 0., 0., 1.]])
     >>> y
     array([[1., 0., 0., 1.]])
+    >>> x, y = dataset.copy_memory(1, 1, length=2, symbols=2, answer="steps", seed=1)
+    >>> x.tolist(), y.tolist()
+    ([[0, 1, 2, 3, 2, 2]], [[2, 2, 2, 2, 0, 1]])
     """
     samples = _arguments.integer("samples", samples)
     delay = _arguments.integer("delay", delay, minimum=0)
     length = _arguments.integer("length", length)
     symbols = _arguments.integer("symbols", symbols, minimum=2)
+    answer = _arguments.choice("answer", answer, ("last", "steps"))
     rng = np.random.default_rng(_arguments.seed("seed", seed))
     shown = rng.integers(0, symbols, (samples, length))
+    if answer == "steps":
+        tokens = np.full((samples, length + delay + 1 + length), symbols, dtype=np.int64)
+        classes = tokens.copy()
+        tokens[:, :length] = shown
+        tokens[:, length + delay] = symbols + 1
+        classes[:, -length:] = shown
+        return tokens, classes
     x = np.zeros((samples, length + delay + 1, symbols + 2))
     x[np.arange(samples)[:, np.newaxis], np.arange(length), shown] = 1.0
     x[:, length : length + delay, symbols] = 1.0

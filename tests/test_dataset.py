@@ -329,6 +329,9 @@ unchecked: Any = dataset  # to be called with what the annotations forbid
         (ValueError, "length", lambda: unchecked.copy_memory(1, 1, length=0)),
         (ValueError, "symbols", lambda: unchecked.copy_memory(1, 1, symbols=1)),
         (TypeError, "seed", lambda: unchecked.copy_memory(1, 1, seed=[1])),
+        (ValueError, "answer", lambda: unchecked.copy_memory(1, 1, answer="all")),
+        (TypeError, "answer", lambda: unchecked.copy_memory(1, 1, answer=None)),
+        (ValueError, "delay", lambda: unchecked.copy_memory(1, -1, answer="steps")),
     ],
 )
 def test_bad_arguments_are_named(
@@ -584,3 +587,33 @@ def test_copy_memory_by_default_is_ten_of_eight_symbols() -> None:
     x, y = dataset.copy_memory(3, 4, seed=0)
     assert x.shape == (3, 15, 10)
     assert y.shape == (3, 80)
+
+
+@pytest.mark.parametrize(("delay", "length", "symbols"), [(0, 1, 2), (7, 10, 8), (20, 3, 5)])
+def test_copy_memory_step_by_step(delay: int, length: int, symbols: int) -> None:
+    x, y = dataset.copy_memory(2000, delay, length=length, symbols=symbols, answer="steps", seed=5)
+    assert x.shape == y.shape == (2000, length + delay + 1 + length)
+    assert x.dtype == y.dtype == np.int64
+    shown, signal, blank = x[:, :length], length + delay, symbols
+    assert np.unique(shown).tolist() == list(range(symbols))
+    assert (x[:, signal] == symbols + 1).all()
+    assert (x[:, length:signal] == blank).all()
+    assert (x[:, signal + 1 :] == blank).all()
+    assert (y[:, : signal + 1] == blank).all()
+    assert (y[:, signal + 1 :] == shown).all()
+    assert not np.shares_memory(x, y)
+    # the same symbols as are asked for at the signal
+    one_hot, _ = dataset.copy_memory(2000, delay, length=length, symbols=symbols, seed=5)
+    assert (one_hot.argmax(axis=2) == x[:, : signal + 1]).all()
+
+
+def test_copy_memory_step_by_step_is_the_papers() -> None:
+    # Arjovsky et al., section 5.1: T + 20 steps, T - 1 blanks, the delimiter at T + 9, from 0
+    T = 20
+    x, y = dataset.copy_memory(3, T - 1, answer="steps", seed=0)
+    assert x.shape == y.shape == (3, T + 20)
+    assert np.argwhere(x == 9).tolist() == [[n, T + 9] for n in range(3)]
+    assert ((y != 8) == (np.arange(T + 20) >= T + 10)).all()
+    # knowing all but the symbols: ln 8 at each of the last ten steps, 0 elsewhere
+    trivial = np.where(y == 8, 0.0, np.log(8)).mean()
+    assert trivial == near(10 * np.log(8) / (T + 20), LONG_MEAN)

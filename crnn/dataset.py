@@ -155,9 +155,9 @@ class Sequences:
         """Take the first ``lengths[n]`` timesteps of each sample n of a padded array.
 
         The values are a view of `x` where the rows of all its samples lie at one distance from
-        each other. That holds in C order, for slices of such an array by samples, timesteps or
-        features, and for the windows of `windows`. Otherwise (time first, Fortran order) `x` is
-        copied once, padding included.
+        each other. That holds in C order, for slices of such an array by samples, features or a run
+        of timesteps, and for the windows of `windows`. Otherwise (time first, Fortran order, every
+        third timestep) `x` is copied once, padding included.
 
         Parameters
         ----------
@@ -204,16 +204,15 @@ class Sequences:
             raise ValueError(
                 f"lengths must have as many elements as x has samples, {samples}, got {len(counts)}"
             )
-        wrong = (counts < 1) | (counts > timesteps)
-        if wrong.any():
-            sample = int(np.argmax(wrong))
+        if counts.max() > timesteps:
+            sample = int(np.argmax(counts > timesteps))
             raise ValueError(
-                f"lengths must be between 1 and the {timesteps} timesteps of x, "
+                f"lengths must be at most {timesteps}, the timesteps of x, "
                 f"got {counts[sample]} for sample {sample}"
             )
         values, step = _rows(array)
         first = 0 if step >= 0 else (1 - samples) * step
-        return cls(values, first + step * np.arange(samples), counts)
+        return cls(values, first + step * np.arange(samples, dtype=np.int64), counts)
 
     @property
     def values(self) -> Array:
@@ -343,7 +342,7 @@ def _joined(name: str, arrays: list[Array]) -> Sequences:
                 f"{name}[{i}] must have the features of {name}[0], "
                 f"got the shapes {array.shape} and {arrays[0].shape}"
             )
-    lengths = np.array([len(array) for array in arrays])
+    lengths = np.array([len(array) for array in arrays], dtype=np.int64)
     return Sequences(np.concatenate(arrays), np.cumsum(lengths) - lengths, lengths)
 
 
@@ -357,16 +356,12 @@ def _rows(x: Array) -> tuple[Array, int]:
     between, row = x.strides[:2]
     if timesteps == 1:
         return x[:, 0], 1
-    if samples == 1:
-        return x[0], timesteps
     if row == 0 or between % row != 0:
         return x.reshape(samples * timesteps, *x.shape[2:]), timesteps
     step = between // row
     lowest = x if step >= 0 else x[::-1]
     count = abs(step) * (samples - 1) + timesteps
-    values = np.lib.stride_tricks.as_strided(
-        lowest, (count, *x.shape[2:]), x.strides[1:], writeable=x.flags.writeable
-    )
+    values = np.lib.stride_tricks.as_strided(lowest, (count, *x.shape[2:]), x.strides[1:])
     return values, step
 
 

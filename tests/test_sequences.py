@@ -308,7 +308,8 @@ CAN_BE_VIEWED: dict[str, Array] = {
     "both backwards": X[::-1, ::-1],
     "every fifth timestep": X[:, ::5],
     "one sample": X[2:3, ::3],
-    "one timestep": X.transpose(1, 0, 2)[:, 1:2],
+    "one timestep": X[:, 3:4],
+    "one timestep, time first": X.transpose(1, 0, 2)[:, 1:2],
     "one sample at every place": np.broadcast_to(X[:1], X.shape),
     "windows": dataset.windows(SERIES, 5, stride=2)[0],
     "big-endian": X.astype(">f4"),
@@ -334,6 +335,10 @@ def test_from_padded_is_a_view(name: str) -> None:
     # all within the memory from the first to the last element of x
     (low, high), (lowest, highest) = bounds(x), bounds(sequences.values)
     assert low <= lowest < highest <= high
+
+
+def test_from_padded_of_one_timestep_has_a_row_for_each_sample() -> None:
+    assert Sequences.from_padded(X[:, 3:4], [1] * 4).values.tolist() == X[:, 3].tolist()
 
 
 @pytest.mark.parametrize("name", MUST_BE_COPIED)

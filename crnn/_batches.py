@@ -25,7 +25,7 @@ def valid_elements(
         if missing:
             return _cell.valid_counts(y, chunk, classes)
         return np.clip(steps[:, None] - chunks * chunk, 0, chunk) * elements
-    here = chunks == (steps[:, None] - 1) // chunk   # the chunk that a sample ends in
+    here = chunks == (steps[:, None] - 1) // chunk  # the chunk that a sample ends in
     return here * (_cell.valid_counts(y, 1, classes) if missing else elements)
 
 

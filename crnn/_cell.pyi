@@ -4,6 +4,9 @@ from typing import Any
 import numpy as np
 from typing_extensions import disjoint_base
 
+from crnn._samples import Samples
+from crnn.losses import Loss
+
 _Array = np.ndarray[Any, np.dtype[Any]]
 
 def available() -> list[str]: ...
@@ -14,7 +17,32 @@ def orthonormalise(q: _Array) -> None: ...
 def tanh(x: _Array, out: _Array) -> None: ...
 def peak_gflops(item_size: int, seconds: float = 0.02) -> float: ...
 def read_bandwidth(nbytes: int, seconds: float = 0.02) -> float: ...
-def first_not_finite(x: _Array, dtype: Any) -> int | None: ...
+def first_unfit(
+    samples: Samples, dtype: Any, low: float, high: float, missing: bool
+) -> tuple[int, int] | None: ...
+def valid_counts(samples: Samples, chunk: int, classes: bool) -> _Array: ...
+def dropout_key(seed: Any, epoch: int) -> int: ...
+def dropout_mask(
+    rate: float,
+    seed: Any,
+    epoch: int,
+    samples: _Array,
+    layer: int,
+    direction: int,
+    steps: _Array,
+    hidden_size: int,
+    dtype: Any,
+) -> _Array: ...
+def recurrent_dropout_mask(
+    rate: float,
+    seed: Any,
+    epoch: int,
+    samples: _Array,
+    layer: int,
+    direction: int,
+    hidden_size: int,
+    dtype: Any,
+) -> _Array: ...
 
 @disjoint_base
 class Weights:
@@ -25,10 +53,29 @@ class Weights:
     hidden_size: int
     output_size: int
     bias: bool
-    def __init__(self, I: int, H: int, O: int, bias: bool, dtype: Any) -> None: ...
+    num_layers: int
+    directions: int
+    relu: bool
+    tokens: bool
+    def __init__(
+        self,
+        I: int,
+        H: int,
+        O: int,
+        bias: bool,
+        dtype: Any,
+        *,
+        num_layers: int = 1,
+        directions: int = 1,
+        relu: bool = False,
+        tokens: bool = False,
+    ) -> None: ...
+    def like(self) -> Weights: ...
+    @property
+    def work(self) -> int: ...
     @property
     def elements(self) -> int: ...
-    def views(self, flat: _Array) -> dict[str, _Array]: ...
+    def views(self, flat: _Array, tables: _Array | None = None) -> dict[str, _Array]: ...
     def load(self, parameters: Mapping[str, Any]) -> None: ...
     def store(self, parameters: Mapping[str, Any]) -> None: ...
 
@@ -47,14 +94,25 @@ class Crew:
     def run(self, team: Team) -> None: ...
 
 @disjoint_base
-class Training(Team):
+class Forward(Team):
     workspace_bytes: int
+    def __init__(
+        self,
+        weights: Weights,
+        x: Samples,
+        threads: int,
+        order: _Array | None = None,
+        h0: _Array | None = None,
+    ) -> None: ...
+
+@disjoint_base
+class Training(Forward):
     gradient: dict[str, _Array]
     def __init__(
         self,
         weights: Weights,
-        x: _Array,
-        y: _Array,
+        x: Samples,
+        y: Samples,
         batch_size: int,
         threads: int,
         *,
@@ -63,13 +121,35 @@ class Training(Team):
         clip: float | None = None,
         mean: bool = True,
         shifted: bool = False,
+        loss: Loss | None = None,
+        every: bool = False,
+        steps: int | None = None,
+        sample_weight: _Array | None = None,
+        h0: _Array | None = None,
+        dropout: float = 0,
+        recurrent_dropout: float = 0,
     ) -> None: ...
-    def begin_epoch(self, order: _Array | None = None) -> None: ...
+    def begin_epoch(
+        self, plan: _Array, order: _Array | None = None, dropout_key: int = 0
+    ) -> None: ...
     def end_epoch(self) -> tuple[float, float, float, int, int]: ...
 
 @disjoint_base
-class Prediction(Team):
-    def __init__(self, weights: Weights, x: _Array, y: _Array, threads: int) -> None: ...
+class Prediction(Forward):
+    def __init__(
+        self,
+        weights: Weights,
+        x: Samples,
+        threads: int,
+        *,
+        y: _Array | None = None,
+        states: _Array | None = None,
+        last: _Array | None = None,
+        every: bool = False,
+        starts: _Array | None = None,
+        order: _Array | None = None,
+        h0: _Array | None = None,
+    ) -> None: ...
     def end(self) -> int | None: ...
 
 @disjoint_base

@@ -157,9 +157,12 @@ cdef inline int gather(
 
 cdef struct Cell:
     # one layer in one direction: its parameters in the flat array, and packed in the panels
+    ptrdiff_t l, d             # layer; direction, 1: backward in time
     ptrdiff_t I                # rows of Wx: inputs, or D H where a layer is below
     ptrdiff_t Wx, b, Wh
     ptrdiff_t pWx, pWh, pWh_t
+    ptrdiff_t work, rows       # multiply-adds of a row forward; rows that go forward at once
+    ptrdiff_t work_back, rows_back
     ptrdiff_t pWx_t            # of each source below: what `da Wx'` takes, one matrix behind the other
 
 
@@ -170,6 +173,7 @@ cdef struct Layout:
     int finish, slope       # what a state's sum ends with, and its gradient's
     ptrdiff_t item          # bytes of a number
     ptrdiff_t width         # of a panel
+    ptrdiff_t packed_h      # H in whole panels
     ptrdiff_t ldh, ldj, ldo # padded rows of H, D H and O numbers
     ptrdiff_t lds           # rows of states: an odd number of cache lines, so that the rows of a
                             # tile do not compete for the same ways of the cache
@@ -186,12 +190,21 @@ cdef ptrdiff_t padded(ptrdiff_t n, ptrdiff_t item) noexcept nogil:
     return (n + line - 1) // line * line
 
 
+cdef enum:
+    PIECE_WORK = 1 << 30   # multiply-adds that a signal may have to wait for: some 20 ms
+
+
+cdef inline ptrdiff_t piece_rows(ptrdiff_t work) noexcept nogil:
+    """Rows that go through a cell between two looks at the stop flag: whole tiles of 12."""
+    return 12 * max(1, min(20, PIECE_WORK // (12 * work)))
+
+
 cdef Layout layout(
     ptrdiff_t I, ptrdiff_t H, ptrdiff_t O, ptrdiff_t L, ptrdiff_t D, bint bias, bint tokens,
     bint relu, ptrdiff_t item, Cell *cells) noexcept:
     cdef Layout at
     cdef Cell *cell
-    cdef ptrdiff_t line = CRNN_ROW_BYTES // item, place = 0, panel = 0, wide_h, half, c
+    cdef ptrdiff_t line = CRNN_ROW_BYTES // item, place = 0, panel = 0, half, c
     at.I, at.H, at.O, at.L, at.D = I, H, O, L, D
     at.bias, at.tokens, at.item, at.cells = bias, tokens, item, cells
     at.finish, at.slope = CRNN_TANH, CRNN_TANH_SLOPE
@@ -199,21 +212,26 @@ cdef Layout layout(
         at.finish, at.slope = CRNN_RELU, CRNN_RELU_SLOPE
     at.width = isa.f32.panel_width if item == 4 else isa.f64.panel_width
     half = at.width // 2
-    wide_h = (H + at.width - 1) // at.width * at.width
+    at.packed_h = (H + at.width - 1) // at.width * at.width
     at.ldo = padded(O, item)
     at.ldh = (H + half - 1) // half * half
     at.ldj = (D * H + half - 1) // half * half
     at.lds = (padded(H, item) // line | 1) * line
     for c in range(L * D):
         cell = &cells[c]
+        cell.l, cell.d = c // D, c % D
         cell.I = I if c < D else D * H
+        cell.work = H * (H + cell.I)
+        cell.rows = piece_rows(cell.work)
+        cell.work_back = H * H * (1 + (0 if cell.l == L - 1 else D))
+        cell.rows_back = piece_rows(cell.work_back)
         cell.Wx = place
         cell.b = cell.Wx + (0 if tokens and c < D else cell.I * at.ldh)
         cell.Wh = cell.b + bias * at.ldh
         place = cell.Wh + H * at.ldh
         cell.pWx = panel
-        cell.pWh = cell.pWx + (0 if tokens and c < D else cell.I * wide_h)
-        panel = cell.pWh + H * wide_h
+        cell.pWh = cell.pWx + (0 if tokens and c < D else cell.I * at.packed_h)
+        panel = cell.pWh + H * at.packed_h
     at.Wy = place
     at.by = at.Wy + O * at.ldj
     at.tables = at.count = at.by + bias * at.ldo
@@ -225,10 +243,10 @@ cdef Layout layout(
     for c in range(L * D):
         cell = &cells[c]
         cell.pWh_t = panel
-        cell.pWx_t = cell.pWh_t + H * wide_h
-        panel = cell.pWx_t + (0 if c < D else D * H * wide_h)
+        cell.pWx_t = cell.pWh_t + H * at.packed_h
+        panel = cell.pWx_t + (0 if c < D else D * H * at.packed_h)
     at.pWy_t = panel
-    at.packed = at.pWy_t + D * O * wide_h
+    at.packed = at.pWy_t + D * O * at.packed_h
     return at
 
 
@@ -329,7 +347,7 @@ cdef class Weights:
         found = {}
         for c in range(at.L * at.D):
             cell = at.cells[c]
-            behind = f"_l{c // at.D}" + ("_reverse" if c % at.D else "")
+            behind = f"_l{cell.l}" + ("_reverse" if cell.d else "")
             found["Wx" + behind] = rows(cell.Wx, cell.I, at.ldh, at.H)
             found["Wh" + behind] = rows(cell.Wh, at.H, at.ldh, at.H)
             if at.bias:
@@ -364,7 +382,7 @@ cdef void pack_weights(Net *net, bint backward, real *of_type) noexcept nogil:
     cdef Cell *cell
     cdef const real *flat = <const real *>net.flat
     cdef real *panels = <real *>net.panels
-    cdef ptrdiff_t c, s, o, rest, wide_h = (at.H + at.width - 1) // at.width * at.width
+    cdef ptrdiff_t c, s, o, rest
     for c in range(at.L * at.D):
         cell = &at.cells[c]
         if c >= at.D or not at.tokens:
@@ -373,15 +391,15 @@ cdef void pack_weights(Net *net, bint backward, real *of_type) noexcept nogil:
         if backward:
             pack_transposed(panels + cell.pWh_t, flat + cell.Wh, at.ldh, at.H, at.H)
             for s in range(at.D if c >= at.D else 0):
-                pack_transposed(panels + cell.pWx_t + s * at.H * wide_h,
+                pack_transposed(panels + cell.pWx_t + s * at.H * at.packed_h,
                                 flat + cell.Wx + s * at.H * at.ldh, at.ldh, at.H, at.H)
     if backward:
         for s in range(at.D):
-            pack(panels + at.pWy_t + s * at.O * wide_h, flat + at.Wy + s * at.H, at.ldj, at.O, at.H)
+            pack(panels + at.pWy_t + s * at.O * at.packed_h, flat + at.Wy + s * at.H, at.ldj, at.O, at.H)
             rest = at.H % at.width
             if at.D > 1 and rest:   # behind the forward state's columns stand the backward state's
                 for o in range(at.O):
-                    memset(panels + at.pWy_t + s * at.O * wide_h + (wide_h - at.width) * at.O
+                    memset(panels + at.pWy_t + s * at.O * at.packed_h + (at.packed_h - at.width) * at.O
                            + o * at.width + rest, 0, (at.width - rest) * sizeof(real))
 
 

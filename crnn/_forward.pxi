@@ -3,11 +3,12 @@
 
 cdef struct Block:
     # Rows that run through the network side by side, longest first. Cell c = l D + d is layer l in
-    # direction d. A cell keeps `slots` states: forward, slot t and t + 1 are before and after step t;
-    # backward, slot t + 1 and t. Fewer slots than T + 1 are used in turn.
+    # direction d. A cell keeps `slots` states: slot t + d is before step t, slot t + 1 - d after it.
+    # Fewer slots than T + 1 are used in turn.
     ptrdiff_t first, rows      # of the order of samples
     ptrdiff_t t0, T            # the step of the sequences that is step 0 here; steps of the longest row
     ptrdiff_t slots
+    ptrdiff_t step, cell       # numbers from one slot to the next, from one cell to the next
     ptrdiff_t x_first          # the step that stands first in x
     bint given                 # states before the first steps are given, and not zero
     bint alternate             # a batch of one walks Wh forth and back
@@ -26,23 +27,23 @@ cdef inline ptrdiff_t slot_of(const Block *b, ptrdiff_t slot) noexcept nogil:
 
 cdef inline real *states(const Block *b, const Layout *at, ptrdiff_t c, ptrdiff_t slot,
                          real *of_type) noexcept nogil:
-    return <real *>b.h + (c * b.slots + slot_of(b, slot)) * b.rows * at.lds
+    return <real *>b.h + c * b.cell + slot_of(b, slot) * b.step
 
 
 cdef inline real *seen(const Block *b, const Layout *at, ptrdiff_t c, ptrdiff_t t,
                        real *of_type) noexcept nogil:
     """What the layer above reads of cell c at step t."""
     if b.dropped != NULL:
-        return <real *>b.dropped + (c * b.T + t) * b.rows * at.lds
-    return states(b, at, c, t + 1 if c % at.D == 0 else t, of_type)
+        return <real *>b.dropped + (c * b.T + t) * b.step
+    return states(b, at, c, t + 1 - at.cells[c].d, of_type)
 
 
 cdef inline real *state_before(const Block *b, const Layout *at, ptrdiff_t c, ptrdiff_t t,
                                real *of_type) noexcept nogil:
     """What cell c multiplies by Wh at step t."""
     if b.before != NULL:
-        return <real *>b.before + (c * b.T + t) * b.rows * at.lds
-    return states(b, at, c, t if c % at.D == 0 else t + 1, of_type)
+        return <real *>b.before + (c * b.T + t) * b.step
+    return states(b, at, c, t + at.cells[c].d, of_type)
 
 
 cdef inline ptrdiff_t rows_with_before(const Block *b, ptrdiff_t d, ptrdiff_t t) noexcept nogil:
@@ -95,11 +96,11 @@ cdef inline void cell(
     cdef ptrdiff_t ldi = 0, s
     cdef int n_terms = 0
     cdef crnn_term[CRNN_TERMS] terms
-    cdef real *h_t = states(block, at, c, t if c % at.D else t + 1, of_type) + r * at.lds
+    cdef real *h_t = states(block, at, c, t + 1 - own.d, of_type) + r * at.lds
     if c >= at.D:
         for s in range(at.D):
             terms[n_terms] = term(
-                seen(block, at, c - c % at.D - at.D + s, t, of_type) + r * at.lds, at.lds, net,
+                seen(block, at, (own.l - 1) * at.D + s, t, of_type) + r * at.lds, at.lds, net,
                 own.pWx + s * at.H * at.width, own.I, own.Wx + s * at.H * at.ldh, at.H)
             n_terms += 1
     elif at.tokens:
@@ -154,15 +155,6 @@ cdef inline void join(
         if at.D > 1:
             memcpy(out + i * at.ldj + at.H,
                    states(b, at, c + 1, back_slot, of_type) + i * at.lds, at.H * sizeof(real))
-
-
-cdef enum:
-    PIECE_WORK = 1 << 30   # multiply-adds that a signal may have to wait for: some 20 ms
-
-
-cdef inline ptrdiff_t piece_rows(ptrdiff_t work) noexcept nogil:
-    """Rows that go through a cell between two looks at the stop flag: whole tiles of 12."""
-    return 12 * max(1, min(20, PIECE_WORK // (12 * work)))
 
 
 cdef class Forward(Team):
@@ -239,6 +231,8 @@ cdef class Forward(Team):
         while rows > 0 and self.length(first + rows - 1) <= t0:
             rows -= 1
         b.first, b.rows, b.t0, b.x_first = first, rows, t0, 0
+        b.step = rows * self.net.at.lds
+        b.cell = b.slots * b.step
         b.T = min(most, self.length(first) - t0) if rows else 0
         b.given = False
         for t in range(b.T):
@@ -276,7 +270,7 @@ cdef void begin_states(Forward run, Block *b, real *of_type) noexcept nogil:
     b.given = True
     for c in range(at.L * at.D):
         for r in range(b.rows):
-            slot = 0 if c % at.D == 0 else run.length(b.first + r) - b.t0
+            slot = run.length(b.first + r) - b.t0 if at.cells[c].d else 0
             memcpy(states(b, at, c, slot, of_type) + r * at.lds,
                    <const real *>run.h0 + (c * run.N + run.sample(b.first + r)) * at.H,
                    at.H * sizeof(real))
@@ -288,21 +282,21 @@ cdef bint take_step(
 
     -> whether to stop."""
     cdef Layout *at = &run.net.at
-    cdef ptrdiff_t n = b.active[t], m = rows_with_before(b, c % at.D, t), r = 0, piece
-    cdef ptrdiff_t work = at.H * (at.H + at.cells[c].I), some = piece_rows(work)
+    cdef Cell *own = &at.cells[c]
+    cdef ptrdiff_t n = b.active[t], m = rows_with_before(b, own.d, t), r = 0, piece
     if b.before != NULL:
-        drop_rows(run, <real *>b.before + (c * b.T + t) * b.rows * at.lds,
-                       states(b, at, c, t if c % at.D == 0 else t + 1, of_type), b, m, c,
+        drop_rows(run, <real *>b.before + (c * b.T + t) * b.step,
+                       states(b, at, c, t + at.cells[c].d, of_type), b, m, c,
                        RECURRENT, 0)
     while r < n:
-        piece = min(some, (m if r < m else n) - r)
+        piece = min(own.rows, (m if r < m else n) - r)
         cell(&run.net, b, c, t, r, piece, r < m, run.ldx, of_type)
-        if stopped(&run.watch, main, piece * work):
+        if stopped(&run.watch, main, piece * own.work):
             return True
         r += piece
     if b.dropped != NULL and c < (at.L - 1) * at.D:
-        drop_rows(run, <real *>b.dropped + (c * b.T + t) * b.rows * at.lds,
-                       states(b, at, c, t + 1 if c % at.D == 0 else t, of_type), b, n, c,
+        drop_rows(run, <real *>b.dropped + (c * b.T + t) * b.step,
+                       states(b, at, c, t + 1 - at.cells[c].d, of_type), b, n, c,
                        BETWEEN, b.t0 + t)
     return False
 
@@ -315,7 +309,7 @@ cdef void drop_rows(
     cdef const Dropout *dropout = &run.recurrent_dropout if kind == RECURRENT else &run.dropout
     for r in range(rows):
         drop(out + r * at.lds, h + r * at.lds, at.H, dropout, kind, run.sample(b.first + r),
-             2 * (c // at.D) + c % at.D, step)
+             2 * at.cells[c].l + at.cells[c].d, step)
 
 
 cdef bint run_layers(Forward run, Block *b, bint main, real *of_type) noexcept nogil:
@@ -323,6 +317,6 @@ cdef bint run_layers(Forward run, Block *b, bint main, real *of_type) noexcept n
     cdef ptrdiff_t c, t
     for c in range(run.net.at.L * run.net.at.D):
         for t in range(b.T):
-            if take_step(run, b, c, t if c % run.net.at.D == 0 else b.T - 1 - t, main, of_type):
+            if take_step(run, b, c, b.T - 1 - t if run.net.at.cells[c].d else t, main, of_type):
                 return True
     return False

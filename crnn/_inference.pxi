@@ -191,7 +191,7 @@ cdef class Prediction(Forward):
         """What is wanted of the states after step t (with two directions: of step t)."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &self.own[thread]
-        cdef ptrdiff_t n = b.active[t], stay = b.active[t + 1], c, r, i, row
+        cdef ptrdiff_t n = b.active[t], stay = b.active[t + 1], c, d, r, row
         cdef real *joined = <real *>b.top
         if self.every or self.h != NULL:
             join(joined, b, at, t + 1, t, 0, n, of_type)
@@ -205,9 +205,10 @@ cdef class Prediction(Forward):
             join(joined, b, at, t + 1, 0, stay, n - stay, of_type)
         if self.last != NULL:
             for c in range(at.L * at.D):
-                for r in range(stay if c % at.D == 0 else 0, n if c % at.D == 0 or t == 0 else 0):
+                d = at.cells[c].d
+                for r in range(0 if d else stay, n if d == 0 or t == 0 else 0):
                     memcpy(<real *>self.last + (c * self.N + self.sample(b.first + r)) * at.H,
-                           states(b, at, c, t + 1 if c % at.D == 0 else 0, of_type) + r * at.lds,
+                           states(b, at, c, t + 1 - d, of_type) + r * at.lds,
                            at.H * sizeof(real))
 
     cdef inline ptrdiff_t row(self, ptrdiff_t place) noexcept nogil:

@@ -94,7 +94,11 @@ def targets(
         came, letters = array.shape, "N, T" if every else "N"
         if array.ndim == 1 + every and columns == 1:
             array = array[..., None]
-        if array.ndim != 2 + every or array.shape[-1] != columns or (classes and array.shape == came):
+        if (
+            array.ndim != 2 + every
+            or array.shape[-1] != columns
+            or (classes and array.shape == came)
+        ):
             also = f" or ({letters}{'' if every else ','})" if columns == 1 else ""
             shape = also[4:] if classes else f"({letters}, {columns}){also}"
             raise ValueError(f"{name} must have shape {shape}, got {came}")
@@ -108,7 +112,9 @@ def targets(
             raise ValueError(
                 f"{name} must have as many timesteps as its inputs, {steps}, got {len(array[0])}"
             )
-        samples = Samples(array if every else array[:, None], lengths=like.lengths if every else None)
+        samples = Samples(
+            array if every else array[:, None], lengths=like.lengths if every else None
+        )
     if classes and samples.array.dtype.kind not in "iu":
         raise TypeError(
             f"{name} must hold classes, integers, got an array of dtype {samples.array.dtype}"
@@ -135,8 +141,10 @@ def check(
     place = f"sample {sample}" + (f", step {step}" if samples.steps > 1 else "")
     if samples.array.dtype.kind in "iu":
         bounds = f"[{low:.0f}, {high:.0f}]" if np.isfinite(low) else f"at most {high:.0f}"
-        took = samples.array[0, samples.starts[sample] + step] if samples.starts is not None else (
-            samples.array[sample, step]
+        took = (
+            samples.array[0, samples.starts[sample] + step]
+            if samples.starts is not None
+            else (samples.array[sample, step])
         )
         raise ValueError(f"{name} must hold integers in {bounds}, got {took[0]} in {place}")
     raise ValueError(f"{name} must hold numbers in [{low:g}, {high:g}], got another in {place}")
@@ -191,9 +199,7 @@ def _sequences(name: str, value: Sequences, columns: int) -> Samples:
 def _lengths(value: object, samples: int, steps: int) -> Array | None:
     if value is None:
         return None
-    array = _arguments.numeric("lengths", value)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"lengths must hold integers, got an array of dtype {array.dtype}")
+    array = _arguments.integers("lengths", value)
     if array.shape != (samples,):
         raise ValueError(f"lengths must have shape ({samples},), got {array.shape}")
     bad = np.flatnonzero((array < 1) | (array > steps))
@@ -201,7 +207,7 @@ def _lengths(value: object, samples: int, steps: int) -> Array | None:
         raise ValueError(
             f"lengths must be between 1 and {steps}, got {array[bad[0]]} for sample {bad[0]}"
         )
-    return np.ascontiguousarray(array, np.int64)
+    return array
 
 
 def _first_unfit(

@@ -43,6 +43,8 @@ cdef class Stream:
         self.y = self.keep(batch_size * at.ldo)
         self.active[0], self.active[1] = batch_size, 0
         self.block.rows, self.block.slots, self.block.given = batch_size, 2, True
+        self.block.step = batch_size * at.lds
+        self.block.cell = 2 * self.block.step
         self.block.active = self.active
         self.block.x = self.keep(batch_size * (1 if at.tokens else at.I))
         self.block.top = self.keep(batch_size * at.ldj)

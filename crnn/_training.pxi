@@ -358,7 +358,7 @@ cdef class Training(Forward):
 
     cdef inline real *da_of(
         self, Desk *desk, ptrdiff_t c, ptrdiff_t place, real *of_type) noexcept nogil:
-        return <real *>desk.da + (c * (self.room + 1) + place) * desk.block.rows * self.net.at.lds
+        return <real *>desk.da + (c * (self.room + 1) + place) * desk.block.step
 
     cdef bint backward(self, Desk *desk, real *g, bint main) noexcept nogil:
         """The gradients of all cells, in windows of `room` steps from the end, in each the last layer
@@ -403,7 +403,7 @@ cdef class Training(Forward):
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
         cdef Cell *own = &at.cells[c]
-        cdef ptrdiff_t i, t, s, rows, d = c % at.D, step = b.rows * at.lds
+        cdef ptrdiff_t i, t, s, rows, d = own.d, step = b.rows * at.lds
         cdef real *da = self.da_of(desk, c, begin - window, g)
         cdef real *da_rows
         cdef real *a
@@ -443,13 +443,12 @@ cdef class Training(Forward):
         """da_t = dh_t * (1 - h_t^2), in pieces of rows. -> whether to stop."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
-        cdef ptrdiff_t n = b.active[t], m = rows_with_after(b, c % at.D, t), r = 0, piece
-        cdef ptrdiff_t work = at.H * at.H * (1 + (at.D if c < (at.L - 1) * at.D else 0))
-        cdef ptrdiff_t some = piece_rows(work)
+        cdef Cell *own = &at.cells[c]
+        cdef ptrdiff_t n = b.active[t], m = rows_with_after(b, own.d, t), r = 0, piece
         while r < n:
-            piece = min(some, (m if r < m else n) - r)
+            piece = min(own.rows_back, (m if r < m else n) - r)
             self.cell_backward(desk, c, t, window, r, piece, r < m, of_type)
-            if stopped(&self.watch, main, piece * work):
+            if stopped(&self.watch, main, piece * own.work_back):
                 return True
             r += piece
         return False
@@ -459,31 +458,30 @@ cdef class Training(Forward):
         bint goes_on, real *of_type) noexcept nogil:
         """dh_t = dy_t Wy' (the last layer), or da_t Wx' of the layer above; + da_{t+1} Wh' where the
         row `goes_on`; da_t = dh_t * (1 - h_t^2)."""
-        cdef Net *net = &self.net
-        cdef Layout *at = &net.at
+        cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
         cdef Cell *own = &at.cells[c]
         cdef Cell *above
-        cdef const real *panels = <const real *>net.panels
-        cdef ptrdiff_t d = c % at.D, s, first = r * at.lds
-        cdef ptrdiff_t wide_h = (at.H + at.width - 1) // at.width * at.width
-        cdef real *da = self.da_of(desk, c, t - window, of_type) + first
-        cdef const real *after = states(b, at, c, t if d else t + 1, of_type) + first
-        cdef const real *next = self.da_of(desk, c, t - window + (-1 if d else 1), of_type) + first
+        cdef ptrdiff_t d = own.d, s, first = r * at.lds, place = t - window
+        cdef real *da = self.da_of(desk, c, place, of_type) + first
+        cdef const real *next = da + (-b.step if d else b.step)
+        cdef const real *after = states(b, at, c, t + 1 - d, of_type) + first
         cdef const real *dy = <const real *>desk.y + ((t if self.every else 0) * b.rows + r) * at.ldo
-        cdef const real *init = <const real *>net.zero
+        cdef const real *flat = <const real *>self.net.flat
+        cdef const real *panels = <const real *>self.net.panels
+        cdef const real *init = <const real *>self.net.zero
         cdef ptrdiff_t ldi = 0
-        cdef bint is_last = c >= (at.L - 1) * at.D
+        cdef bint is_last = own.l == at.L - 1
         cdef crnn_term[CRNN_TERMS] terms
         cdef int n_terms = 0
         if self.shifted:
-            after -= b.rows * at.lds
+            after -= b.step
         if panels == NULL:
             if goes_on:
-                row_product_transposed(da, next, <const real *>net.flat + own.Wh, at.ldh, at.slope,
-                                       after, at.H, at.H, t & 1)
+                row_product_transposed(da, next, flat + own.Wh, at.ldh, at.slope, after, at.H, at.H,
+                                       t & 1)
             else:
-                terms[0] = crnn_term(dy, at.ldo, <const real *>net.flat + at.Wy, at.ldj, at.O)
+                terms[0] = crnn_term(dy, at.ldo, flat + at.Wy, at.ldj, at.O)
                 row_product(da, init, terms, 1, at.slope, after, at.H, 0)
             return
         if goes_on:
@@ -493,14 +491,14 @@ cdef class Training(Forward):
                 self.through_mask(desk, terms, n_terms, NULL, c, r, rows, RECURRENT, 0, of_type)
                 init, ldi, n_terms = <const real *>desk.masked, at.lds, 0
         if is_last and (self.every or not goes_on):
-            terms[n_terms] = crnn_term(dy, at.ldo, panels + at.pWy_t + d * at.O * wide_h, at.O, at.O)
+            terms[n_terms] = crnn_term(dy, at.ldo, panels + at.pWy_t + d * at.O * at.packed_h, at.O, at.O)
             n_terms += 1
         if not is_last:
             for s in range(at.D):
                 above = &at.cells[c - d + at.D + s]
                 terms[n_terms + s] = crnn_term(
-                    self.da_of(desk, c - d + at.D + s, t - window, of_type) + first, at.lds,
-                    panels + above.pWx_t + d * at.H * wide_h, at.H, at.H)
+                    self.da_of(desk, c - d + at.D + s, place, of_type) + first, at.lds,
+                    panels + above.pWx_t + d * at.H * at.packed_h, at.H, at.H)
             if b.dropped != NULL:
                 self.through_mask(desk, terms + n_terms, <int>at.D, init if ldi else NULL, c, r, rows,
                                   BETWEEN, b.t0 + t, of_type)
@@ -523,7 +521,7 @@ cdef class Training(Forward):
                 <const real *>NULL, 0, rows, at.H)
         for i in range(rows):
             drop(sums + i * at.lds, sums + i * at.lds, at.H, dropout, kind,
-                 self.sample(b.first + r + i), 2 * (c // at.D) + c % at.D, step)
+                 self.sample(b.first + r + i), 2 * at.cells[c].l + at.cells[c].d, step)
             for j in range(at.H):
                 masked[i * at.lds + j] = sums[i * at.lds + j] + (
                     more[i * at.lds + j] if more != NULL else 0)

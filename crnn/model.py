@@ -158,7 +158,9 @@ class RNN:
         )
         bias = _arguments.boolean("bias", given["bias"])
         dtype = _float_type("dtype", given["dtype"])
-        most = 1 << (24 if dtype == np.float32 else 53)   # a token goes through a number of this type
+        most = 1 << (
+            24 if dtype == np.float32 else 53
+        )  # a token goes through a number of this type
         for name, number in (("input_size", sizes[0] if tokens else 0), ("output_size", sizes[2])):
             if number > most:
                 raise ValueError(f"{name} must be at most {most} in {dtype}, got {number}")
@@ -443,9 +445,7 @@ class RNN:
     ) -> None:
         """Fill the arrays that are wanted; see ``_cell.Prediction``."""
         count = len(samples)
-        state = _samples.initial_state(
-            "h0", h0, self._cells, count, self.hidden_size, self.dtype
-        )
+        state = _samples.initial_state("h0", h0, self._cells, count, self.hidden_size, self.dtype)
         order = None
         if samples.lengths is not None:
             order = np.argsort(-samples.lengths, kind="stable").astype(np.int64, copy=False)

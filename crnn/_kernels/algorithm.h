@@ -168,25 +168,16 @@ INLINE void NAME(product_tile)(const int R, const int V, REAL *out, ptrdiff_t ld
 #undef FROM
         }
     }
-    if (finish >= CRNN_TANH_SLOPE) {
+    if (finish > CRNN_TANH) {
         h += row * ldh;
-#define SLOPE(r)                                                                                   \
+#define LAST(r)                                                                                    \
     if (r < R) {                                                                                   \
-        p##r = NAME(slope)(finish, p##r, h + r * ldh);                                             \
+        p##r = NAME(finished)(finish, p##r, h + r * ldh);                                          \
         if (V > 1)                                                                                 \
-            q##r = NAME(slope)(finish, q##r, h + r * ldh + LANES);                                 \
+            q##r = NAME(finished)(finish, q##r, h + r * ldh + LANES);                              \
     }
-        EACH_ROW(SLOPE)
-#undef SLOPE
-    } else if (finish == CRNN_RELU) {
-#define RELU(r)                                                                                    \
-    if (r < R) {                                                                                   \
-        p##r = NAME(relu)(p##r);                                                                   \
-        if (V > 1)                                                                                 \
-            q##r = NAME(relu)(q##r);                                                               \
-    }
-        EACH_ROW(RELU)
-#undef RELU
+        EACH_ROW(LAST)
+#undef LAST
     }
 #define FINISH(r)                                                                                  \
     if (r < R) {                                                                                   \

@@ -21,12 +21,15 @@ def valid_elements(
     """
     steps = np.array([x.steps]) if x.lengths is None else x.lengths
     chunks = np.arange(-(-x.steps // chunk))
+    counts: Array
     if every:
         if missing:
             return _cell.valid_counts(y, chunk, classes)
-        return np.clip(steps[:, None] - chunks * chunk, 0, chunk) * elements
+        counts = np.clip(steps[:, None] - chunks * chunk, 0, chunk) * elements
+        return counts
     here = chunks == (steps[:, None] - 1) // chunk  # the chunk that a sample ends in
-    return here * (_cell.valid_counts(y, 1, classes) if missing else elements)
+    counts = here * (_cell.valid_counts(y, 1, classes) if missing else elements)
+    return counts
 
 
 class Batches:
@@ -60,17 +63,19 @@ class Batches:
         if len(valid) == 1 and weighted is None:
             self._same = self.plan(None)
 
-    def order(self, seed: Any, epoch: int) -> Array:
-        """The order of samples in an epoch, counted from 0: no random state is carried along."""
-        order = np.random.default_rng([seed, epoch]).permutation(self.samples)
-        return self.by_length(order.astype(np.int64, copy=False))  # 32 bits on Windows, NumPy 1
+    def order(self, seed: Any, epoch: int | None) -> Array | None:
+        """The order of samples in an epoch, counted from 0; None stands for samples as they come.
 
-    def by_length(self, order: Array | None) -> Array | None:
-        """The same with the samples of each batch sorted, longest first; ties stay as they were."""
+        It follows from the seed and the epoch: no random state is carried along. Sequences of
+        different lengths are sorted inside each batch, longest first; ties stay as they were.
+        """
+        order = None
+        if epoch is not None:
+            order = np.random.default_rng([seed, epoch]).permutation(self.samples)
+            order = order.astype(np.int64, copy=False)  # 32 bits on Windows before NumPy 2
         if self.lengths is None:
             return order
-        if order is None:
-            order = np.arange(self.samples)
+        order = np.arange(self.samples, dtype=np.int64) if order is None else order
         place = np.arange(self.samples)
         return order[np.lexsort((place, -self.lengths[order], place // self.batch_size))]
 

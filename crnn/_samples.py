@@ -86,8 +86,8 @@ def targets(
         if not every:
             raise ValueError(f"{name} must be one array, since the outputs are of last steps alone")
         samples = _sequences(name, value, columns)
-        own = like.lengths if like.lengths is not None else np.full(len(like), like.steps)
-        if len(samples) != len(like) or not np.array_equal(samples.lengths, own):
+        own = np.full(len(like), like.steps) if like.lengths is None else like.lengths
+        if not np.array_equal(value.lengths, own):
             raise ValueError(f"{name} must have as many steps in each sample as its inputs")
     else:
         array = _arguments.numeric(name, value)
@@ -163,7 +163,8 @@ def sample_weight(name: str, value: object, samples: int) -> Array | None:
     if not weights.any():
         raise ValueError(f"{name} must have a number above 0, got zeros alone")
     weights /= weights.max()
-    return weights / weights.mean()
+    weights /= weights.mean()
+    return weights
 
 
 def initial_state(
@@ -228,10 +229,14 @@ def _first_unfit(
 
 def rows(samples: Samples, dtype: np.dtype[Any]) -> Array:
     """All steps of all samples in one array (steps, F) of dtype, sample by sample."""
+    array = samples.array
     if samples.lengths is None:
-        return samples.array.reshape(-1, samples.features).astype(dtype, copy=False)
-    ends = np.cumsum(samples.lengths)
-    step = np.arange(ends[-1]) - np.repeat(ends - samples.lengths, samples.lengths)
-    if samples.starts is not None:
-        return samples.array[0, np.repeat(samples.starts, samples.lengths) + step].astype(dtype)
-    return samples.array[np.repeat(np.arange(len(samples)), samples.lengths), step].astype(dtype)
+        chosen: Array = array.reshape(-1, samples.features)
+    else:
+        ends = np.cumsum(samples.lengths)
+        step = np.arange(ends[-1]) - np.repeat(ends - samples.lengths, samples.lengths)
+        if samples.starts is None:
+            chosen = array[np.repeat(np.arange(len(samples)), samples.lengths), step]
+        else:
+            chosen = array[0, np.repeat(samples.starts, samples.lengths) + step]
+    return chosen.astype(dtype, copy=False)

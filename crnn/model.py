@@ -63,8 +63,9 @@ class RNN:
     dtype : {"float32", "float64"}, default "float32"
         Type of parameters, arithmetic and outputs.
     init : {"orthogonal", "notebook"}, default "orthogonal"
-        "orthogonal": Wx and Wy Glorot uniform [1]_ (with `tokens` a fan-in of 1), Wh with orthonormal
-        rows [2]_, b and by zero. "notebook": every weight drawn from N(0, 0.01^2), b and by zero.
+        "orthogonal": Wx and Wy Glorot uniform [1]_ (with `tokens` a fan-in of 1), Wh with
+        orthonormal rows [2]_, b and by zero. "notebook": every weight drawn from N(0, 0.01^2), b and
+        by zero.
     seed : int, optional
         The same seed gives the same network on every machine (with "notebook", on every machine
         whose C library has the same logarithm). None draws one from the system.
@@ -94,8 +95,8 @@ class RNN:
     .. [2] A. M. Saxe, J. L. McClelland, S. Ganguli, "Exact solutions to the nonlinear dynamics of
        learning in deep linear neural networks", ICLR 2014, https://arxiv.org/abs/1312.6120.
        The rows of a matrix with entries uniform in [-1, 1) are made orthonormal.
-    .. [3] Y. Gal, Z. Ghahramani, "A theoretically grounded application of dropout in recurrent neural
-       networks", NeurIPS 2016, https://arxiv.org/abs/1512.05287.
+    .. [3] Y. Gal, Z. Ghahramani, "A theoretically grounded application of dropout in recurrent
+       neural networks", NeurIPS 2016, https://arxiv.org/abs/1512.05287.
 
     Examples
     --------
@@ -146,7 +147,7 @@ class RNN:
 
     def _set(self, given: Mapping[str, Any]) -> None:
         """Take the settings, each checked, and make the weights, all zero."""
-        sizes = [_arguments.integer(name, given[name]) for name in SIZES]
+        inputs, hidden, outputs = (_arguments.integer(name, given[name]) for name in SIZES)
         layers = _arguments.integer("num_layers", given["num_layers"])
         directions = 1 + _arguments.boolean("bidirectional", given["bidirectional"])
         nonlinearity = _arguments.choice("nonlinearity", given["nonlinearity"], NONLINEARITIES)
@@ -161,13 +162,15 @@ class RNN:
         most = 1 << (
             24 if dtype == np.float32 else 53
         )  # a token goes through a number of this type
-        for name, number in (("input_size", sizes[0] if tokens else 0), ("output_size", sizes[2])):
+        for name, number in (("input_size", inputs if tokens else 0), ("output_size", outputs)):
             if number > most:
                 raise ValueError(f"{name} must be at most {most} in {dtype}, got {number}")
         self.init = _arguments.choice("init", given["init"], INITS)
         self.seed = _arguments.seed("seed", given["seed"])
         self._weights = _cell.Weights(
-            *sizes,
+            inputs,
+            hidden,
+            outputs,
             bias,
             dtype,
             num_layers=layers,
@@ -233,12 +236,12 @@ class RNN:
 
     @property
     def nonlinearity(self) -> str:
-        """ "tanh" or "relu"."""
+        """Function of a cell's sum, "tanh" or "relu"."""
         return "relu" if self._weights.relu else "tanh"
 
     @property
     def output(self) -> str:
-        """ "last" or "all": after the last step, or at every step."""
+        """When there are outputs: after the "last" step, or at "all" steps."""
         return self._output
 
     @property
@@ -477,8 +480,8 @@ class RNN:
         ----------
         x, lengths, h0, threads
             As in ``predict``.
-        y : array_like, shape (N, O), or (N,) when O is 1; with ``output="all"`` (N, T, O) or Sequences
-            Targets; for the cross entropy integers, (N,) or (N, T).
+        y : array_like, shape (N, O), or (N,) when O is 1
+            Targets. With ``output="all"``: (N, T, O), or Sequences of the same lengths. For the cross entropy integers, (N,) or (N, T).
         loss : str or a loss of ``crnn.losses``, default "mse"
         sample_weight : array_like, shape (N,), optional
             Weights of the samples, at least 0; scaled to mean 1.
@@ -565,7 +568,7 @@ class RNN:
         batches = self._batches(
             samples, wanted, chosen, len(samples), samples.steps, missing, weight
         )
-        order = batches.by_length(None)
+        order = batches.order(None, None)
         plan = batches.plan(order)
         if not len(plan):
             raise ValueError("y must have at least one target that is there, got none")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import _arguments, _batches, _cell, _samples, _threads, losses
+from crnn import _arguments, _cell, _samples, _threads, losses
 from crnn.dataset import Sequences
 from crnn.model import RNN
 
@@ -193,8 +193,8 @@ class Trainer:
         x : array_like, shape (N, T, I), or (N, T) when I is 1; or Sequences
             Read where it lies in memory, any strides and real type: windows are not copied. With
             ``tokens`` integers, (N, T).
-        y : array_like, shape (N, O), or (N,) when O is 1; with ``output="all"`` (N, T, O) or Sequences
-            Targets; for the cross entropy integers, (N,) or (N, T).
+        y : array_like, shape (N, O), or (N,) when O is 1
+            Targets. With ``output="all"``: (N, T, O), or Sequences of the same lengths. For the cross entropy integers, (N,) or (N, T).
         lengths : array_like of int, shape (N,), optional
             Steps of each sample, from 1 to T. What lies past them is not looked at.
         sample_weight : array_like, shape (N,), optional
@@ -274,9 +274,7 @@ class Trainer:
             try:
                 for epoch in range(1, self.epochs + 1):
                     start = time.perf_counter()
-                    order = (
-                        batches.order(seed, epoch - 1) if self.shuffle else batches.by_length(None)
-                    )
+                    order = batches.order(seed, epoch - 1 if self.shuffle else None)
                     key = _cell.dropout_key(seed, epoch - 1) if drops else 0
                     training.begin_epoch(batches.plan(order), order, key)
                     crew.run(training)

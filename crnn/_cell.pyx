@@ -33,7 +33,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer
 from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport INFINITY, isfinite, sqrt
+from libc.math cimport INFINITY, fabs, isfinite, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
@@ -370,6 +370,7 @@ cdef inline double squared_error(
 
 # ---- what runs the cell, each in a text of its own, compiled into this one module ----
 
+include "_losses.pxi"
 include "_team.pxi"
 include "_training.pxi"
 include "_inference.pxi"

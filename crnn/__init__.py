@@ -20,7 +20,7 @@ except ImportError as error:
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from crnn import dataset
+from crnn import dataset, losses
 from crnn._threads import cpu_info
 from crnn.model import RNN
 from crnn.trainer import History, Trainer, TrainingDiverged
@@ -39,6 +39,7 @@ __all__ = [
     "TrainingDiverged",
     "cpu_info",
     "dataset",
+    "losses",
     "notebook",
     "plots",
     "scoring",

@@ -33,7 +33,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer
 from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport INFINITY, isfinite, isnan, sqrt
+from libc.math cimport INFINITY, fabs, isfinite, isnan, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
@@ -139,6 +139,20 @@ cdef inline void accumulate(
             c, ldc, a, lda, b, ldb, m, n, k, finish, <float>learning_rate, <float>clip, report)
     else:
         isa.f64.accumulate(c, ldc, a, lda, b, ldb, m, n, k, finish, learning_rate, clip, report)
+
+
+cdef inline void exponential(real *out, const real *x, ptrdiff_t count) noexcept nogil:
+    if real is float:
+        isa.f32.exp(out, x, count)
+    else:
+        isa.f64.exp(out, x, count)
+
+
+cdef inline void logarithm(real *out, const real *x, ptrdiff_t count) noexcept nogil:
+    if real is float:
+        isa.f32.log(out, x, count)
+    else:
+        isa.f64.log(out, x, count)
 
 
 cdef inline int gather(
@@ -468,6 +482,26 @@ def tanh(const real[::1] x, real[::1] out):
             isa.f32.tanh(&out[0], &x[0], x.shape[0])
         else:
             isa.f64.tanh(&out[0], &x[0], x.shape[0])
+
+
+def exp(const real[::1] x, real[::1] out):
+    """out[i] = exp(x[i]), by the kernel."""
+    if out.shape[0] != x.shape[0]:
+        raise ValueError(f"out must have {x.shape[0]} elements, got {out.shape[0]}")
+    if x.shape[0] == 0:
+        return
+    with nogil:
+        exponential(&out[0], &x[0], x.shape[0])
+
+
+def log(const real[::1] x, real[::1] out):
+    """out[i] = log(x[i]), by the kernel."""
+    if out.shape[0] != x.shape[0]:
+        raise ValueError(f"out must have {x.shape[0]} elements, got {out.shape[0]}")
+    if x.shape[0] == 0:
+        return
+    with nogil:
+        logarithm(&out[0], &x[0], x.shape[0])
 
 
 def peak_gflops(item_size, double seconds=0.02):

@@ -54,6 +54,8 @@ cdef extern from "_kernels/kernels.h" nogil:
             float *, float *, float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
             float, float, double, double, float, float, crnn_report *) noexcept nogil
         void (*tanh)(float *, const float *, ptrdiff_t) noexcept nogil
+        void (*exp)(float *, const float *, ptrdiff_t) noexcept nogil
+        void (*log)(float *, const float *, ptrdiff_t) noexcept nogil
         double (*probe_fma)(float *, ptrdiff_t) noexcept nogil
         void (*probe_read)(float *, const float *, ptrdiff_t) noexcept nogil
 
@@ -82,6 +84,8 @@ cdef extern from "_kernels/kernels.h" nogil:
             double *, double *, double *, const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
             double, double, double, double, double, double, crnn_report *) noexcept nogil
         void (*tanh)(double *, const double *, ptrdiff_t) noexcept nogil
+        void (*exp)(double *, const double *, ptrdiff_t) noexcept nogil
+        void (*log)(double *, const double *, ptrdiff_t) noexcept nogil
         double (*probe_fma)(double *, ptrdiff_t) noexcept nogil
         void (*probe_read)(double *, const double *, ptrdiff_t) noexcept nogil
 

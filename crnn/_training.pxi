@@ -38,7 +38,6 @@ cdef struct Desk:
     void *y
     void *top      # (outs, rows, ldj), or NULL where the states themselves are what the output layer reads
     void *target
-    void *scratch
     void *masked
     double *weight
     void *a_rows
@@ -75,13 +74,14 @@ cdef class Training(Forward):
 
     def __init__(
         self, Weights weights not None, x, y, ptrdiff_t batch_size, int threads, *, optimizer="sgd",
-        double learning_rate=0.01, clip=None, bint mean=True, bint shifted=False, loss=None,
+        double learning_rate=0.01, clip=None, bint mean=True, bint shifted=False, loss,
         bint every=False, steps=None, sample_weight=None, h0=None, double dropout=0,
         double recurrent_dropout=0,
     ):
         super().__init__(weights, x, threads, h0=h0)
         at = self.net.at
-        self.loss = loss_of_settings(loss, self.kept)
+        objective = Objective(loss, at.O)
+        self.loss = (<Objective>objective).terms
         self.targets = 1 if self.loss.kind == LOSS_CROSS_ENTROPY else at.O
         if len(y) != len(x) or y.features != self.targets or y.steps != (x.steps if every else 1):
             raise ValueError(f"{len(x)} samples and {len(y)} targets are not of this network")
@@ -109,7 +109,7 @@ cdef class Training(Forward):
         self.room = self.steps if at.D > 1 or at.tokens else self.chunk
         self.ldx = 1 if at.tokens else at.I + at.bias
         self.stride = padded(at.tables, at.item) + CRNN_ROW_BYTES // at.item
-        self.kept += [y, sample_weight]
+        self.kept += [y, objective, sample_weight]
         self.allocate()
 
     cdef int allocate(self) except -1:
@@ -140,7 +140,6 @@ cdef class Training(Forward):
             if not self.every or at.D > 1:
                 desk.top = self.keep(outs * rows * at.ldj)
             desk.target = self.keep(rows * self.targets)
-            desk.scratch = self.keep(at.ldo)
             if self.sample_weight != NULL:
                 weight = np.zeros(rows)
                 self.kept.append(weight)
@@ -321,9 +320,9 @@ cdef class Training(Forward):
         output(y + r * at.ldo, h + r * ld, ld, &self.net, end - r)
         gather(<real *>desk.target, self.targets, &self.y, self.order, b.first + r, end - r, end - r,
                b.t0 + t if self.every else 0, 1, self.targets, False)
-        return losses_of_rows(
+        return losses(
             y + r * at.ldo, at.ldo, <real *>desk.target, self.targets, end - r, at.O, &self.loss,
-            desk.weight + r if desk.weight != NULL else NULL, scale, <real *>desk.scratch)
+            desk.weight + r if desk.weight != NULL else NULL, scale)
 
     cdef void sum_outputs(self, Desk *desk, real *g, bint main) noexcept nogil:
         # dWy' = dy' h    dby = sum_rows dy

@@ -64,8 +64,8 @@ class RNN:
         Type of parameters, arithmetic and outputs.
     init : {"orthogonal", "notebook"}, default "orthogonal"
         "orthogonal": Wx and Wy Glorot uniform [1]_ (with `tokens` a fan-in of 1), Wh with
-        orthonormal rows [2]_, b and by zero. "notebook": every weight drawn from N(0, 0.01^2), b and
-        by zero.
+        orthonormal rows [2]_, b and by zero. "notebook": every weight drawn from N(0, 0.01^2), b
+        and by zero.
     seed : int, optional
         The same seed gives the same network on every machine (with "notebook", on every machine
         whose C library has the same logarithm). None draws one from the system.
@@ -281,8 +281,8 @@ class RNN:
         Returns
         -------
         dict
-            Wx_l0 (I, H), Wh_l0 (H, H), b_l0 (H,), Wy (D H, O), by (O,); Wx_l1 (D H, H) and so on for
-            more layers; names that end in "_reverse" for the backward direction. Without the
+            Wx_l0 (I, H), Wh_l0 (H, H), b_l0 (H,), Wy (D H, O), by (O,); Wx_l1 (D H, H) and so on
+            for more layers; names that end in "_reverse" for the backward direction. Without the
             biases when ``bias`` is False. Rows are padded in memory: use ``state_dict`` for
             contiguous copies.
         """
@@ -433,7 +433,7 @@ class RNN:
     def _steps_of(
         self, samples: Samples, x: object, columns: int
     ) -> tuple[Array, Array | None, Any]:
-        """Room for a row at every step: its rows, where each sample's begin, and what is returned."""
+        """Room for every step: its rows, where each sample's begin, and what is returned."""
         if isinstance(x, Sequences):
             rows = np.empty((samples.elements, columns), self.dtype)
             starts = np.cumsum(x.lengths) - x.lengths
@@ -481,7 +481,8 @@ class RNN:
         x, lengths, h0, threads
             As in ``predict``.
         y : array_like, shape (N, O), or (N,) when O is 1
-            Targets. With ``output="all"``: (N, T, O), or Sequences of the same lengths. For the cross entropy integers, (N,) or (N, T).
+            Targets. With ``output="all"``: (N, T, O), or Sequences of the same lengths. For
+            the cross entropy integers, (N,) or (N, T).
         loss : str or a loss of ``crnn.losses``, default "mse"
         sample_weight : array_like, shape (N,), optional
             Weights of the samples, at least 0; scaled to mean 1.
@@ -510,7 +511,9 @@ class RNN:
         self._run("x", samples, h0, threads, y=rows, starts=starts if self._every else None)
         if weight is not None and self._every:
             weight = np.repeat(weight, steps)
-        total, valid = _cell.loss_of(rows, _samples.rows(wanted, self.dtype), chosen, weight)
+        total, valid = _cell.loss_of(
+            rows, np.ascontiguousarray(_samples.rows(wanted, self.dtype)), chosen, weight
+        )
         if not valid:
             raise ValueError("y must have at least one target that is there, got none")
         return total / valid
@@ -665,8 +668,8 @@ class RNN:
         """
         if self.bidirectional:
             raise ValueError(
-                "a bidirectional network cannot stream: its backward direction begins with the last "
-                "step, which a stream has not seen"
+                "a bidirectional network cannot stream: its backward direction begins with the "
+                "last step, which a stream has not seen"
             )
         weights = self._weights.like()
         weights.load(self._weights.arrays)

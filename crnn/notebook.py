@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _arguments, _batches, _cell, _samples
+from crnn import _arguments, _batches, _cell, _samples, losses
 from crnn._arguments import Array
 
 GRADIENTS = ("shifted", "exact")
@@ -193,6 +193,7 @@ class RNN:
             _samples.Samples(self.y[:count, None]),
             1,
             1,
+            loss=losses.MSE(),
             learning_rate=self.lr,
             clip=1.0,
             mean=False,

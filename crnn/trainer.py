@@ -194,7 +194,8 @@ class Trainer:
             Read where it lies in memory, any strides and real type: windows are not copied. With
             ``tokens`` integers, (N, T).
         y : array_like, shape (N, O), or (N,) when O is 1
-            Targets. With ``output="all"``: (N, T, O), or Sequences of the same lengths. For the cross entropy integers, (N,) or (N, T).
+            Targets. With ``output="all"``: (N, T, O), or Sequences of the same lengths. For
+            the cross entropy integers, (N,) or (N, T).
         lengths : array_like of int, shape (N,), optional
             Steps of each sample, from 1 to T. What lies past them is not looked at.
         sample_weight : array_like, shape (N,), optional

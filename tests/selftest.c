@@ -6,8 +6,8 @@
 
    It prints one line for each instruction set, type and primitive, then a checksum for each
    instruction set: those with fused multiply-adds must agree, here and from machine to machine.
-   Exit code 0 if nothing failed. `--all` tries tanh on all 2^32 floats too (some minutes),
-   `--ulp64 COUNT` on COUNT random doubles.
+   Exit code 0 if nothing failed. `--all` tries tanh, exp and log on all 2^32 floats too (some
+   minutes), `--ulp64 COUNT` on COUNT random doubles.
 
    The file includes itself twice, once for each type: the second half is the tests, where REAL is
    the type and `wide` the type of the loops that they are compared with. */
@@ -199,6 +199,80 @@ static double tanh_bound(const crnn_isa *isa, int mantissa)
     return (fuses(isa) ? 1.8735 : 1.8725) + ORACLE_ULP;
 }
 
+/* ---- exp and log to more digits than double has ---- */
+
+#define LN2_HIGH 0x1.62e42fefa39efp-1L /* 53 bits, so that its product with k is exact */
+#define LN2_LOW 0x3.5793c7673007e5ed5e81e6864ce5p-57L
+
+/* x = k ln2 + r, 2^k times the series of exp(r). */
+static long double exp_oracle(long double x)
+{
+    if (LDBL_MANT_DIG == DBL_MANT_DIG)
+        return exp((double)x);
+    if (isnan(x))
+        return x;
+    if (fabsl(x) > 2000) /* far out of a double's range */
+        return x > 0 ? (long double)INFINITY : 0;
+    const int k = (int)(x * 1.4426950408889634L + (x < 0 ? -0.5L : 0.5L));
+    const long double r = x - k * LN2_HIGH - k * LN2_LOW;
+    long double sum = 1;
+    for (int n = 30; n > 0; n--)
+        sum = 1 + sum * r / n;
+    return ldexpl(sum, k);
+}
+
+/* x = 2^k m, m - 1 = f, and log(m) = 2 atanh(f / (2 + f)), whose terms have one sign. A subnormal
+   double counts as 0, as kernels.h says. */
+static long double log_oracle(long double x)
+{
+    if (x >= 0 && x < DBL_MIN)
+        return -(long double)INFINITY;
+    if (LDBL_MANT_DIG == DBL_MANT_DIG)
+        return x < 0 ? (double)NAN : log((double)x);
+    if (isnan(x) || x < 0)
+        return NAN;
+    if (isinf(x))
+        return x;
+    int k;
+    long double m = frexpl(x, &k), sum = 0;
+    if (m < 0.7071067811865476L)
+        m *= 2, k--;
+    const long double s = (m - 1) / (m + 1);
+    for (int n = 49; n > 0; n -= 2)
+        sum = sum * s * s + 2.0L / n;
+    return k * LN2_HIGH + (sum * s + k * LN2_LOW);
+}
+
+static double exp_of_float(double x)
+{
+    return exp(x);
+}
+
+static double log_of_float(double x)
+{
+    return x < 0 ? (double)NAN : x < (double)FLT_MIN ? -(double)INFINITY : log(x);
+}
+
+/* The primitives exp and log, and the largest errors in ulp as exponential.h states them: fused and
+   not, of floats over all; of doubles over 1e8, and a little. */
+typedef struct {
+    const char *name;
+    int is_log;
+    double (*of_float)(double);
+    long double (*of_double)(long double);
+    double f32[2], f64[2];
+} exponential;
+
+static const exponential EXP = {"exp", 0, exp_of_float, exp_oracle, {1.009, 0.977}, {1.05, 1.02}};
+static const exponential LOG = {"log", 1, log_of_float, log_oracle, {0.9545, 0.9545}, {0.88, 0.88}};
+
+static double exponential_bound(const exponential *function, const crnn_isa *isa, int mantissa)
+{
+    if (mantissa == FLT_MANT_DIG)
+        return function->f32[!fuses(isa)];
+    return function->f64[!fuses(isa)] + ORACLE_ULP;
+}
+
 /* ---- callers' arrays ---- */
 
 /* IEEE binary16, by its definition. */
@@ -377,6 +451,92 @@ static void test_tanh_of_doubles(long long count)
     }
 }
 
+/* ---- exp and log of everything ---- */
+
+/* All floats, of either sign. */
+static void test_exponential_everywhere(const exponential *function)
+{
+    enum { ISAS = 4, BLOCK = 1 << 12 };
+    static float x[BLOCK], out[BLOCK], first[BLOCK];
+    static double exact[BLOCK], worst[ISAS];
+    static float where[ISAS];
+    static long differ[ISAS];
+    int isas = 0;
+    while (isas < ISAS && crnn_available(isas))
+        isas++;
+    for (int n = 0; n < isas; n++)
+        worst[n] = 0, differ[n] = 0;
+    for (uint64_t from = 0; from < 0x100000000u; from += BLOCK) {
+        for (uint32_t i = 0; i < BLOCK; i++) {
+            const uint32_t bits = (uint32_t)from + i;
+            memcpy(&x[i], &bits, sizeof bits);
+            exact[i] = function->of_float(x[i]);
+        }
+        int have_first = 0;
+        for (int n = 0; n < isas; n++) {
+            const crnn_isa *isa = crnn_available(n);
+            (function->is_log ? isa->f32->log : isa->f32->exp)(out, x, BLOCK);
+            for (int i = 0; i < BLOCK; i++) {
+                const double off = function_ulps_f32(out[i], exact[i]);
+                if (!(off <= worst[n]))
+                    worst[n] = off, where[n] = x[i];
+            }
+            if (!fuses(isa))
+                continue;
+            for (int i = 0; have_first && i < BLOCK; i++)
+                differ[n] += bits_f32(out[i]) != bits_f32(first[i]);
+            if (!have_first)
+                memcpy(first, out, sizeof first);
+            have_first = 1;
+        }
+    }
+    for (int n = 0; n < isas; n++) {
+        char title[32];
+        snprintf(title, sizeof title, "%s of all floats", function->name);
+        begin_line(crnn_available(n)->name, "f32", title);
+        CASE("2^32 inputs");
+        checks = 1;
+        printf("  %s f32 %s: at most %.4f ulp, at %a (%.9g)\n", isa_name, function->name, worst[n],
+               where[n], where[n]);
+        if (!(worst[n] <= exponential_bound(function, crnn_available(n), FLT_MANT_DIG)))
+            fail("%.4f ulp at %a", worst[n], where[n]);
+        if (differ[n])
+            fail("%ld outputs differ from the first fusing instruction set's", differ[n]);
+        end_line();
+    }
+}
+
+/* Random doubles: half of them where a network's are, half over the whole range. */
+static void test_exponential_of_doubles(const exponential *function, long long count)
+{
+    enum { BLOCK = 1 << 10 };
+    static double x[BLOCK], out[BLOCK];
+    for (int n = 0; crnn_available(n); n++) {
+        const crnn_isa *isa = crnn_available(n);
+        double worst = 0, where = 0;
+        char title[32];
+        snprintf(title, sizeof title, "%s of many doubles", function->name);
+        begin_line(isa->name, "f64", title);
+        random_state = 64;
+        for (long long done = 0; done < count; done += BLOCK) {
+            for (int i = 0; i < BLOCK; i++)
+                x[i] = drawn_for_f64(function, i % 2);
+            (function->is_log ? isa->f64->log : isa->f64->exp)(out, x, BLOCK);
+            for (int i = 0; i < BLOCK && done + i < count; i++, checks++) {
+                const double off = function_ulps_f64(out[i], function->of_double(x[i]));
+                if (!(off <= worst))
+                    worst = off, where = x[i];
+            }
+        }
+        CASE("%lld random inputs", count);
+        printf("  %s f64 %s: at most %.4f ulp, at %a (%.17g)\n", isa_name, function->name, worst,
+               where, where);
+        if (!(worst <= exponential_bound(function, isa, DBL_MANT_DIG)))
+            fail("%.4f ulp at %a", worst, where);
+        end_line();
+    }
+}
+
 /* ---- all of it ---- */
 
 typedef void (*test)(const crnn_isa *isa);
@@ -395,6 +555,8 @@ static const struct {
     {"sgd", test_sgd_f32, test_sgd_f64},
     {"adam", test_adam_f32, test_adam_f64},
     {"tanh", test_tanh_f32, test_tanh_f64},
+    {"exp", test_exp_f32, test_exp_f64},
+    {"log", test_log_f32, test_log_f64},
     {"probes", test_probes_f32, test_probes_f64},
 };
 
@@ -444,10 +606,16 @@ int main(int argc, char **argv)
         on_every_isa("f32", TESTS[t].name, TESTS[t].f32);
         on_every_isa("f64", TESTS[t].name, TESTS[t].f64);
     }
-    if (all)
+    if (all) {
         test_tanh_everywhere();
-    if (doubles)
+        test_exponential_everywhere(&EXP);
+        test_exponential_everywhere(&LOG);
+    }
+    if (doubles) {
         test_tanh_of_doubles(doubles);
+        test_exponential_of_doubles(&EXP, doubles);
+        test_exponential_of_doubles(&LOG, doubles);
+    }
 
     uint64_t fused = 0;
     for (int i = 0; crnn_available(i); i++) {
@@ -1412,6 +1580,144 @@ static void T(test_tanh)(const crnn_isa *isa)
     }
 }
 
+/* ---- exp, log ---- */
+
+/* As T(ulps), where the exact value may be NaN or more than the type holds. */
+static double T(function_ulps)(REAL got, wide exact)
+{
+    if (isnan(exact))
+        return isnan(got) ? 0 : (double)INFINITY;
+    return T(ulps)(got, isinf((REAL)exact) ? (wide)(REAL)exact : exact);
+}
+
+/* A number that exp or log is tried on: where the losses take them, or anywhere. */
+static REAL T(drawn_for)(const exponential *function, int everywhere)
+{
+    const int digits = REAL_MANT_DIG - 1;
+    const REAL unit = (REAL)(random_bits() >> (64 - digits)) / (REAL)((REAL_BITS)1 << digits);
+    const int exponent = REAL_MIN_EXP + (int)random_below(-2 * REAL_MIN_EXP);
+    if (function->is_log)
+        return everywhere ? (REAL)ldexp(1 + unit, exponent) : (REAL)0.5 + 2 * unit;
+    if (everywhere)
+        return (REAL)(REAL_MANT_DIG == 24 ? 105 : 750) * (2 * unit - 1);
+    return -8 * unit;
+}
+
+static wide T(exact)(const exponential *function, REAL x)
+{
+    return REAL_MANT_DIG == 24 ? (wide)function->of_float(x) : (wide)function->of_double(x);
+}
+
+/* exp or log of x, beside it and in its place */
+static void T(exponential_case)(const crnn_isa *isa, const exponential *function, MATRIX x)
+{
+    void (*const run)(REAL *, const REAL *, ptrdiff_t) =
+        function->is_log ? isa->TYPE->log : isa->TYPE->exp;
+    const double bound = exponential_bound(function, isa, REAL_MANT_DIG);
+    const MATRIX out = T(allocate)(1, x.n, x.n), in_place = T(copy)(x);
+    run(out.at, x.at, x.n);
+    run(in_place.at, in_place.at, x.n);
+    for (ptrdiff_t i = 0; i < x.n; i++) {
+        const wide exact = T(exact)(function, x.at[i]);
+        const double off = T(function_ulps)(out.at[i], exact);
+        checks++;
+        if (!(off <= bound))
+            fail("%s(%a) = %a, expected %a, %.3f ulp off", function->name, (double)x.at[i],
+                 (double)out.at[i], (double)exact, off);
+        T(same)(in_place.at[i], out.at[i], "in place", 0, i);
+    }
+    T(settle)(out, "out");
+}
+
+static void T(test_exponential)(const crnn_isa *isa, const exponential *function,
+                                const REAL (*ends)[2], ptrdiff_t n_ends)
+{
+    /* lengths, and every one of the special values at every place */
+    for (ptrdiff_t n = 0; n < LENGTH(SIZES); n++)
+        for (int everywhere = 0; everywhere <= 1; everywhere++) {
+            const MATRIX x = T(drawn_bare)(1, SIZES[n]);
+            CASE("count=%td", SIZES[n]);
+            for (ptrdiff_t i = 0; i < x.n; i++)
+                x.at[i] = T(drawn_for)(function, everywhere);
+            T(exponential_case)(isa, function, x);
+            T(release)(0);
+        }
+    for (ptrdiff_t at = 0; at < 37; at++)
+        for (ptrdiff_t s = 0; s < n_ends; s++) {
+            const MATRIX x = T(drawn_bare)(1, 37), out = T(allocate)(1, 37, 37);
+            CASE("%g among 37", (double)ends[s][0]);
+            for (ptrdiff_t i = 0; i < x.n; i++)
+                x.at[i] = T(drawn_for)(function, 0);
+            x.at[at] = ends[s][0];
+            T(exponential_case)(isa, function, x);
+            (function->is_log ? isa->TYPE->log : isa->TYPE->exp)(out.at, x.at, x.n);
+            T(same)(out.at[at], ends[s][1], "out", 0, at);
+            T(release)(0);
+        }
+    for (ptrdiff_t block = 0; block < 200; block++) {
+        const MATRIX near = T(drawn_bare)(1, 512), all = T(drawn_bare)(1, 512);
+        const MATRIX any = T(drawn_bare)(1, 512);
+        for (ptrdiff_t i = 0; i < 512; i++) {
+            const REAL_BITS pattern = (REAL_BITS)random_bits();
+            near.at[i] = T(drawn_for)(function, 0);
+            all.at[i] = T(drawn_for)(function, 1);
+            memcpy(&any.at[i], &pattern, sizeof pattern);
+        }
+        CASE("a dense sample");
+        T(exponential_case)(isa, function, near);
+        CASE("a sample of the whole range");
+        T(exponential_case)(isa, function, all);
+        CASE("a sample of all patterns");
+        T(exponential_case)(isa, function, any);
+        T(release)(0);
+    }
+}
+
+static void T(test_exp)(const crnn_isa *isa)
+{
+    const int single = REAL_MANT_DIG == 24;
+    const REAL smallest = (REAL)ldexp(1, REAL_MIN_EXP - REAL_MANT_DIG);
+    const REAL ends[][2] = {
+        {0, 1},
+        {-(REAL)0, 1},
+        {smallest, 1},
+        {-smallest, 1},
+        {NAN, NAN},
+        {INFINITY, INFINITY},
+        {-(REAL)INFINITY, 0},
+        {REAL_MAX, INFINITY},
+        {-REAL_MAX, 0},
+        {(REAL)-1e4, 0},
+        /* the first that overflows, the last that is rounded to 0, and one that is not */
+        {single ? (REAL)0x1.62e430p+6 : (REAL)0x1.62e42fefa39f0p+9, INFINITY},
+        {single ? (REAL)-0x1.9fe36ap+6 : (REAL)-0x1.74910d52d3053p+9, 0},
+        {single ? (REAL)-0x1.9fe368p+6 : (REAL)-0x1.74910d52d3051p+9, smallest},
+    };
+    T(test_exponential)(isa, &EXP, ends, LENGTH(ends));
+}
+
+static void T(test_log)(const crnn_isa *isa)
+{
+    const REAL normal = (REAL)ldexp(1, REAL_MIN_EXP - 1);
+    const REAL smallest = (REAL)ldexp(1, REAL_MIN_EXP - REAL_MANT_DIG);
+    const REAL ends[][2] = {
+        {1, 0},
+        {0, -(REAL)INFINITY},
+        {-(REAL)0, -(REAL)INFINITY},
+        {smallest, -(REAL)INFINITY},
+        {normal - smallest, -(REAL)INFINITY},
+        {INFINITY, INFINITY},
+        {-(REAL)INFINITY, NAN},
+        {NAN, NAN},
+        {-smallest, NAN},
+        {-1, NAN},
+        {-REAL_MAX, NAN},
+        {normal, (REAL)T(exact)(&LOG, normal)},
+        {REAL_MAX, (REAL)T(exact)(&LOG, REAL_MAX)},
+    };
+    T(test_exponential)(isa, &LOG, ends, LENGTH(ends));
+}
+
 /* ---- the probes of the benchmark ---- */
 
 static void T(test_probes)(const crnn_isa *isa)
@@ -1663,6 +1969,10 @@ static void T(workload)(const crnn_isa *isa)
         for (ptrdiff_t j = 0; j < H; j++)
             wh.at[i + j] *= 8;
         isa->TYPE->tanh(row.at, wh.at + i, H);
+        T(add_matrix)(row);
+        isa->TYPE->exp(row.at, wh.at + i, H);
+        T(add_matrix)(row);
+        isa->TYPE->log(row.at, row.at, H);
         T(add_matrix)(row);
     }
     T(release)(0);

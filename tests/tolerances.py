@@ -81,6 +81,23 @@ DRAWN_DEVIATION = 0.02
 # draws in four hundred; the seeds are fixed.
 GLOROT_REACHED = 0.999
 
+# ---- losses ----
+
+# A loss or its gradient against a formula in float64: exp and log 1 ulp off, then some roundings of
+# the type's 6e-8 or 1.1e-16; 3.6e-8 and 1.2e-16 measured where the loss is small.
+LOSS_VALUE = {"float32": 1e-6, "float64": 2e-15}
+
+# A sum of up to 20 000 losses of one sign, as one chain, against NumPy's or the same cut into
+# blocks: 1.1e-16 a term at most; 2.4e-14 measured.
+LOSS_SUM = 1e-13
+
+# Central differences with a step of 1e-5: their own error is step^2 times the third derivative,
+# 1e-10, and the rounding of a sum of 100 divided by the step, 1e-9; 6.1e-10 measured.
+LOSS_DIFFERENCES = 1e-8
+
+# Probabilities by NumPy's exp against another order of the same few operations.
+PROBABILITY = {"float32": 1e-6, "float64": 2e-15}
+
 # ---- series ----
 
 # The slope of a Mackey-Glass series against its equation, root of the mean square over 2000 points:

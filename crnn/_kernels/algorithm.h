@@ -581,7 +581,7 @@ static void NAME(adam)(REAL *w, REAL *m, REAL *v, const REAL *g, ptrdiff_t strid
     }
 }
 
-/* ---- tanh alone, and the processor's limits ---- */
+/* ---- functions of arrays, and the processor's limits ---- */
 
 static void NAME(tanh)(REAL *out, const REAL *x, ptrdiff_t count)
 {
@@ -595,6 +595,8 @@ static void NAME(tanh)(REAL *out, const REAL *x, ptrdiff_t count)
             out[i + j] = block[j];
     }
 }
+
+#include "exponential.h"
 
 static double NAME(probe_fma)(REAL *sink, ptrdiff_t count)
 {
@@ -645,6 +647,8 @@ static const TYPED(crnn_kernels, TYPE) NAME(kernels) = {
     NAME(sgd),
     NAME(adam),
     NAME(tanh),
+    NAME(exp),
+    NAME(log),
     NAME(probe_fma),
     NAME(probe_read),
 };

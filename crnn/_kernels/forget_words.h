@@ -21,4 +21,6 @@
 #undef vcount
 #undef vall_gt
 #undef vpow2i
+#undef vexponent
+#undef vselect_gt
 #undef vsum4

@@ -2,6 +2,8 @@
 #ifndef CRNN_ISA_H
 #define CRNN_ISA_H
 
+#include <math.h>
+
 #include "kernels.h"
 
 extern const crnn_isa crnn_isa_portable, crnn_isa_avx2, crnn_isa_avx512, crnn_isa_neon;

@@ -7,9 +7,9 @@
    `a` where it runs along a row of w (row_product_transposed), are padded: a row of n numbers may be
    read and written up to the next whole vector of the instruction set (panel_width / 2 numbers), and
    the numbers past n are zeros and stay so (tanh(0) = 0, 0 * 0 = 0). `a` elsewhere and the arrays of
-   `tanh` are not padded; panels past n hold what they held. Pointers may be unaligned; rows that
-   begin on a vector are faster. Reports add up. No primitive allocates, and none knows which
-   processor it is on.
+   `tanh`, `exp` and `log` are not padded (`out` may be `x`); panels past n hold what they held.
+   Pointers may be unaligned; rows that begin on a vector are faster. Reports add up. No primitive
+   allocates, and none knows which processor it is on.
 
    Every number is one chain of fused multiply-adds in an order that the shapes fix, never the vector
    width; where a sum runs across lanes it runs over 64 bytes of virtual lanes, folded in halves and
@@ -94,6 +94,11 @@ typedef struct {
                      REAL eps, REAL clip, crnn_report *report);                                    \
         /* out[i] = tanh(x[i]) */                                                                  \
         void (*tanh)(REAL *out, const REAL *x, ptrdiff_t count);                                   \
+        /* out[i] = exp(x[i]): 0 at -infinity, infinity where it overflows, subnormal results       \
+           rounded as others */                                                                    \
+        void (*exp)(REAL *out, const REAL *x, ptrdiff_t count);                                    \
+        /* out[i] = log(x[i]): -infinity at 0 and at subnormal numbers, NaN below 0 */             \
+        void (*log)(REAL *out, const REAL *x, ptrdiff_t count);                                    \
         /* the processor's limits, for the benchmark: `count` rounds of independent fused          \
            multiply-adds (returns how many that were), and one reading of `count` numbers */       \
         double (*probe_fma)(REAL *sink, ptrdiff_t count);                                          \

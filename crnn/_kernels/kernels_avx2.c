@@ -40,9 +40,15 @@
 #define vpow2i(t)                                                                                  \
     _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(t), 23),            \
                                          _mm256_set1_epi32(127 << 23)))
+/* of x > 0: 1.5 * 2^23 plus the exponent as it is stored, which is 127 for 1 */
+#define vexponent(x)                                                                               \
+    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_srli_epi32(_mm256_castps_si256(x), 23),            \
+                                         _mm256_set1_epi32(0x4b400000)))
 /* n + 1 where a > b */
 #define vcount(n, a, b)                                                                            \
     _mm256_add_ps(n, _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), _mm256_set1_ps(1.0f)))
+/* c where a > b, else d */
+#define vselect_gt(a, b, c, d) _mm256_blendv_ps(d, c, _mm256_cmp_ps(a, b, _CMP_GT_OQ))
 /* whether a > b in every lane */
 #define vall_gt(a, b) (_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) == 0xff)
 INLINE __m256 halves_f32_avx2(__m256 a, __m256 b)
@@ -82,7 +88,12 @@ INLINE void vsum4_f32_avx2(float *out, __m256 a, __m256 b, __m256 c, __m256 d)
     _mm256_or_pd(magnitude, _mm256_and_pd(sign, _mm256_set1_pd(-0.0)))
 #define vcount(n, a, b)                                                                            \
     _mm256_add_pd(n, _mm256_and_pd(_mm256_cmp_pd(a, b, _CMP_GT_OQ), _mm256_set1_pd(1.0)))
+#define vselect_gt(a, b, c, d) _mm256_blendv_pd(d, c, _mm256_cmp_pd(a, b, _CMP_GT_OQ))
 #define vall_gt(a, b) (_mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_GT_OQ)) == 0xf)
+/* of x > 0: 1.5 * 2^52 plus the exponent as it is stored, which is 1023 for 1 */
+#define vexponent(x)                                                                               \
+    _mm256_castsi256_pd(_mm256_add_epi64(_mm256_srli_epi64(_mm256_castpd_si256(x), 52),            \
+                                         _mm256_set1_epi64x(0x4338000000000000)))
 /* t = k + 1.5 * 2^52: k stands in the low bits, 2^k is k in the exponent's place */
 #define vpow2i(t)                                                                                  \
     _mm256_castsi256_pd(_mm256_add_epi64(_mm256_slli_epi64(_mm256_castpd_si256(t), 52),            \

@@ -41,9 +41,16 @@
 #define vpow2i(t)                                                                                  \
     _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(_mm512_castps_si512(t), 23),            \
                                          _mm512_set1_epi32(127 << 23)))
+/* of x > 0: 1.5 * 2^23 plus the exponent as it is stored, which is 127 for 1 */
+#define vexponent(x)                                                                               \
+    _mm512_castsi512_ps(_mm512_add_epi32(_mm512_srli_epi32(_mm512_castps_si512(x), 23),            \
+                                         _mm512_set1_epi32(0x4b400000)))
 /* n + 1 where a > b */
 #define vcount(n, a, b)                                                                            \
     _mm512_mask_add_ps(n, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), n, _mm512_set1_ps(1.0f))
+/* c where a > b, else d */
+#define vselect_gt(a, b, c, d)                                                                     \
+    _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), d, c)
 /* whether a > b in every lane */
 #define vall_gt(a, b) (_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) == 0xffff)
 INLINE void vsum4_f32_avx512(float *out, __m512 a, __m512 b, __m512 c, __m512 d)
@@ -85,7 +92,13 @@ INLINE void vsum4_f32_avx512(float *out, __m512 a, __m512 b, __m512 c, __m512 d)
     _mm512_or_pd(magnitude, _mm512_and_pd(sign, _mm512_set1_pd(-0.0)))
 #define vcount(n, a, b)                                                                            \
     _mm512_mask_add_pd(n, _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ), n, _mm512_set1_pd(1.0))
+#define vselect_gt(a, b, c, d)                                                                     \
+    _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, b, _CMP_GT_OQ), d, c)
 #define vall_gt(a, b) (_mm512_cmp_pd_mask(a, b, _CMP_GT_OQ) == 0xff)
+/* of x > 0: 1.5 * 2^52 plus the exponent as it is stored, which is 1023 for 1 */
+#define vexponent(x)                                                                               \
+    _mm512_castsi512_pd(_mm512_add_epi64(_mm512_srli_epi64(_mm512_castpd_si512(x), 52),            \
+                                         _mm512_set1_epi64(0x4338000000000000)))
 /* t = k + 1.5 * 2^52: k stands in the low bits, 2^k is k in the exponent's place */
 #define vpow2i(t)                                                                                  \
     _mm512_castsi512_pd(_mm512_add_epi64(_mm512_slli_epi64(_mm512_castpd_si512(t), 52),            \

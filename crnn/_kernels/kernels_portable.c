@@ -26,7 +26,7 @@
 /* 32-bit Arm's vectors flush subnormal numbers to zero: one number at a time there. */
 #if defined(__GNUC__) && !defined(__arm__)
 
-#define DEFINE_VECTORS(REAL, TYPE, INTEGER, LANES, SQRT, EXPONENT_BITS, BIAS)                      \
+#define DEFINE_VECTORS(REAL, TYPE, INTEGER, LANES, SQRT, EXPONENT_BITS, BIAS, MAGIC)               \
     typedef REAL vec_##TYPE __attribute__((vector_size(16)));                                      \
     typedef INTEGER bits_##TYPE __attribute__((vector_size(16)));                                  \
     INLINE vec_##TYPE load_##TYPE##_portable(const REAL *p)                                        \
@@ -52,10 +52,14 @@
     INLINE vec_##TYPE pow2i_##TYPE##_portable(vec_##TYPE t)                                        \
     {                                                                                              \
         return (vec_##TYPE)(((bits_##TYPE)t << EXPONENT_BITS) + ((INTEGER)BIAS << EXPONENT_BITS)); \
+    }                                                                                              \
+    INLINE vec_##TYPE exponent_##TYPE##_portable(vec_##TYPE x)                                     \
+    {                                                                                              \
+        return (vec_##TYPE)(((bits_##TYPE)x >> EXPONENT_BITS) + MAGIC);                            \
     }
 
-DEFINE_VECTORS(float, f32, unsigned, 4, sqrtf, 23, 127)
-DEFINE_VECTORS(double, f64, unsigned long long, 2, sqrt, 52, 1023)
+DEFINE_VECTORS(float, f32, unsigned, 4, sqrtf, 23, 127, 0x4b400000u)
+DEFINE_VECTORS(double, f64, unsigned long long, 2, sqrt, 52, 1023, 0x4338000000000000u)
 
 #define vec TYPED(vec, TYPE)
 #define vload NAME(load)
@@ -70,7 +74,9 @@ DEFINE_VECTORS(double, f64, unsigned long long, 2, sqrt, 52, 1023)
 #define vcopysign(magnitude, sign)                                                                 \
     ((vec)((TYPED(bits, TYPE))(magnitude) | ((TYPED(bits, TYPE))(sign) & vsign)))
 #define vcount(n, a, b) ((n) + NAME(select)(vmask((a) > (b)), vset1(1), vset1(0)))
+#define vselect_gt(a, b, c, d) NAME(select)(vmask((a) > (b)), c, d)
 #define vpow2i NAME(pow2i)
+#define vexponent NAME(exponent)
 
 #define TYPE f32
 #define REAL float
@@ -114,6 +120,7 @@ DEFINE_VECTORS(double, f64, unsigned long long, 2, sqrt, 52, 1023)
 #define vabs(a) ((REAL)fabs(a))
 #define vcopysign(magnitude, sign) ((REAL)copysign(magnitude, sign))
 #define vcount(n, a, b) ((n) + ((a) > (b) ? 1 : 0))
+#define vselect_gt(a, b, c, d) ((a) > (b) ? (c) : (d))
 #define vall_gt(a, b) ((a) > (b))
 #define vsum4(out, a, b, c, d)                                                                     \
     ((out)[0] = (a), (out)[1] = (b), (out)[2] = (c), (out)[3] = (d))
@@ -133,7 +140,24 @@ INLINE double pow2i_f64_portable(double t) /* t = k + 1.5 * 2^52 */
     memcpy(&t, &bits, sizeof t);
     return t;
 }
+INLINE float exponent_f32_portable(float x) /* 1.5 * 2^23 + the exponent as it is stored */
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits >> 23) + 0x4b400000u;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+INLINE double exponent_f64_portable(double x) /* 1.5 * 2^52 + the exponent as it is stored */
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits >> 52) + 0x4338000000000000u;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
 #define vpow2i NAME(pow2i)
+#define vexponent NAME(exponent)
 
 #define TYPE f32
 #define REAL float

@@ -50,7 +50,8 @@ class Run:
     inputs[layer][t] (B, F): what the layer reads at this step; (B,) tokens in the first.
     states (B, T, D H) of the last layer, output (B, O) or (B, T, O): zero where a row is inactive.
     h_n (L D, B, H): the states processed last.
-    kink: how near to 0 a relu came, where a rounding turns its slope.
+    kink: how near to 0 an a_t came, where a rounding turns the slope of a relu; in units of the
+    root mean square of its step's.
     """
 
     active: Array
@@ -123,7 +124,7 @@ def run(
                 a_t = wx[x_t] if x_t.ndim == 1 else x_t @ wx
                 a_t = a_t + (h * mask) @ wh + parameters.get(f"b{suffix}", 0.0)
                 f_t = np.tanh(a_t) if nonlinearity == "tanh" else np.where(a_t.real > 0, a_t, 0)
-                kink = min(kink, np.abs(a_t.real[active[:, t]]).min(initial=np.inf))
+                kink = min(kink, nearest_to_zero(a_t.real[active[:, t]]))
                 before[t], after[t] = h, np.where(active[:, t, None], f_t, h)
                 h = after[t]
             cells[layer].append(Cell(before, after, h))
@@ -148,6 +149,12 @@ def run(
         y = np.where(active[:, :, None], states @ wy + by, 0)
     h_n = np.stack([cell.last for directions in cells for cell in directions])
     return Run(active, inputs, cells, states, h_n, y, kink)
+
+
+def nearest_to_zero(a_t: Array) -> float:
+    """The smallest size of an element, in units of the root mean square of all."""
+    size = np.sqrt(np.mean(a_t**2)) if a_t.size else 0.0
+    return float(np.abs(a_t).min() / size) if size > 0.0 else np.inf
 
 
 def forward(parameters: Parameters, x: Array, **network: Any) -> tuple[list[Array], Array]:

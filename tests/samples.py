@@ -189,7 +189,8 @@ def case_parameters(case: Case, seed: int = 1) -> dict[str, Array]:
             fan, size = inputs, step if case.tokens else 1.0 / np.sqrt(inputs)
         else:
             fan = case.directions * hidden
-            size = 1.0 / np.sqrt(timesteps * fan)
+            # tanh: signs that differ from step to step; relu: states above 0, which add up faster
+            size = 1.0 / (timesteps if relu else np.sqrt(timesteps)) / np.sqrt(fan)
         values[f"Wx{suffix}"] = size * rng.standard_normal((fan, hidden))
         turned = rng.standard_normal((hidden, hidden))
         if relu:

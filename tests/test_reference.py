@@ -242,7 +242,7 @@ def test_relu_by_hand() -> None:
     # 1, 0;  0.5 - 2 < 0, 2;  0 + 1, 4 - 1
     assert done.states.tolist() == [[[1.0, 0.0], [0.0, 2.0], [1.0, 3.0]]]
     assert done.output.tolist() == [[31.0]]
-    assert done.kink == 1.0
+    assert done.kink == near(1.0 / math.sqrt((1.0 + 9.0) / 2.0), HAND_WORKED)
 
 
 EVERYTHING = Case(

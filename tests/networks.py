@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from samples import Array, Sizes, lasting_parameters, parameters
+from typing import Any
 
+from samples import Array, Case, Data, Sizes, case_parameters, lasting_parameters, parameters
+
+import crnn
 from crnn import RNN
 
 
@@ -25,6 +28,47 @@ def lasting_network(sizes: Sizes, dtype: str = "float64", seed: int = 1) -> RNN:
         {n: v.astype(dtype) for n, v in lasting_parameters(sizes, seed=seed).items()}
     )
     return model
+
+
+def case_network(case: Case, seed: int = 1, **settings: Any) -> RNN:
+    """The network of a case, with the parameters of `samples.case_parameters`."""
+    _, _, inputs, hidden, outputs = case.sizes
+    model = RNN(
+        inputs,
+        hidden,
+        outputs,
+        num_layers=case.layers,
+        bidirectional=case.bidirectional,
+        nonlinearity=case.nonlinearity,
+        output=case.output,
+        tokens=case.tokens,
+        bias=case.bias,
+        dtype=case.dtype,
+        seed=0,
+        **settings,
+    )
+    model.load_state_dict(
+        {n: v.astype(case.dtype) for n, v in case_parameters(case, seed=seed).items()}
+    )
+    return model
+
+
+def loss_of(case: Case) -> Any:
+    """The case's loss: by its name where the name says all."""
+    kind = {"huber": "Huber", "quantile": "Quantile"}.get(case.loss)
+    return case.loss if kind is None else getattr(crnn.losses, kind)(**case.loss_settings)
+
+
+def given(case: Case, data: Data) -> dict[str, Any]:
+    """What `loss` and `gradients` are given besides x and y; only what is not the default."""
+    chosen: dict[str, Any] = {"loss": loss_of(case)}
+    if data.lengths is not None:
+        chosen["lengths"] = data.lengths
+    if data.weights is not None:
+        chosen["sample_weight"] = data.weights
+    if case.missing:
+        chosen["missing"] = "ignore"
+    return chosen
 
 
 def bits(model: RNN) -> dict[str, bytes]:

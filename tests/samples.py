@@ -209,16 +209,17 @@ def case_data(case: Case, seed: int = 0) -> Data:
     """Samples, targets, lengths and weights, as the case wants them.
 
     Ragged rows have 1 to T steps, some equally many; what lies past them is NaN, a token of -1 or
-    a class out of range. Three in ten of the targets are missing, one sample weighs nothing.
+    a class out of range. Three in ten of the targets are missing. Of several samples one weighs
+    nothing.
     """
     n, timesteps, inputs, _, outputs = case.sizes
     rng = np.random.default_rng(seed)
     lengths = None
     if case.ragged:
         lengths = rng.integers(1, timesteps + 1, n)
-        lengths[rng.integers(n)] = timesteps
         lengths[: n // 5] = max(1, timesteps // 2)
         lengths[n // 2] = 1
+        lengths[n - 1] = timesteps
     x: Array
     if case.tokens:
         x = rng.integers(inputs, size=(n, timesteps))
@@ -247,7 +248,8 @@ def case_data(case: Case, seed: int = 0) -> Data:
     weights = None
     if case.weighted:
         weights = rng.uniform(0.2, 2.0, n)
-        weights[n - 1] = 0.0
+        if n > 1:
+            weights[n // 3] = 0.0
     return Data(x, y, lengths, weights)
 
 

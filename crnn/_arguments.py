@@ -74,14 +74,21 @@ def choice(name: str, value: object, choices: Iterable[str]) -> str:
     return value
 
 
-def numeric(name: str, value: object) -> Array:
-    """An array of real integers or floats, as it is: not copied, any strides and byte order."""
+def _array(name: str, value: object) -> Array:
+    """An array of any dtype, as it is: not copied."""
     if isinstance(value, np.ndarray) and hasattr(value, "mask"):  # numpy.ma need not be imported
         raise TypeError(f"{name} must be an array without a mask, got a masked array")
     try:
-        array = np.asarray(value)
+        return np.asarray(value)
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name} must be an array of numbers: {error}") from None
+    except TypeError as error:  # the value's own __array__ refuses
+        raise TypeError(f"{name} must be an array of numbers: {error}") from None
+
+
+def numeric(name: str, value: object) -> Array:
+    """An array of real integers or floats, as it is: not copied, any strides and byte order."""
+    array = _array(name, value)
     # An extension's type may be of a kind "f" of its own.
     if array.dtype.kind not in "iuf" or not issubclass(array.dtype.type, (np.integer, np.floating)):
         raise TypeError(
@@ -90,41 +97,26 @@ def numeric(name: str, value: object) -> Array:
     return array
 
 
+def integers(name: str, value: object) -> Array:
+    """At least one integer in one dimension, as a read-only copy in int64."""
+    array = _array(name, value)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(
+            f"{name} must have the shape (N,) with at least one element, got {array.shape}"
+        )
+    if not issubclass(array.dtype.type, np.integer) or array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integers, got an array of dtype {array.dtype}")
+    largest = np.iinfo(np.int64).max
+    if array.max() > largest:
+        raise ValueError(f"{name} must be at most {largest}, got {array.max()}")
+    copy = array.astype(np.int64)
+    copy.setflags(write=False)
+    return copy
+
+
 def seed(name: str, value: object) -> int | None:
     """A non-negative integer, or None for one taken from the operating system."""
     return None if value is None else integer(name, value, minimum=0)
-
-
-def inputs(name: str, value: object, features: int) -> Array:
-    """Samples as a view of shape (N, T, features); (N, T) is taken as one feature."""
-    array = numeric(name, value)
-    came = array.shape
-    if array.ndim == 2 and features == 1:
-        array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] != features:
-        also = " or (N, T)" if features == 1 else ""
-        raise ValueError(f"{name} must have shape (N, T, {features}){also}, got {came}")
-    if 0 in array.shape:
-        raise ValueError(
-            f"{name} must have at least one sample and one timestep, got shape {array.shape}"
-        )
-    return array
-
-
-def targets(name: str, value: object, samples: int, outputs: int) -> Array:
-    """Targets as a view of shape (samples, outputs); (samples,) is taken as one output."""
-    array = numeric(name, value)
-    came = array.shape
-    if array.ndim == 1 and outputs == 1:
-        array = array[:, None]
-    if array.ndim != 2 or array.shape[1] != outputs:
-        also = " or (N,)" if outputs == 1 else ""
-        raise ValueError(f"{name} must have shape (N, {outputs}){also}, got {came}")
-    if array.shape[0] != samples:
-        raise ValueError(
-            f"{name} must have as many samples as its inputs, {samples}, got {array.shape[0]}"
-        )
-    return array
 
 
 def not_finite(name: str, sample: int, dtype: np.dtype[Any]) -> ValueError:

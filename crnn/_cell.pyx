@@ -33,7 +33,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer
 from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport INFINITY, isfinite, sqrt
+from libc.math cimport INFINITY, isfinite, isnan, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
@@ -143,27 +143,42 @@ cdef inline void accumulate(
 
 cdef inline int gather(
     real *out, ptrdiff_t ldo, const crnn_source *x, const int64_t *order, ptrdiff_t first,
-    ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps, ptrdiff_t features,
+    ptrdiff_t rows, ptrdiff_t places, ptrdiff_t t0, ptrdiff_t timesteps, ptrdiff_t features,
     bint check) noexcept nogil:
     if real is float:
-        return crnn_gather_f32(out, ldo, x, order, first, rows, t0, timesteps, features, check)
+        return crnn_gather_f32(
+            out, ldo, x, order, first, rows, places, t0, timesteps, features, check)
     else:
-        return crnn_gather_f64(out, ldo, x, order, first, rows, t0, timesteps, features, check)
+        return crnn_gather_f64(
+            out, ldo, x, order, first, rows, places, t0, timesteps, features, check)
 
 
 # ---- where everything lies ----
 
+cdef struct Cell:
+    # one layer in one direction: its parameters in the flat array, and packed in the panels
+    ptrdiff_t I                # rows of Wx: inputs, or D H where a layer is below
+    ptrdiff_t Wx, b, Wh
+    ptrdiff_t pWx, pWh, pWh_t
+    ptrdiff_t pWx_t            # of each source below: what `da Wx'` takes, one matrix behind the other
+
+
 cdef struct Layout:
-    ptrdiff_t I, H, O
+    ptrdiff_t I, H, O, L, D
     ptrdiff_t bias          # 1 or 0: rows of b, which stand behind those of Wx (and of by, behind Wy)
+    bint tokens             # x holds row numbers of Wx
+    int finish, slope       # what a state's sum ends with, and its gradient's
     ptrdiff_t item          # bytes of a number
-    ptrdiff_t ldh, ldo      # padded rows of H and of O numbers
+    ptrdiff_t width         # of a panel
+    ptrdiff_t ldh, ldj, ldo # padded rows of H, D H and O numbers
     ptrdiff_t lds           # rows of states: an odd number of cache lines, so that the rows of a
                             # tile do not compete for the same ways of the cache
-    # Offsets in the flat array, and its length. Wy stands there transposed, (O, ldh): y = h Wy is O
+    Cell *cells             # [L D]: those of a layer stand together
+    # Offsets in the flat array, and its length. Wy stands there transposed, (O, ldj): y = h Wy is O
     # dot products, dWy' and dh are rows as long as h, and one output does not fill a vector alone.
-    ptrdiff_t Wx, b, Wh, Wy, by, count
-    ptrdiff_t pWx, pWh, pWh_t, pWy_t, packed   # offsets in the panels, and their length
+    # Tables (Wx of tokens) stand last: shards share one gradient of them.
+    ptrdiff_t Wy, by, tables, count
+    ptrdiff_t pWy_t, packed_forward, packed    # offset in the panels, and their lengths
 
 
 cdef ptrdiff_t padded(ptrdiff_t n, ptrdiff_t item) noexcept nogil:
@@ -171,26 +186,49 @@ cdef ptrdiff_t padded(ptrdiff_t n, ptrdiff_t item) noexcept nogil:
     return (n + line - 1) // line * line
 
 
-cdef Layout layout(ptrdiff_t I, ptrdiff_t H, ptrdiff_t O, bint bias, ptrdiff_t item) noexcept:
+cdef Layout layout(
+    ptrdiff_t I, ptrdiff_t H, ptrdiff_t O, ptrdiff_t L, ptrdiff_t D, bint bias, bint tokens,
+    bint relu, ptrdiff_t item, Cell *cells) noexcept:
     cdef Layout at
-    cdef ptrdiff_t line = CRNN_ROW_BYTES // item
-    cdef ptrdiff_t width = isa.f32.panel_width if item == 4 else isa.f64.panel_width
-    cdef ptrdiff_t wide_h = (H + width - 1) // width * width
-    at.I, at.H, at.O, at.bias, at.item = I, H, O, bias, item
+    cdef Cell *cell
+    cdef ptrdiff_t line = CRNN_ROW_BYTES // item, place = 0, panel = 0, wide_h, half, c
+    at.I, at.H, at.O, at.L, at.D = I, H, O, L, D
+    at.bias, at.tokens, at.item, at.cells = bias, tokens, item, cells
+    at.finish, at.slope = CRNN_TANH, CRNN_TANH_SLOPE
+    if relu:
+        at.finish, at.slope = CRNN_RELU, CRNN_RELU_SLOPE
+    at.width = isa.f32.panel_width if item == 4 else isa.f64.panel_width
+    half = at.width // 2
+    wide_h = (H + at.width - 1) // at.width * at.width
     at.ldo = padded(O, item)
-    at.ldh = (H + width // 2 - 1) // (width // 2) * (width // 2)
+    at.ldh = (H + half - 1) // half * half
+    at.ldj = (D * H + half - 1) // half * half
     at.lds = (padded(H, item) // line | 1) * line
-    at.Wx = 0
-    at.b = at.Wx + I * at.ldh
-    at.Wh = at.b + bias * at.ldh
-    at.Wy = at.Wh + H * at.ldh
-    at.by = at.Wy + O * at.ldh
-    at.count = at.by + bias * at.ldo
-    at.pWx = 0
-    at.pWh = at.pWx + I * wide_h
-    at.pWh_t = at.pWh + H * wide_h
-    at.pWy_t = at.pWh_t + H * wide_h
-    at.packed = at.pWy_t + O * wide_h
+    for c in range(L * D):
+        cell = &cells[c]
+        cell.I = I if c < D else D * H
+        cell.Wx = place
+        cell.b = cell.Wx + (0 if tokens and c < D else cell.I * at.ldh)
+        cell.Wh = cell.b + bias * at.ldh
+        place = cell.Wh + H * at.ldh
+        cell.pWx = panel
+        cell.pWh = cell.pWx + (0 if tokens and c < D else cell.I * wide_h)
+        panel = cell.pWh + H * wide_h
+    at.Wy = place
+    at.by = at.Wy + O * at.ldj
+    at.tables = at.count = at.by + bias * at.ldo
+    if tokens:
+        for c in range(D):
+            cells[c].Wx = at.count
+            at.count += I * at.ldh
+    at.packed_forward = panel
+    for c in range(L * D):
+        cell = &cells[c]
+        cell.pWh_t = panel
+        cell.pWx_t = cell.pWh_t + H * wide_h
+        panel = cell.pWx_t + (0 if c < D else D * H * wide_h)
+    at.pWy_t = panel
+    at.packed = at.pWy_t + D * O * wide_h
     return at
 
 
@@ -217,11 +255,19 @@ cdef void *pointer(array) except? NULL:
     return <void *><size_t>address(array)
 
 
-cdef crnn_source source(array) except *:
+cdef const int64_t *integers(array) except? NULL:
+    """Where a contiguous int64 array lies; NULL for None."""
+    if array is None:
+        return NULL
+    return <const int64_t *>pointer(array)
+
+
+cdef crnn_source source(array, starts=None) except *:
     """A caller's (N, T, I) array, where and as it lies."""
     cdef crnn_source found
     found.data = <const char *>pointer(array)
     found.stride_n, found.stride_t, found.stride_i = array.strides
+    found.starts = integers(starts)
     found.kind = ord(array.dtype.kind)
     found.item_size = array.dtype.itemsize
     found.swapped = not array.dtype.isnative
@@ -232,34 +278,66 @@ cdef class Weights:
     """The parameters of a network in one flat padded array; `arrays` are its views by name."""
 
     cdef Layout at
+    cdef object kept
     cdef readonly object flat, arrays, dtype, input_size, hidden_size, output_size, bias
+    cdef readonly object num_layers, directions, relu, tokens
 
-    def __init__(self, I, H, O, bint bias, dtype):
+    def __init__(
+        self, I, H, O, bint bias, dtype, *, num_layers=1, directions=1, bint relu=False,
+        bint tokens=False,
+    ):
         self.dtype = np.dtype(dtype)
         self.input_size, self.hidden_size, self.output_size, self.bias = I, H, O, bool(bias)
-        demand((I + 3 * H + 2 * O + 99) * (H + 99))  # what is packed is the largest
-        self.at = layout(I, H, O, bias, self.dtype.itemsize)
+        self.num_layers, self.directions = num_layers, directions
+        self.relu, self.tokens = bool(relu), bool(tokens)
+        # what is packed is the largest
+        demand(directions * (I + num_layers * (2 * directions + 3) * H + 2 * O + 99) * (H + 99))
+        self.kept = np.zeros(num_layers * directions * sizeof(Cell), np.uint8)
+        self.at = layout(I, H, O, num_layers, directions, bias, tokens, relu, self.dtype.itemsize,
+                         <Cell *>pointer(self.kept))
         self.flat = zeros(self.at.count, self.dtype)
         self.arrays = self.views(self.flat)
+
+    def like(self):
+        """Weights of the same network, all zero."""
+        return Weights(
+            self.input_size, self.hidden_size, self.output_size, self.bias, self.dtype,
+            num_layers=self.num_layers, directions=self.directions, relu=self.relu,
+            tokens=self.tokens)
+
+    @property
+    def work(self):
+        """Multiply-adds of a timestep, forward, without the output layer."""
+        at = self.at
+        return sum(at.H * (at.H + (0 if at.tokens and c < at.D else at.cells[c].I))
+                   for c in range(at.L * at.D))
 
     @property
     def elements(self):
         """How many parameters there are, without padding."""
         return sum(array.size for array in self.arrays.values())
 
-    def views(self, flat):
-        """The arrays, by name, that lie in a flat array of this layout."""
+    def views(self, flat, tables=None):
+        """The arrays, by name, that lie in a flat array of this layout, or in two: what stands
+        before the tables, and the tables."""
+        cdef ptrdiff_t c
         at = self.at
         def rows(start, count, ld, n):
-            return flat[start : start + count * ld].reshape(count, ld)[:, :n]
-        found = {
-            "Wx_l0": rows(at.Wx, at.I, at.ldh, at.H),
-            "Wh_l0": rows(at.Wh, at.H, at.ldh, at.H),
-            "b_l0": flat[at.b : at.b + at.H] if at.bias else None,
-            "Wy": rows(at.Wy, at.O, at.ldh, at.H).T,
-            "by": flat[at.by : at.by + at.O] if at.bias else None,
-        }
-        return {name: array for name, array in found.items() if array is not None}
+            behind = tables is not None and start >= at.tables
+            array, start = (tables, start - at.tables) if behind else (flat, start)
+            return array[start : start + count * ld].reshape(count, ld)[:, :n]
+        found = {}
+        for c in range(at.L * at.D):
+            cell = at.cells[c]
+            behind = f"_l{c // at.D}" + ("_reverse" if c % at.D else "")
+            found["Wx" + behind] = rows(cell.Wx, cell.I, at.ldh, at.H)
+            found["Wh" + behind] = rows(cell.Wh, at.H, at.ldh, at.H)
+            if at.bias:
+                found["b" + behind] = flat[cell.b : cell.b + at.H]
+        found["Wy"] = rows(at.Wy, at.O, at.ldj, at.D * at.H).T
+        if at.bias:
+            found["by"] = flat[at.by : at.by + at.O]
+        return found
 
     def load(self, parameters):
         """Take the parameters from arrays by name."""
@@ -272,93 +350,58 @@ cdef class Weights:
             parameters[name][...] = array
 
 
-cdef void pack_weights(real *panels, const real *flat, const Layout *at, bint backward) noexcept nogil:
-    pack(panels + at.pWx, flat + at.Wx, at.ldh, at.I, at.H)
-    pack(panels + at.pWh, flat + at.Wh, at.ldh, at.H, at.H)
+cdef struct Net:
+    # What a network is to the loop. A batch of one reads the weights where they lie (`flat`); a
+    # larger one reads them packed (`panels`, else NULL). `zero` is a row of zeros.
+    Layout at
+    void *flat
+    void *panels
+    void *zero
+
+
+cdef void pack_weights(Net *net, bint backward, real *of_type) noexcept nogil:
+    cdef Layout *at = &net.at
+    cdef Cell *cell
+    cdef const real *flat = <const real *>net.flat
+    cdef real *panels = <real *>net.panels
+    cdef ptrdiff_t c, s, o, rest, wide_h = (at.H + at.width - 1) // at.width * at.width
+    for c in range(at.L * at.D):
+        cell = &at.cells[c]
+        if c >= at.D or not at.tokens:
+            pack(panels + cell.pWx, flat + cell.Wx, at.ldh, cell.I, at.H)
+        pack(panels + cell.pWh, flat + cell.Wh, at.ldh, at.H, at.H)
+        if backward:
+            pack_transposed(panels + cell.pWh_t, flat + cell.Wh, at.ldh, at.H, at.H)
+            for s in range(at.D if c >= at.D else 0):
+                pack_transposed(panels + cell.pWx_t + s * at.H * wide_h,
+                                flat + cell.Wx + s * at.H * at.ldh, at.ldh, at.H, at.H)
     if backward:
-        pack_transposed(panels + at.pWh_t, flat + at.Wh, at.ldh, at.H, at.H)
-        pack(panels + at.pWy_t, flat + at.Wy, at.ldh, at.O, at.H)
+        for s in range(at.D):
+            pack(panels + at.pWy_t + s * at.O * wide_h, flat + at.Wy + s * at.H, at.ldj, at.O, at.H)
+            rest = at.H % at.width
+            if at.D > 1 and rest:   # behind the forward state's columns stand the backward state's
+                for o in range(at.O):
+                    memset(panels + at.pWy_t + s * at.O * wide_h + (wide_h - at.width) * at.O
+                           + o * at.width + rest, 0, (at.width - rest) * sizeof(real))
 
 
-# ---- the cell ----
-
-# A batch of one reads the weights as they lie (`flat`); a larger one reads them packed (`panels`).
-
-cdef inline void cell(
-    real *h_t, const real *x_t, ptrdiff_t ldx, const real *h_before, const real *flat,
-    const real *panels, const real *zero, const Layout *at, ptrdiff_t rows, bint back) noexcept nogil:
-    # h_t = tanh(x_t Wx + h_{t-1} Wh + b); h_before NULL: the state is zero
-    cdef const real *b = flat + at.b if at.bias else zero
-    cdef int n_terms = 2 if h_before != NULL else 1
-    cdef crnn_term terms[2]
-    if panels == NULL:
-        terms[0] = crnn_term(x_t, ldx, flat + at.Wx, at.ldh, at.I)
-        terms[1] = crnn_term(h_before, at.lds, flat + at.Wh, at.ldh, at.H)
-        row_product(h_t, b, terms, n_terms, CRNN_TANH, <const real *>NULL, at.H, back)
-    else:
-        terms[0] = crnn_term(x_t, ldx, panels + at.pWx, at.I, at.I)
-        terms[1] = crnn_term(h_before, at.lds, panels + at.pWh, at.H, at.H)
-        product(h_t, at.lds, b, 0, terms, n_terms, CRNN_TANH, <const real *>NULL, 0, rows, at.H)
-
-
-cdef inline void output(
-    real *y, const real *h_t, const real *flat, const real *zero, const Layout *at,
-    ptrdiff_t rows) noexcept nogil:
-    # y = h_T Wy + by
-    cdef const real *by = flat + at.by if at.bias else zero
-    cdef ptrdiff_t r, o
-    for r in range(rows):
-        row_product_transposed(y + r * at.ldo, h_t + r * at.lds, flat + at.Wy, at.ldh, CRNN_LINEAR,
-                               <const real *>NULL, at.O, at.H, 0)
-        for o in range(at.O):
-            y[r * at.ldo + o] += by[o]
-
-
-cdef inline void cell_backward(
-    real *da, const real *da_next, const real *after, const real *flat, const real *panels,
-    const real *zero, const Layout *at, ptrdiff_t rows, bint back) noexcept nogil:
-    # da_t = (da_{t+1} Wh') * (1 - h_t^2)
-    cdef crnn_term term
-    if panels == NULL:
-        row_product_transposed(da, da_next, flat + at.Wh, at.ldh, CRNN_SLOPE, after, at.H, at.H,
-                               back)
-    else:
-        term = crnn_term(da_next, at.lds, panels + at.pWh_t, at.H, at.H)
-        product(da, at.lds, zero, 0, &term, 1, CRNN_SLOPE, after, at.lds, rows, at.H)
-
-
-cdef inline void output_backward(
-    real *da, const real *dy, const real *after, const real *flat, const real *panels,
-    const real *zero, const Layout *at, ptrdiff_t rows) noexcept nogil:
-    # da_T = (dy Wy') * (1 - h_T^2)
-    cdef crnn_term term
-    if panels == NULL:
-        term = crnn_term(dy, at.ldo, flat + at.Wy, at.ldh, at.O)
-        row_product(da, zero, &term, 1, CRNN_SLOPE, after, at.H, 0)
-    else:
-        term = crnn_term(dy, at.ldo, panels + at.pWy_t, at.O, at.O)
-        product(da, at.lds, zero, 0, &term, 1, CRNN_SLOPE, after, at.lds, rows, at.H)
-
-
-cdef inline double squared_error(
-    real *y, const real *target, const Layout *at, ptrdiff_t rows, double scale) noexcept nogil:
-    # loss = scale sum (y - target)^2; y becomes dy = 2 scale (y - target)
-    cdef double loss = 0
-    cdef real error, slope = <real>(2 * scale)
-    cdef ptrdiff_t r, o
-    for r in range(rows):
-        for o in range(at.O):
-            error = y[r * at.ldo + o] - target[r * at.O + o]
-            loss += <double>error * <double>error
-            y[r * at.ldo + o] = slope * error
-    return scale * loss
+cdef void pack_net(Net *net, bint backward) noexcept nogil:
+    if net.panels != NULL:
+        if net.at.item == 4:
+            pack_weights(net, backward, <float *>NULL)
+        else:
+            pack_weights(net, backward, <double *>NULL)
 
 
 # ---- what runs the cell, each in a text of its own, compiled into this one module ----
 
 include "_team.pxi"
+include "_dropout.pxi"
+include "_forward.pxi"
+include "_losses.pxi"
 include "_training.pxi"
 include "_inference.pxi"
+include "_stream.pxi"
 
 
 # ---- small things that Python asks for ----

@@ -1,102 +1,137 @@
-"""Prediction in blocks of rows, the finiteness of data, and streams. Part of `_cell.pyx`."""
+"""Prediction in blocks of rows, and the finiteness of data. Part of `_cell.pyx`."""
 
 
-def first_not_finite(x, dtype):
-    """Index of the first sample of x (N, T, I) with a number that is not finite in dtype, or None.
+def first_unfit(samples, dtype, double low, double high, bint missing):
+    """(sample, step) of the first number that is not finite in dtype, or not in [low, high]; None
+    where there is none. With `missing`, NaN passes.
 
     One pass, a part of a sample at a time: nothing of the data's size is made.
     """
-    cdef crnn_source data = source(x)
-    cdef ptrdiff_t N = x.shape[0], T = x.shape[1], I = x.shape[2]
-    cdef ptrdiff_t steps = max(1, min(T, 16384 // I)), n, t, bad = -1
-    cdef bint single = np.dtype(dtype).itemsize == 4, good
+    cdef crnn_source data = source(samples.array, samples.starts)
+    cdef const int64_t *lengths = integers(samples.lengths)
+    cdef ptrdiff_t N = len(samples), T = samples.steps, I = samples.features
+    cdef ptrdiff_t most = max(1, min(T, 16384 // I)), n, t, length, some, bad = -1, at = -1
+    cdef bint single = np.dtype(dtype).itemsize == 4, bounded = not (low == -INFINITY == -high)
     cdef Team team = Team(1)
-    part = zeros(steps * I, dtype)
+    part = zeros(most * I, dtype)
     cdef void *out = pointer(part)
     team.begin()
     with nogil:
         for n in range(N):
-            t = 0
-            while t < T and bad < 0:
+            t, length = 0, lengths[n] if lengths != NULL else T
+            while t < length:
+                some = min(most, length - t)
                 if single:
-                    good = gather(<float *>out, I, &data, NULL, n, 1, t, min(steps, T - t), I, True)
+                    at = unfit(<float *>out, &data, n, t, some, I, bounded, low, high, missing)
                 else:
-                    good = gather(<double *>out, I, &data, NULL, n, 1, t, min(steps, T - t), I, True)
-                if not good:
-                    bad = n
-                t += steps
-                if stopped(&team.watch, True, steps * I + 10):
+                    at = unfit(<double *>out, &data, n, t, some, I, bounded, low, high, missing)
+                if at >= 0 or stopped(&team.watch, True, some * I + 10):
                     break
-            if bad >= 0 or crnn_load(&team.watch.stop):
+                t += some
+            if at >= 0 or crnn_load(&team.watch.stop):
+                bad = n
                 break
     team.finish()
-    return None if bad < 0 else bad
+    return None if at < 0 else (bad, t + at // I)
 
 
-cdef struct Block:
-    # what one thread predicts with: x (steps, rows, I), the states before and after a step
-    # (2, rows, lds), and y (rows, ldo)
-    void *x
-    void *h
-    void *y
+cdef ptrdiff_t unfit(
+    real *out, const crnn_source *data, ptrdiff_t n, ptrdiff_t t, ptrdiff_t steps, ptrdiff_t I,
+    bint bounded, double low, double high, bint missing) noexcept nogil:
+    cdef ptrdiff_t i
+    if gather(out, I, data, NULL, n, 1, 1, t, steps, I, True) and not bounded:
+        return -1
+    for i in range(steps * I):
+        if not (isfinite(out[i]) and low <= out[i] <= high or missing and isnan(out[i])):
+            return i
+    return -1
 
 
-cdef class Prediction(Team):
-    """predict(x) -> y (N, O), in blocks of rows that threads take in turn.
+def valid_counts(samples, ptrdiff_t chunk, bint classes):
+    """Numbers of each sample in each chunk of steps that are no NaN (no negative class), (N, C)."""
+    cdef crnn_source data = source(samples.array, samples.starts)
+    cdef const int64_t *lengths = integers(samples.lengths)
+    cdef ptrdiff_t N = len(samples), T = samples.steps, I = samples.features, n, t, i
+    cdef ptrdiff_t chunks = (T + chunk - 1) // chunk
+    cdef double *out
+    cdef int64_t *count
+    counts, row = np.zeros((N, chunks), np.int64), zeros(I, np.float64)
+    out, count = <double *>pointer(row), <int64_t *>pointer(counts)
+    with nogil:
+        for n in range(N):
+            for t in range(lengths[n] if lengths != NULL else T):
+                gather(out, I, &data, NULL, n, 1, 1, t, 1, I, False)
+                for i in range(I):
+                    count[n * chunks + t // chunk] += out[i] >= 0 if classes else not isnan(out[i])
+    return counts
+
+
+cdef enum:
+    BLOCK_BYTES = 4 << 20   # of a block's states where all steps are kept
+
+
+cdef class Prediction(Forward):
+    """Outputs, states and last states, in blocks of rows that threads take in turn.
 
     Every number is one chain of sums in one order, however many rows stand beside it, so row i of a
-    batch has the bits of row i alone.
+    batch has the bits of row i alone. What is wanted is an array of the weights' type, rows behind
+    each other: `y` (rows, O), after the last step of each sample or with `every` at every step;
+    `states` (rows, D H) of every step; `last` (L D, N, H). `starts` says which row of y (with
+    `every`) and of states a sample begins with; None: sample n with row n T.
     """
 
-    cdef Layout at
-    cdef crnn_source x
-    cdef object kept
-    cdef ptrdiff_t N, T, rows, steps
-    cdef void *flat
-    cdef void *panels
-    cdef void *zero
-    cdef void *y
+    cdef ptrdiff_t rows, steps
+    cdef bint every
+    cdef char *y
+    cdef char *h
+    cdef char *last
+    cdef const int64_t *starts
     cdef Block *own
+    cdef void **outs
     cdef crnn_atomic bad
 
-    def __init__(self, Weights weights not None, x, y, int threads):
-        super().__init__(threads)
-        at = self.at = weights.at
-        if y.shape != (len(x), at.O) or y.dtype != weights.dtype or x.shape[2] != at.I:
-            raise ValueError(f"no room in y {y.shape} of {y.dtype} for the outputs of x {x.shape}")
-        self.x = source(x)
-        self.N, self.T = x.shape[0], x.shape[1]
-        self.flat, self.y = pointer(weights.flat), pointer(y)
+    def __init__(
+        self, Weights weights not None, x, int threads, *, y=None, states=None, last=None,
+        bint every=False, starts=None, order=None, h0=None,
+    ):
+        super().__init__(weights, x, threads, order, h0)
+        at = self.net.at
+        for array, columns in ((y, at.O), (states, at.D * at.H), (last, at.H)):
+            if array is not None and (array.dtype != weights.dtype or array.shape[array.ndim - 1] != columns):
+                raise ValueError(f"no room in {array.shape} of {array.dtype} for {columns} columns")
+        if y is not None and not every and len(y) != len(x):
+            raise ValueError(f"no room in y {y.shape} for the outputs of {len(x)} samples")
+        self.every, self.starts = every, integers(starts)
+        self.y = NULL if y is None else <char *>pointer(y)
+        self.h = NULL if states is None else <char *>pointer(states)
+        self.last = NULL if last is None else <char *>pointer(last)
+        self.kept += [y, states, last, starts]
+        self.ldx = 1 if at.tokens else at.I
         # rows in twelves, whole tiles of AVX-512 and AVX2; 48 and their states stay in the
         # first-level cache
         self.rows = min(48, self.N, ((self.N + threads - 1) // threads + 11) // 12 * 12)
+        if at.D > 1:
+            self.rows = min(self.rows, max(
+                12, BLOCK_BYTES // (self.T * (self.ldx + at.L * at.D * at.lds) * at.item) // 12 * 12))
         self.bad = -1
-        self.kept = [x, y, weights]
         # timesteps that are gathered at once: they take half of the first-level cache at most
-        self.steps = max(1, min(self.T, CRNN_L1_BYTES // 2 // (self.rows * at.I * at.item)))
+        self.steps = self.T if at.D > 1 else max(
+            1, min(self.T, CRNN_L1_BYTES // 2 // (self.rows * self.ldx * at.item)))
         own = np.zeros(threads * sizeof(Block), np.uint8)
-        self.kept.append(own)
-        self.own = <Block *>pointer(own)
+        outs = np.zeros(threads * sizeof(void *), np.uint8)
+        self.kept += [own, outs]
+        self.own, self.outs = <Block *>pointer(own), <void **>pointer(outs)
         for i in range(threads):
-            self.own[i].x = self.keep(self.steps * self.rows * at.I)
-            self.own[i].h = self.keep(2 * self.rows * at.lds)
-            self.own[i].y = self.keep(self.rows * at.ldo)
-        self.zero = self.keep(max(at.ldh, at.ldo))
+            self.make_block(&self.own[i], self.rows, self.T, self.steps,
+                            2 if at.D == 1 else self.T + 1)
+            self.outs[i] = self.keep(self.rows * at.ldo)
         if self.N > 1:
-            self.panels = self.keep(at.packed)
-            if at.item == 4:
-                pack_weights(<float *>self.panels, <const float *>self.flat, &self.at, False)
-            else:
-                pack_weights(<double *>self.panels, <const double *>self.flat, &self.at, False)
+            self.net.panels = self.keep(at.packed_forward)
+            pack_net(&self.net, False)
         self.begin()
 
-    cdef void *keep(self, ptrdiff_t count) except? NULL:
-        array = zeros(count, np.float32 if self.at.item == 4 else np.float64)
-        self.kept.append(array)
-        return pointer(array)
-
     cdef void part(self, int thread) noexcept nogil:
-        if self.at.item == 4:
+        if self.net.at.item == 4:
             self.blocks(thread, <float *>NULL)
         else:
             self.blocks(thread, <double *>NULL)
@@ -107,244 +142,87 @@ cdef class Prediction(Team):
         return None if bad < 0 else bad
 
     cdef void blocks(self, int thread, real *of_type) noexcept nogil:
-        cdef Layout *at = &self.at
-        cdef real *x = <real *>self.own[thread].x
-        cdef real *h = <real *>self.own[thread].h
-        cdef real *y = <real *>self.own[thread].y
-        cdef real *h_t
-        cdef real *h_before
-        cdef ptrdiff_t block = self.take(), first, rows, t, steps, r
+        cdef Layout *at = &self.net.at
+        cdef Block *b = &self.own[thread]
+        cdef bint main = thread == 0
+        cdef ptrdiff_t block = self.take(), first, t, l
         while block * self.rows < self.N:
             first = block * self.rows
-            rows = min(self.rows, self.N - first)
-            h_before = NULL
-            for t in range(self.T):
-                if t % self.steps == 0:
-                    steps = min(self.steps, self.T - t)
-                    if not gather(x, at.I, &self.x, NULL, first, rows, t, steps, at.I, True):
-                        r = 0  # the last row without a look: another thread may have mended x
-                        while r < rows - 1 and gather(x, at.I, &self.x, NULL, first + r, 1, t, steps,
-                                                      at.I, True):
-                            r += 1
-                        crnn_store(&self.bad, first + r)
-                        crnn_store(&self.watch.stop, 1)
-                        return
-                h_t = h if h_before != h else h + self.rows * at.lds
-                cell(h_t, x + t % self.steps * rows * at.I, at.I, h_before,
-                     <const real *>self.flat, <const real *>self.panels, <const real *>self.zero,
-                     at, rows, False)
-                h_before = h_t
-                if stopped(&self.watch, thread == 0, rows * at.H * (at.H + at.I)):
+            self.open(b, first, min(self.rows, self.N - first), 0, self.T)
+            begin_states(self, b, of_type)
+            if at.D > 1:
+                if not self.inputs(b, 0, b.T, main, of_type) or run_layers(self, b, main, of_type):
                     return
-            output(y, h_before, <const real *>self.flat, <const real *>self.zero, at, rows)
-            for r in range(rows):
-                memcpy(<real *>self.y + (first + r) * at.O, y + r * at.ldo, at.O * sizeof(real))
+                for t in range(b.T):
+                    self.leave(thread, t, of_type)
+            else:
+                for t in range(b.T):
+                    if t % self.steps == 0 and not self.inputs(
+                            b, t, min(b.T, t + self.steps), main, of_type):
+                        return
+                    for l in range(at.L):
+                        if take_step(self, b, l, t, main, of_type):
+                            return
+                    self.leave(thread, t, of_type)
+            if self.y != NULL and not self.every:
+                self.give(thread, b.top, at.ldj, 0, 0, b.rows, of_type)
             block = self.take()
 
-
-cdef class Stream:
-    """A network run one step at a time: its state stays between calls.
-
-    h_t = tanh(x_t Wx + h_{t-1} Wh + b) and y_t = h_t Wy + by, with the weights that the model had when
-    the stream was made. Stepping through a sequence gives the bits of ``RNN.predict`` on it.
-    A stream belongs to one thread at a time.
-
-    Made by ``RNN.stream(batch_size=1)``.
-
-    Attributes
-    ----------
-    state : ndarray, shape (batch_size, H)
-        The hidden states. Reading gives a copy; assigning copies, zeros at first.
-
-    Examples
-    --------
-    >>> import crnn
-    >>> stream = crnn.RNN(1, 8, 1, seed=0).stream()
-    >>> stream.step(0.5).shape
-    (1, 1)
-    """
-
-    cdef Layout at
-    cdef Weights weights
-    cdef object kept, empty, shape, dtype
-    cdef ptrdiff_t rows
-    cdef bint odd
-    cdef void *flat
-    cdef void *panels
-    cdef void *zero
-    cdef void *x
-    cdef void *y
-    cdef void *h
-
-    def __cinit__(self, Weights weights not None, batch_size):
-        at = self.at = weights.at
-        demand(batch_size * (at.I + at.ldo + 2 * at.lds))
-        self.weights, self.rows, self.dtype = weights, batch_size, weights.dtype
-        self.kept = []
-        self.empty, self.shape = np.empty, (batch_size, at.O)
-        self.flat = pointer(weights.flat)
-        self.zero = self.keep(max(at.ldh, at.ldo))
-        self.x = self.keep(batch_size * at.I)
-        self.y = self.keep(batch_size * at.ldo)
-        self.h = self.keep(2 * batch_size * at.lds)
-        if batch_size > 1:
-            self.panels = self.keep(at.packed)
-            if at.item == 4:
-                pack_weights(<float *>self.panels, <const float *>self.flat, &self.at, False)
-            else:
-                pack_weights(<double *>self.panels, <const double *>self.flat, &self.at, False)
-
-    cdef void *keep(self, ptrdiff_t count) except? NULL:
-        array = zeros(count, self.dtype)
-        self.kept.append(array)
-        return pointer(array)
-
-    def step(self, x_t):
-        """Take one timestep and give its output.
-
-        Parameters
-        ----------
-        x_t : array_like, shape (batch_size, I)
-            With a batch of one also (I,), and with one input besides a plain number.
-
-        Returns
-        -------
-        y_t : ndarray, shape (batch_size, O)
-            A new array of the model's dtype.
-
-        Raises
-        ------
-        TypeError
-            If x_t does not hold real integers or floats.
-        ValueError
-            If x_t has another shape or a number that is not finite; the state is as it was.
-        """
-        y_t = self.empty(self.shape, self.dtype)
-        if self.at.item == 4:
-            self.take_step(x_t, y_t, <float *>NULL)
-        else:
-            self.take_step(x_t, y_t, <double *>NULL)
-        return y_t
-
-    cdef int take_step(self, x_t, y_t, real *of_type) except -1:
-        cdef real *x = <real *>self.x
-        cdef real *y = <real *>self.y
-        cdef real *before
-        cdef real *after
-        cdef Py_buffer view
+    cdef bint inputs(
+        self, Block *b, ptrdiff_t begin, ptrdiff_t end, bint main, real *of_type) noexcept nogil:
+        # False on a stop, which a number that is not finite is too
         cdef ptrdiff_t r
-        self.read_input(x_t, x)  # may run Python, and so a step of this very stream
-        before = <real *>self.h + (self.rows * self.at.lds if self.odd else 0)
-        after = <real *>self.h + (0 if self.odd else self.rows * self.at.lds)
-        cell(after, x, self.at.I, before, <const real *>self.flat,
-             <const real *>self.panels, <const real *>self.zero, &self.at, self.rows, False)
-        output(y, after, <const real *>self.flat, <const real *>self.zero, &self.at, self.rows)
-        PyObject_GetBuffer(y_t, &view, PyBUF_WRITABLE)
-        for r in range(self.rows):
-            memcpy(<real *>view.buf + r * self.at.O, y + r * self.at.ldo, self.at.O * sizeof(real))
-        PyBuffer_Release(&view)
-        self.odd = not self.odd
-        return 0
+        if read_inputs(self, b, begin, end, True, main, of_type):
+            return True
+        if crnn_load(&self.watch.stop):
+            return False
+        # the last row without a look: another thread may have mended x
+        r = 0
+        while r < b.rows - 1 and gather(
+                <real *>b.x, self.ldx, &self.x, self.order, b.first + r, 1, 1, begin,
+                min(end, self.length(b.first + r)) - begin, 1 if self.net.at.tokens else self.net.at.I,
+                True):
+            r += 1
+        crnn_store(&self.bad, self.sample(b.first + r))
+        crnn_store(&self.watch.stop, 1)
+        return False
 
-    cdef int read_input(self, x_t, real *x) except -1:
-        # a float and native arrays of both types are read here (0.4 us a step at H = 100), all else
-        # through NumPy (2 us)
-        cdef Py_buffer view
-        cdef ptrdiff_t i, count = self.rows * self.at.I
-        cdef bint plain = False
-        cdef const char *number
-        cdef float single
-        cdef double full
-        cdef real poison = 0
-        if isinstance(x_t, float):
-            if count != 1:
-                raise ValueError(self.wrong_shape(()))
-            x[0] = <real><double>x_t
-        else:
-            if type(x_t) is np_ndarray and (x_t.dtype is np_float32 or x_t.dtype is np_float64):
-                PyObject_GetBuffer(x_t, &view, PyBUF_STRIDES)
-                plain = (view.ndim in (1, 2) and view.shape[view.ndim - 1] == self.at.I
-                         and self.rows == (view.shape[0] if view.ndim == 2 else 1))
-                if plain:
-                    for i in range(count):
-                        number = <const char *>view.buf + i % self.at.I * view.strides[view.ndim - 1]
-                        if view.ndim == 2:
-                            number += i // self.at.I * view.strides[0]
-                        if view.itemsize == 4:
-                            memcpy(&single, number, 4)  # no number need be aligned
-                            x[i] = <real>single
-                        else:
-                            memcpy(&full, number, 8)
-                            x[i] = <real>full
-                PyBuffer_Release(&view)
-            if not plain:
-                self.convert_input(x_t, x)
-        for i in range(count):
-            poison += x[i] * 0
-        if poison != 0:
-            raise ValueError("x_t must hold finite numbers, got NaN or infinity")
-        return 0
+    cdef void leave(self, int thread, ptrdiff_t t, real *of_type) noexcept nogil:
+        """What is wanted of the states after step t (with two directions: of step t)."""
+        cdef Layout *at = &self.net.at
+        cdef Block *b = &self.own[thread]
+        cdef ptrdiff_t n = b.active[t], stay = b.active[t + 1], c, r, i, row
+        cdef real *joined = <real *>b.top
+        if self.every or self.h != NULL:
+            join(joined, b, at, t + 1, t, 0, n, of_type)
+            for r in range(n if self.h != NULL else 0):
+                row = self.row(b.first + r) + t
+                memcpy(<real *>self.h + row * at.D * at.H, joined + r * at.ldj,
+                       at.D * at.H * sizeof(real))
+            if self.every and self.y != NULL:
+                self.give(thread, joined, at.ldj, t, 0, n, of_type)
+        elif stay < n:
+            join(joined, b, at, t + 1, 0, stay, n - stay, of_type)
+        if self.last != NULL:
+            for c in range(at.L * at.D):
+                for r in range(stay if c % at.D == 0 else 0, n if c % at.D == 0 or t == 0 else 0):
+                    memcpy(<real *>self.last + (c * self.N + self.sample(b.first + r)) * at.H,
+                           states(b, at, c, t + 1 if c % at.D == 0 else 0, of_type) + r * at.lds,
+                           at.H * sizeof(real))
 
-    cdef int convert_input(self, x_t, real *x) except -1:
-        cdef crnn_source data
-        array = numeric("x_t", x_t)
-        shape = array.shape
-        if shape != (self.rows, self.at.I):
-            if self.rows > 1 or shape != (self.at.I,) and not (shape == () and self.at.I == 1):
-                raise ValueError(self.wrong_shape(shape))
-            array = array.reshape(1, self.at.I)
-        array = array[:, None, :]
-        data = source(array)
-        gather(x, self.at.I, &data, NULL, 0, self.rows, 0, 1, self.at.I, False)
-        return 0
+    cdef inline ptrdiff_t row(self, ptrdiff_t place) noexcept nogil:
+        cdef ptrdiff_t n = self.sample(place)
+        return self.starts[n] if self.starts != NULL else n * self.T
 
-    cdef object wrong_shape(self, shape):
-        return f"x_t must have shape {(self.rows, self.at.I)}, got {tuple(shape)}"
-
-    def reset(self, rows=None):
-        """Set the state to zero: all of it, or that of the rows named by an index or a mask."""
-        states = self.states()
-        if rows is None:
-            states[...] = 0
-            return
-        index = np.asarray(rows)
-        if index.dtype.kind not in "biu" and index.size:
-            raise TypeError(f"rows must be indices or a mask of rows, got {rows!r}")
-        expected = (self.rows,) if index.dtype.kind == "b" else index.shape
-        if index.ndim > 1 or index.shape != expected:
-            raise ValueError(f"rows must be one index for each of {self.rows} rows, got {rows!r}")
-        try:
-            states[index.astype(np.intp) if index.dtype.kind != "b" else index] = 0
-        except IndexError:
-            raise ValueError(f"rows must index {self.rows} rows, got {rows!r}") from None
-
-    @property
-    def batch_size(self):
-        """How many sequences run side by side."""
-        return self.rows
-
-    @property
-    def state(self):
-        """Hidden states, (batch_size, H): a copy; assign to set them."""
-        return self.states().copy()
-
-    @state.setter
-    def state(self, value):
-        array = numeric("state", value)
-        if array.shape != (self.rows, self.at.H):
-            raise ValueError(
-                f"state must have shape {(self.rows, self.at.H)}, got {array.shape}")
-        if first_not_finite(array[:, None, :], self.dtype) is not None:
-            raise ValueError("state must hold finite numbers, got NaN or infinity")
-        self.states()[...] = array
-
-    def copy(self):
-        """A second stream with the same weights and, from here on, a state of its own."""
-        other = Stream(self.weights, self.rows)
-        other.state = self.state
-        return other
-
-    cdef object states(self):
-        # the live state as an array
-        both = self.kept[3].reshape(2, self.rows, self.at.lds)
-        return both[1 if self.odd else 0, :, : self.at.H]
+    cdef void give(
+        self, int thread, const void *h, ptrdiff_t ldh, ptrdiff_t t, ptrdiff_t r, ptrdiff_t end,
+        real *of_type) noexcept nogil:
+        """Outputs of rows r to end into y."""
+        cdef Layout *at = &self.net.at
+        cdef Block *b = &self.own[thread]
+        cdef real *y = <real *>self.outs[thread]
+        cdef ptrdiff_t i, row
+        output(y, <const real *>h + r * ldh, ldh, &self.net, end - r)
+        for i in range(r, end):
+            row = self.row(b.first + i) + t if self.every else self.sample(b.first + i)
+            memcpy(<real *>self.y + row * at.O, y + (i - r) * at.ldo, at.O * sizeof(real))

@@ -6,11 +6,14 @@ from libc.stdint cimport int64_t
 cdef extern from "_kernels/kernels.h" nogil:
     enum:
         CRNN_ROW_BYTES
+        CRNN_TERMS
         CRNN_L1_BYTES
         CRNN_L2_BYTES
         CRNN_LINEAR
         CRNN_TANH
-        CRNN_SLOPE
+        CRNN_RELU
+        CRNN_TANH_SLOPE
+        CRNN_RELU_SLOPE
         CRNN_STORE
         CRNN_ADD
         CRNN_DESCEND
@@ -96,16 +99,17 @@ cdef extern from "_kernels/source.h" nogil:
         ptrdiff_t stride_n
         ptrdiff_t stride_t
         ptrdiff_t stride_i
+        const int64_t *starts
         int kind
         int item_size
         int swapped
 
     int crnn_gather_f32(
         float *, ptrdiff_t, const crnn_source *, const int64_t *, ptrdiff_t, ptrdiff_t,
-        ptrdiff_t, ptrdiff_t, ptrdiff_t, int)
+        ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, int)
     int crnn_gather_f64(
         double *, ptrdiff_t, const crnn_source *, const int64_t *, ptrdiff_t, ptrdiff_t,
-        ptrdiff_t, ptrdiff_t, ptrdiff_t, int)
+        ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, int)
 
 
 cdef extern from "_kernels/threads.h" nogil:

@@ -29,169 +29,190 @@ cdef ptrdiff_t chunk_steps(ptrdiff_t rows, ptrdiff_t T, ptrdiff_t row_bytes) noe
     return min(T, max(128 // rows, CRNN_L2_BYTES // 2 // (row_bytes * rows), 1))
 
 
-cdef enum:
-    PIECE_WORK = 1 << 30   # multiply-adds that a signal may have to wait for: some 20 ms
-
-
-cdef ptrdiff_t piece_rows(const Layout *at) noexcept nogil:
-    """Rows that go through the cell between two looks at the stop flag: whole tiles of 12."""
-    return 12 * max(1, min(20, PIECE_WORK // (12 * at.H * (at.H + at.I))))
-
-
 cdef struct Desk:
-    # what one thread works on: x (T, rows, I + bias), states (T + 2, rows, lds) from the one before
-    # the first, da (chunk + 1, rows, lds), y and its targets (rows, ldo and O)
-    void *x
-    void *h
+    # what one thread works on, besides the rows that run forward: da (L D, room + 1, rows, lds), the
+    # outputs and their gradients y (outs, rows, ldo), the targets of a step, the weights of the rows;
+    # and what a long sum takes where rows end at different steps: its rows without holes
+    Block block
     void *da
     void *y
+    void *top      # (outs, rows, ldj), or NULL where the states themselves are what the output layer reads
     void *target
+    void *scratch
+    void *masked
+    double *weight
+    void *a_rows
+    void *b_rows
 
 
-cdef class Training(Team):
+cdef class Training(Forward):
     """Batches of one data set through one network: everything an epoch needs, allocated at once."""
 
-    cdef Layout at
-    cdef Weights weights
-    cdef crnn_source x, y
-    cdef object kept
-    cdef ptrdiff_t N, T, B, rows, shards, chunk, ldx, stride
-    cdef bint mean, shifted, by_row
+    cdef crnn_source y
+    cdef ptrdiff_t B, rows, shards, chunk, room, stride, steps, targets
+    cdef bint mean, shifted, by_row, every
     cdef int optimizer
     cdef double learning_rate, clip
     cdef double beta1_power, beta2_power
-    cdef object order_array
-    cdef const int64_t *order
+    cdef Loss loss
+    cdef double rate, recurrent_rate
+    cdef const int64_t *plan
+    cdef const double *sample_weight
+    cdef ptrdiff_t updates
+    cdef object order_array, plan_array
     cdef Desk *desks
-    cdef void *flat
-    cdef void *panels
     cdef void *gradients
+    cdef void *table      # the gradient of the tables: all shards add to it, in their order
+    cdef void *carried    # (L, B, lds): the states that one chunk of steps leaves to the next
     cdef void *m
     cdef void *v
-    cdef void *zero
     cdef double losses[MAX_SHARDS]
     cdef crnn_report report
-    cdef double loss_sum, last_loss
+    cdef crnn_atomic turn # the shard that may add to the tables
+    cdef double loss_sum, loss_weight, last_loss
     cdef ptrdiff_t bad_batch, batch
-    cdef readonly Py_ssize_t workspace_bytes
     cdef readonly object gradient
 
     def __init__(
         self, Weights weights not None, x, y, ptrdiff_t batch_size, int threads, *, optimizer="sgd",
-        double learning_rate=0.01, clip=None, bint mean=True, bint shifted=False,
+        double learning_rate=0.01, clip=None, bint mean=True, bint shifted=False, loss=None,
+        bint every=False, steps=None, sample_weight=None, h0=None, double dropout=0,
+        double recurrent_dropout=0,
     ):
-        super().__init__(threads)
-        self.weights, self.at = weights, weights.at
-        if y.shape != (len(x), self.at.O) or x.shape[2] != self.at.I:
-            raise ValueError(f"x {x.shape} and y {y.shape} are not of this network")
-        self.x, self.y = source(x), source(y[:, None, :])
-        self.N, self.T = x.shape[0], x.shape[1]
+        super().__init__(weights, x, threads, h0=h0)
+        at = self.net.at
+        self.loss = loss_of_settings(loss, self.kept)
+        self.targets = 1 if self.loss.kind == LOSS_CROSS_ENTROPY else at.O
+        if len(y) != len(x) or y.features != self.targets or y.steps != (x.steps if every else 1):
+            raise ValueError(f"{len(x)} samples and {len(y)} targets are not of this network")
+        self.y = source(y.array, y.starts)
         self.B = min(batch_size, self.N)
-        self.mean, self.shifted = mean, shifted
+        self.every, self.mean, self.shifted = every, mean, shifted
+        self.steps = self.T if steps is None else min(self.T, steps)
+        if sample_weight is not None:
+            self.sample_weight = <const double *>pointer(sample_weight)
         self.optimizer = {"sgd": SGD, "adam": ADAM, None: NONE}[optimizer]
         self.learning_rate = learning_rate
         self.clip = INFINITY if clip is None else clip
         self.beta1_power = self.beta2_power = 1
-        self.by_row = self.B == 1
+        self.rate, self.recurrent_rate = dropout, recurrent_dropout
+        self.dropout, self.recurrent_dropout = dropout_of(dropout), dropout_of(recurrent_dropout)
+        # the simplest network reads its weights where they lie, and packs nothing
+        self.by_row = (self.B == 1 and at.L * at.D == 1 and not every and not at.tokens
+                       and recurrent_dropout == 0)
         # the last, shorter batch of an epoch may have longer shards
-        self.rows = max(shard_rows(self.B, self.at.H), shard_rows(self.N % self.B, self.at.H))
-        self.shards = (self.B + shard_rows(self.B, self.at.H) - 1) // shard_rows(self.B, self.at.H)
-        self.chunk = self.T if self.by_row else chunk_steps(
-            self.rows, self.T, self.at.lds * self.at.item)
-        self.ldx = self.at.I + self.at.bias
-        self.stride = padded(self.at.count, self.at.item) + CRNN_ROW_BYTES // self.at.item
-        self.kept = [x, y]
-        self.flat = pointer(weights.flat)
-        self.workspace_bytes = 0
+        self.rows = max(shard_rows(self.B, at.H), shard_rows(self.N % self.B, at.H))
+        self.shards = (self.B + shard_rows(self.B, at.H) - 1) // shard_rows(self.B, at.H)
+        self.chunk = self.steps if self.by_row else chunk_steps(
+            self.rows, self.steps, at.lds * at.item)
+        # da of all steps where another direction, or a table in its turn, wants it later
+        self.room = self.steps if at.D > 1 or at.tokens else self.chunk
+        self.ldx = 1 if at.tokens else at.I + at.bias
+        self.stride = padded(at.tables, at.item) + CRNN_ROW_BYTES // at.item
+        self.kept += [y, sample_weight]
         self.allocate()
-
-    cdef object keep(self, ptrdiff_t count):
-        array = zeros(count, self.weights.dtype)
-        self.workspace_bytes += array.nbytes
-        self.kept.append(array)
-        return array
 
     cdef int allocate(self) except -1:
         cdef int i
         cdef Desk *desk
-        at = self.at
-        demand((<object>self.T + 2) * self.rows * (self.ldx + at.lds + at.O + at.ldo))
+        at = self.net.at
+        cdef object rows = self.rows, cells = at.L * at.D
+        demand((<object>self.steps + 2) * rows * cells * (self.ldx + 2 * at.lds + at.O + at.ldo))
         desks = np.zeros(self.threads * sizeof(Desk), np.uint8)
         self.kept.append(desks)
         self.desks = <Desk *>pointer(desks)
+        outs = self.steps if self.every else 1
         for i in range(self.threads):
             desk = &self.desks[i]
-            x = self.keep(self.T * self.rows * self.ldx)
-            if at.bias:
-                x.reshape(-1, self.ldx)[:, -1] = 1  # the input that b is the weight of
-            desk.x = pointer(x)
-            desk.h = pointer(self.keep((self.T + 2) * self.rows * at.lds))
-            desk.da = pointer(self.keep((self.chunk + 1) * self.rows * at.lds))
-            desk.y = pointer(self.keep(self.rows * at.ldo))
-            desk.target = pointer(self.keep(self.rows * at.O))
-        self.zero = pointer(self.keep(max(at.ldh, at.ldo)))
+            # one more state, in front of all others, for `shifted`
+            self.make_block(&desk.block, rows, self.steps, self.steps, self.steps + 2)
+            desk.block.slots -= 1
+            desk.block.h = <char *>desk.block.h + self.rows * at.lds * at.item
+            desk.block.alternate = True
+            if self.rate > 0 and at.L > 1:
+                desk.block.dropped = self.keep(cells * self.steps * rows * at.lds)
+            if self.recurrent_rate > 0:
+                desk.block.before = self.keep(cells * self.steps * rows * at.lds)
+            if desk.block.before != NULL or desk.block.dropped != NULL:
+                desk.masked = self.keep(2 * rows * at.lds)
+            desk.da = self.keep(cells * (self.room + 1) * rows * at.lds)
+            desk.y = self.keep(outs * rows * at.ldo)
+            if not self.every or at.D > 1:
+                desk.top = self.keep(outs * rows * at.ldj)
+            desk.target = self.keep(rows * self.targets)
+            desk.scratch = self.keep(at.ldo)
+            if self.sample_weight != NULL:
+                weight = np.zeros(rows)
+                self.kept.append(weight)
+                desk.weight = <double *>pointer(weight)
+            if self.lengths != NULL:
+                widest = max(at.lds, at.ldj, at.ldo, self.ldx)
+                desk.a_rows = self.keep(self.chunk * rows * widest)
+                desk.b_rows = self.keep(self.chunk * rows * widest)
         if not self.by_row:
-            self.panels = pointer(self.keep(at.packed))
+            self.net.panels = self.keep(at.packed)
         if not self.by_row or self.optimizer != SGD:
-            gradients = self.keep(self.shards * self.stride)
+            gradients = self.kept_zeros(self.shards * self.stride)
             self.gradients = pointer(gradients)
-            self.gradient = self.weights.views(gradients)
+            table = self.kept_zeros(at.count - at.tables)
+            self.table = pointer(table)
+            self.gradient = self.weights.views(gradients, table)
         if self.optimizer == ADAM:
-            self.m = pointer(self.keep(at.count))
-            self.v = pointer(self.keep(at.count))
+            self.m = self.keep(at.count)
+            self.v = self.keep(at.count)
+        if self.steps < self.T:
+            self.carried = self.keep(<object>at.L * self.B * at.lds)
         return 0
 
-    def begin_epoch(self, order=None):
-        """Before the threads run an epoch: its order of samples (int64, contiguous) or None."""
+    def begin_epoch(self, plan, order=None, dropout_key=0):
+        """Before the threads run an epoch: its updates (see `batches.plan`), its order of samples
+        (both int64, contiguous) or None, and the key of its dropout masks."""
         self.begin()
-        self.order_array, self.order = order, NULL
-        if order is not None:
-            self.order = <const int64_t *>pointer(order)
-        self.loss_sum = self.last_loss = 0
+        self.order_array, self.plan_array = order, plan
+        self.order, self.plan, self.updates = integers(order), integers(plan), len(plan)
+        self.dropout.key = self.recurrent_dropout.key = dropout_key
+        self.loss_sum = self.loss_weight = self.last_loss = 0
         self.bad_batch = self.batch = 0
         self.report.clipped = self.report.poison = 0
+        crnn_store(&self.turn, 0)
         with nogil:
-            self.pack()
+            pack_net(&self.net, True)
 
     cdef void part(self, int thread) noexcept nogil:
-        if self.at.item == 4:
+        if self.net.at.item == 4:
             self.epoch(thread, <float *>NULL)
         else:
             self.epoch(thread, <double *>NULL)
 
     def end_epoch(self):
-        """-> (sum over samples of the loss, last batch's loss, clipped elements, batches done,
-        first bad batch or 0)."""
-        return self.loss_sum, self.last_loss, self.report.clipped, self.batch, self.bad_batch
-
-    cdef void pack(self) noexcept nogil:
-        if self.panels != NULL:
-            if self.at.item == 4:
-                pack_weights(<float *>self.panels, <const float *>self.flat, &self.at, True)
-            else:
-                pack_weights(<double *>self.panels, <const double *>self.flat, &self.at, True)
+        """-> (mean loss of the batches, weighted by their valid elements, last batch's loss, clipped
+        elements, updates done, first bad update or 0)."""
+        mean = self.loss_sum / self.loss_weight if self.loss_weight else 0.0
+        return mean, self.last_loss, self.report.clipped, self.batch, self.bad_batch
 
     cdef void epoch(self, int thread, real *of_type) noexcept nogil:
-        cdef ptrdiff_t batch, begin, size, rows, shards, s
+        cdef ptrdiff_t update, first, size, t0, valid, rows, shards, s
         cdef double scale
         cdef long generation
-        for batch in range((self.N + self.B - 1) // self.B):
+        for update in range(self.updates):
             generation = crnn_load(&self.generation)
-            begin = batch * self.B
-            size = min(self.B, self.N - begin)
-            rows = shard_rows(size, self.at.H)
+            first, size = self.plan[4 * update], self.plan[4 * update + 1]
+            t0, valid = self.plan[4 * update + 2], self.plan[4 * update + 3]
+            rows = shard_rows(size, self.net.at.H)
             shards = (size + rows - 1) // rows
-            scale = 1.0 / (size * self.at.O) if self.mean else 0.5
+            scale = 0 if valid == 0 else 1.0 / valid if self.mean else 0.5
             s = self.take()
             while s < shards:
                 self.losses[s] = self.shard(
-                    &self.desks[thread], begin + s * rows, min(rows, size - s * rows),
-                    <real *>self.gradients + s * self.stride, scale, thread == 0)
+                    &self.desks[thread], s, first, first + s * rows, min(rows, size - s * rows), t0,
+                    <real *>self.gradients + s * self.stride, valid > 0, scale, thread == 0)
                 s = self.take()
             if stopped(&self.watch, thread == 0, 1000):
                 return
             if self.last_to_arrive():
-                self.end_batch(size, shards, of_type)
+                if valid > 0:
+                    self.end_update(valid, shards, of_type)
+                crnn_store(&self.turn, 0)
                 self.let_go()
             elif not self.wait(generation, thread == 0):
                 return
@@ -199,177 +220,436 @@ cdef class Training(Team):
                 return
 
     cdef double shard(
-        self, Desk *desk, ptrdiff_t first, ptrdiff_t rows, real *g, double scale,
-        bint main) noexcept nogil:
+        self, Desk *desk, ptrdiff_t number, ptrdiff_t batch_first, ptrdiff_t first, ptrdiff_t rows,
+        ptrdiff_t t0, real *g, bint trains, double scale, bint main) noexcept nogil:
         # -> this shard's part of the batch's loss; its gradient goes to g, or with a batch of one and
         # SGD straight into the weights
-        cdef Layout *at = &self.at
-        cdef const real *flat = <const real *>self.flat
-        cdef const real *panels = <const real *>self.panels
-        cdef const real *zero = <const real *>self.zero
-        cdef real *x = <real *>desk.x
+        cdef Layout *at = &self.net.at
+        cdef Block *b = &desk.block
+        cdef double loss = 0
+        self.open(b, first, rows, t0, self.steps)
+        begin_states(self, b, g)
+        self.carry(b, first - batch_first, False, g)
+        if not read_inputs(self, b, 0, b.T, False, main, g):  # `fit` has looked whether all is finite
+            return 0
+        if run_layers(self, b, main, g):
+            return 0
+        self.carry(b, first - batch_first, True, g)
+        if not trains:
+            return 0
+        if self.by_row and self.optimizer == SGD:
+            g = <real *>self.net.flat
+        elif b.rows == 0:
+            memset(g, 0, at.tables * sizeof(real))
+        loss = self.outputs(desk, scale, main, g)
+        if not self.backward(desk, g, main):
+            self.sum_outputs(desk, g, main)
+            self.add_to_tables(desk, number, main, g)
+        return loss
+
+    cdef ptrdiff_t continuing(self, const Block *b) noexcept nogil:
+        """Rows with steps behind this block's; they stand first."""
+        cdef ptrdiff_t r = 0
+        while r < b.rows and self.length(b.first + r) > b.t0 + b.T:
+            r += 1
+        return r
+
+    cdef void carry(self, Block *b, ptrdiff_t place, bint out, real *of_type) noexcept nogil:
+        """The states of the step before this block's first from where the chunk before left them, or
+        those of its last step to the next chunk. `place` is the first row's in the batch."""
+        cdef Layout *at = &self.net.at
+        cdef ptrdiff_t l, rows
+        cdef real *there
+        if self.carried == NULL or not out and b.t0 == 0:
+            return
+        rows = self.continuing(b) if out else b.rows
+        if not out:
+            b.given = True
+        for l in range(at.L):
+            there = <real *>self.carried + (l * self.B + place) * at.lds
+            if out:
+                memcpy(there, states(b, at, l, b.T, of_type), rows * at.lds * sizeof(real))
+            else:
+                memcpy(states(b, at, l, 0, of_type), there, rows * at.lds * sizeof(real))
+
+    # ---- the output layer and the loss ----
+
+    cdef inline real *top(self, Desk *desk, ptrdiff_t t, ptrdiff_t *ld, real *of_type) noexcept nogil:
+        """What the output layer reads at step t (at the last step of each row: t = 0)."""
+        cdef Layout *at = &self.net.at
+        if desk.top == NULL:
+            ld[0] = at.lds
+            return states(&desk.block, at, at.L - 1, t + 1, of_type)
+        ld[0] = at.ldj
+        return <real *>desk.top + t * desk.block.rows * at.ldj
+
+    cdef double outputs(
+        self, Desk *desk, double scale, bint main, real *of_type) noexcept nogil:
+        """The outputs, the loss, and in the outputs' place its gradient."""
+        cdef Layout *at = &self.net.at
+        cdef Block *b = &desk.block
+        cdef ptrdiff_t t, r, ld, n, skipped
+        cdef real *y
+        cdef real *h
+        cdef double loss = 0
+        for r in range(b.rows if desk.weight != NULL else 0):
+            desk.weight[r] = self.sample_weight[self.sample(b.first + r)]
+        if not self.every:
+            skipped = self.continuing(b)
+            y = <real *>desk.y
+            memset(y, 0, skipped * at.ldo * sizeof(real))
+            for r in range(skipped, b.rows):
+                t = self.length(b.first + r) - b.t0
+                join(<real *>desk.top, b, at, t, 0, r, 1, of_type)
+            return self.step_loss(desk, 0, y, skipped, b.rows, scale)
+        for t in range(b.T):
+            n = b.active[t]
+            if desk.top != NULL:
+                join(<real *>desk.top + t * b.rows * at.ldj, b, at, t + 1, t, 0, n, of_type)
+            loss += self.step_loss(desk, t, <real *>desk.y + t * b.rows * at.ldo, 0, n, scale)
+            if stopped(&self.watch, main, n * at.O * at.D * at.H):
+                break
+        return loss
+
+    cdef double step_loss(
+        self, Desk *desk, ptrdiff_t t, real *y, ptrdiff_t r, ptrdiff_t end, double scale) noexcept nogil:
+        # rows r to end; y: (rows, ldo) of this step
+        cdef Layout *at = &self.net.at
+        cdef Block *b = &desk.block
+        cdef ptrdiff_t ld
+        cdef real *h = self.top(desk, t, &ld, y)
+        output(y + r * at.ldo, h + r * ld, ld, &self.net, end - r)
+        gather(<real *>desk.target, self.targets, &self.y, self.order, b.first + r, end - r, end - r,
+               b.t0 + t if self.every else 0, 1, self.targets, False)
+        return losses_of_rows(
+            y + r * at.ldo, at.ldo, <real *>desk.target, self.targets, end - r, at.O, &self.loss,
+            desk.weight + r if desk.weight != NULL else NULL, scale, <real *>desk.scratch)
+
+    cdef void sum_outputs(self, Desk *desk, real *g, bint main) noexcept nogil:
+        # dWy' = dy' h    dby = sum_rows dy
+        cdef Layout *at = &self.net.at
+        cdef Block *b = &desk.block
+        cdef ptrdiff_t ld, skipped, t, rows, done = 0, end
+        cdef int finish = CRNN_DESCEND if g == <real *>self.net.flat else CRNN_STORE
+        cdef real *h = self.top(desk, 0, &ld, g)
         cdef real *y = <real *>desk.y
-        cdef real *da = <real *>desk.da
-        cdef ptrdiff_t step = rows * at.lds, xstep = rows * self.ldx, T = self.T
-        # states[t] and states[t + 1] stand before and after step t; one more place in front of them
-        cdef real *states = <real *>desk.h + step
-        cdef real *last = states + T * step
-        # what BPTT takes for the states before and after step t: before + t * step, after + t * step
-        cdef real *before = states
-        cdef real *after = states + step
-        cdef ptrdiff_t from_step = 1     # the state before step 0 is zero: nothing to add to dWh
-        cdef ptrdiff_t t, begin, end
-        cdef bint direct = self.by_row and self.optimizer == SGD
-        cdef int finish
         cdef real one = 1
-        cdef double loss
-        cdef const int64_t *order = self.order + first if self.order != NULL else NULL
+        if b.rows == 0:
+            return
+        if not self.every:
+            skipped = self.continuing(b)
+            self.sum_rows(g + at.Wy, at.ldj, y + skipped * at.ldo, at.ldo, h + skipped * ld, ld, at.O,
+                          at.D * at.H, b.rows - skipped, finish, main)
+            if at.bias:
+                self.sum_rows(g + at.by, at.ldo, &one, 0, y + skipped * at.ldo, at.ldo, 1, at.O,
+                              b.rows - skipped, finish, main)
+            return
+        while done < b.T:
+            end = b.T if self.lengths == NULL else min(b.T, done + self.chunk)
+            rows = self.without_holes(desk, &y, at.ldo, &h, ld, at.O, at.D * at.H, done, end, 0)
+            self.sum_rows(g + at.Wy, at.ldj, y, at.ldo, h, ld, at.O, at.D * at.H, rows, finish, main)
+            if at.bias:
+                self.sum_rows(g + at.by, at.ldo, &one, 0, y, at.ldo, 1, at.O, rows, finish, main)
+            done, finish = end, CRNN_ADD
+            h = self.top(desk, done if done < b.T else 0, &ld, g)
+            y = <real *>desk.y + done * b.rows * at.ldo
 
-        t = 0
-        while t < T:
-            end = min(T, t + max(1, 65536 // (rows * at.I)))
-            gather(x + t * xstep, self.ldx, &self.x, order, first, rows, t, end - t, at.I,
-                   False)  # `fit` has looked whether all of it is finite
-            if stopped(&self.watch, main, (end - t) * rows * at.I):
-                return 0
-            t = end
-        gather(<real *>desk.target, at.O, &self.y, order, first, rows, 0, 1, at.O, False)
+    # ---- back-propagation through time ----
 
-        for t in range(T):
-            if self.forward_step(
-                    states + (t + 1) * step, x + t * xstep, states + t * step if t else NULL, rows,
-                    t & 1, main):
-                return 0
-        output(y, last, flat, zero, at, rows)
-        loss = squared_error(y, <const real *>desk.target, at, rows, scale)   # y is dy from here
+    cdef inline real *da_of(
+        self, Desk *desk, ptrdiff_t c, ptrdiff_t place, real *of_type) noexcept nogil:
+        return <real *>desk.da + (c * (self.room + 1) + place) * desk.block.rows * self.net.at.lds
 
+    cdef bint backward(self, Desk *desk, real *g, bint main) noexcept nogil:
+        """The gradients of all cells, in windows of `room` steps from the end, in each the last layer
+        first. -> whether to stop."""
+        cdef Layout *at = &self.net.at
+        cdef Block *b = &desk.block
+        cdef ptrdiff_t end = b.T, begin, l, d, c, part, stop
+        cdef int finish
         if self.shifted:
             # the notebook pairs step t with the states before steps t and t - 1, and at t = 0 with
             # the last state
-            memcpy(states - step, last, step * sizeof(real))
-            before, after, from_step = states - step, states, 0
-        if direct:
-            g = <real *>self.flat
-
-        end = T
+            memcpy(states(b, at, 0, 0, g) - b.rows * at.lds, states(b, at, 0, b.T, g),
+                   b.rows * at.lds * sizeof(real))
         while end > 0:
-            begin = max(0, end - self.chunk)
-            if end < T:
-                memcpy(da + self.chunk * step, da, step * sizeof(real))
-            for t in range(end - 1, begin - 1, -1):
-                if t == T - 1:
-                    output_backward(da + (t - begin) * step, y, after + t * step, flat, panels,
-                                    zero, at, rows)
-                elif self.backward_step(
-                        da + (t - begin) * step,
-                        da + (self.chunk if t == end - 1 else t + 1 - begin) * step,
-                        after + t * step, rows, t & 1, main):
-                    return 0
-            # over the chunk: dWh += h_{t-1}' da_t; dWx += x_t' da_t, with db in its last row
-            t = max(begin, from_step)
-            finish = CRNN_DESCEND if direct else CRNN_STORE if end == T else CRNN_ADD
-            self.long_sum(g + at.Wh, before + t * step, at.lds, da + (t - begin) * step, at.H,
-                          (end - t) * rows, finish, main)
-            self.long_sum(g + at.Wx, x + begin * xstep, self.ldx, da, self.ldx,
-                          (end - begin) * rows, finish, main)
+            begin = max(0, end - self.room)
+            for l in range(at.L - 1, -1, -1):
+                for d in range(at.D):
+                    c = l * at.D + d
+                    if end < b.T:   # da of step `end`, from the window behind
+                        memcpy(self.da_of(desk, c, end - begin, g), self.da_of(desk, c, 0, g),
+                               b.rows * at.lds * sizeof(real))
+                    finish = CRNN_DESCEND if g == <real *>self.net.flat else (
+                        CRNN_STORE if end == b.T else CRNN_ADD)
+                    part = 0
+                    while part < end - begin:
+                        stop = min(part + self.chunk, end - begin)
+                        if self.backward_steps(
+                                desk, g, c, begin,
+                                begin + part if d else end - stop, begin + stop if d else end - part,
+                                finish, main):
+                            return True
+                        part = stop
+                        if finish == CRNN_STORE:
+                            finish = CRNN_ADD
             end = begin
-        # dWy' = dy' h_T    dby = sum_rows dy
-        finish = CRNN_DESCEND if direct else CRNN_STORE
-        accumulate(g + at.Wy, at.ldh, y, at.ldo, last, at.lds, at.O, at.H, rows, finish,
-                   self.learning_rate, self.clip, &self.report)
-        if at.bias:
-            accumulate(g + at.by, at.ldo, &one, 0, y, at.ldo, 1, at.O, rows, finish,
-                       self.learning_rate, self.clip, &self.report)
-        return loss
+        return False
 
-    # A step of very many rows, or a sum of very many, goes in pieces, so that a signal need not wait
-    # for all of it. The pieces of a sum are a matter of shapes alone.
-
-    cdef bint forward_step(
-        self, real *h_t, const real *x_t, const real *h_before, ptrdiff_t rows, bint back,
-        bint main) noexcept nogil:
-        # -> whether to stop
-        cdef Layout *at = &self.at
-        cdef ptrdiff_t r = 0, piece = piece_rows(at)
-        while r < rows:
-            piece = min(piece, rows - r)
-            cell(h_t + r * at.lds, x_t + r * self.ldx, self.ldx,
-                 h_before + r * at.lds if h_before != NULL else NULL, <const real *>self.flat,
-                 <const real *>self.panels, <const real *>self.zero, at, piece, back)
-            if stopped(&self.watch, main, piece * at.H * (at.H + at.I)):
+    cdef bint backward_steps(
+        self, Desk *desk, real *g, ptrdiff_t c, ptrdiff_t window, ptrdiff_t begin, ptrdiff_t end,
+        int finish, bint main) noexcept nogil:
+        """Steps [begin, end) of a cell, and then their part of its gradients. -> whether to stop."""
+        cdef Layout *at = &self.net.at
+        cdef Block *b = &desk.block
+        cdef Cell *own = &at.cells[c]
+        cdef ptrdiff_t i, t, s, rows, d = c % at.D, step = b.rows * at.lds
+        cdef real *da = self.da_of(desk, c, begin - window, g)
+        cdef real *da_rows
+        cdef real *a
+        cdef real one = 1
+        for i in range(end - begin):
+            if self.backward_step(desk, c, begin + i if d else end - 1 - i, window, main, g):
                 return True
-            r += piece
+        # dWh += h_{t-1}' da_t, where there is a state before
+        t = end - 1 if d else begin
+        i = 0 if self.shifted or rows_with_before(b, d, t) else 1
+        da_rows = da if d else da + i * step
+        a = state_before(b, at, c, begin if d else begin + i, g) - (step if self.shifted else 0)
+        rows = self.without_holes(desk, &a, at.lds, &da_rows, at.lds, at.H, at.H,
+                                  begin if d else begin + i, end - i if d else end,
+                                  1 if d and not b.given else 0)
+        self.sum_rows(g + own.Wh, at.ldh, a, at.lds, da_rows, at.lds, at.H, at.H, rows, finish, main)
+        # dWx += x_t' da_t, with db in its last row
+        if c < at.D and not at.tokens:
+            a, da_rows = <real *>b.x + begin * b.rows * self.ldx, da
+            rows = self.without_holes(desk, &a, self.ldx, &da_rows, at.lds, self.ldx, at.H, begin, end, 0)
+            self.sum_rows(g + own.Wx, at.ldh, a, self.ldx, da_rows, at.lds, self.ldx, at.H, rows,
+                          finish, main)
+            return False
+        for s in range(at.D if c >= at.D else 0):
+            a, da_rows = seen(b, at, c - d - at.D + s, begin, g), da
+            rows = self.without_holes(desk, &a, at.lds, &da_rows, at.lds, at.H, at.H, begin, end, 0)
+            self.sum_rows(g + own.Wx + s * at.H * at.ldh, at.ldh, a, at.lds, da_rows, at.lds, at.H,
+                          at.H, rows, finish, main)
+        if at.bias:
+            a, da_rows = NULL, da
+            rows = self.without_holes(desk, &a, 0, &da_rows, at.lds, 0, at.H, begin, end, 0)
+            self.sum_rows(g + own.b, at.ldh, &one, 0, da_rows, at.lds, 1, at.H, rows, finish, main)
         return False
 
     cdef bint backward_step(
-        self, real *da, const real *da_next, const real *after, ptrdiff_t rows, bint back,
-        bint main) noexcept nogil:
-        # -> whether to stop
-        cdef Layout *at = &self.at
-        cdef ptrdiff_t r = 0, piece = piece_rows(at)
-        while r < rows:
-            piece = min(piece, rows - r)
-            cell_backward(da + r * at.lds, da_next + r * at.lds, after + r * at.lds,
-                          <const real *>self.flat, <const real *>self.panels,
-                          <const real *>self.zero, at, piece, back)
-            if stopped(&self.watch, main, piece * at.H * at.H):
+        self, Desk *desk, ptrdiff_t c, ptrdiff_t t, ptrdiff_t window, bint main, real *of_type) noexcept nogil:
+        """da_t = dh_t * (1 - h_t^2), in pieces of rows. -> whether to stop."""
+        cdef Layout *at = &self.net.at
+        cdef Block *b = &desk.block
+        cdef ptrdiff_t n = b.active[t], m = rows_with_after(b, c % at.D, t), r = 0, piece
+        cdef ptrdiff_t work = at.H * at.H * (1 + (at.D if c < (at.L - 1) * at.D else 0))
+        cdef ptrdiff_t some = piece_rows(work)
+        while r < n:
+            piece = min(some, (m if r < m else n) - r)
+            self.cell_backward(desk, c, t, window, r, piece, r < m, of_type)
+            if stopped(&self.watch, main, piece * work):
                 return True
             r += piece
         return False
 
-    cdef void long_sum(
-        self, real *c, const real *a, ptrdiff_t lda, const real *da, ptrdiff_t m, ptrdiff_t k,
-        int finish, bint main) noexcept nogil:
-        cdef Layout *at = &self.at
+    cdef void cell_backward(
+        self, Desk *desk, ptrdiff_t c, ptrdiff_t t, ptrdiff_t window, ptrdiff_t r, ptrdiff_t rows,
+        bint goes_on, real *of_type) noexcept nogil:
+        """dh_t = dy_t Wy' (the last layer), or da_t Wx' of the layer above; + da_{t+1} Wh' where the
+        row `goes_on`; da_t = dh_t * (1 - h_t^2)."""
+        cdef Net *net = &self.net
+        cdef Layout *at = &net.at
+        cdef Block *b = &desk.block
+        cdef Cell *own = &at.cells[c]
+        cdef Cell *above
+        cdef const real *panels = <const real *>net.panels
+        cdef ptrdiff_t d = c % at.D, s, first = r * at.lds
+        cdef ptrdiff_t wide_h = (at.H + at.width - 1) // at.width * at.width
+        cdef real *da = self.da_of(desk, c, t - window, of_type) + first
+        cdef const real *after = states(b, at, c, t if d else t + 1, of_type) + first
+        cdef const real *next = self.da_of(desk, c, t - window + (-1 if d else 1), of_type) + first
+        cdef const real *dy = <const real *>desk.y + ((t if self.every else 0) * b.rows + r) * at.ldo
+        cdef const real *init = <const real *>net.zero
+        cdef ptrdiff_t ldi = 0
+        cdef bint is_last = c >= (at.L - 1) * at.D
+        cdef crnn_term[CRNN_TERMS] terms
+        cdef int n_terms = 0
+        if self.shifted:
+            after -= b.rows * at.lds
+        if panels == NULL:
+            if goes_on:
+                row_product_transposed(da, next, <const real *>net.flat + own.Wh, at.ldh, at.slope,
+                                       after, at.H, at.H, t & 1)
+            else:
+                terms[0] = crnn_term(dy, at.ldo, <const real *>net.flat + at.Wy, at.ldj, at.O)
+                row_product(da, init, terms, 1, at.slope, after, at.H, 0)
+            return
+        if goes_on:
+            terms[n_terms] = crnn_term(next, at.lds, panels + own.pWh_t, at.H, at.H)
+            n_terms += 1
+            if b.before != NULL:
+                self.through_mask(desk, terms, n_terms, NULL, c, r, rows, RECURRENT, 0, of_type)
+                init, ldi, n_terms = <const real *>desk.masked, at.lds, 0
+        if is_last and (self.every or not goes_on):
+            terms[n_terms] = crnn_term(dy, at.ldo, panels + at.pWy_t + d * at.O * wide_h, at.O, at.O)
+            n_terms += 1
+        if not is_last:
+            for s in range(at.D):
+                above = &at.cells[c - d + at.D + s]
+                terms[n_terms + s] = crnn_term(
+                    self.da_of(desk, c - d + at.D + s, t - window, of_type) + first, at.lds,
+                    panels + above.pWx_t + d * at.H * wide_h, at.H, at.H)
+            if b.dropped != NULL:
+                self.through_mask(desk, terms + n_terms, <int>at.D, init if ldi else NULL, c, r, rows,
+                                  BETWEEN, b.t0 + t, of_type)
+                init, ldi = <const real *>desk.masked, at.lds
+            else:
+                n_terms += <int>at.D
+        product(da, at.lds, init, ldi, terms, n_terms, at.slope, after, at.lds, rows, at.H)
+
+    cdef void through_mask(
+        self, Desk *desk, const crnn_term *terms, int n_terms, const real *more, ptrdiff_t c,
+        ptrdiff_t r, ptrdiff_t rows, int kind, ptrdiff_t step, real *of_type) noexcept nogil:
+        """masked = (sum of terms) * mask + more: the gradient of what dropout let through."""
+        cdef Layout *at = &self.net.at
+        cdef Block *b = &desk.block
+        cdef const Dropout *dropout = &self.recurrent_dropout if kind == RECURRENT else &self.dropout
+        cdef real *masked = <real *>desk.masked
+        cdef real *sums = masked + b.rows * at.lds
+        cdef ptrdiff_t i, j
+        product(sums, at.lds, <const real *>self.net.zero, 0, terms, n_terms, CRNN_LINEAR,
+                <const real *>NULL, 0, rows, at.H)
+        for i in range(rows):
+            drop(sums + i * at.lds, sums + i * at.lds, at.H, dropout, kind,
+                 self.sample(b.first + r + i), 2 * (c // at.D) + c % at.D, step)
+            for j in range(at.H):
+                masked[i * at.lds + j] = sums[i * at.lds + j] + (
+                    more[i * at.lds + j] if more != NULL else 0)
+
+    # ---- sums over steps and rows ----
+
+    cdef ptrdiff_t without_holes(
+        self, Desk *desk, real **a, ptrdiff_t lda, real **b_, ptrdiff_t ldb, ptrdiff_t m, ptrdiff_t n,
+        ptrdiff_t begin, ptrdiff_t end, ptrdiff_t behind) noexcept nogil:
+        """-> how many rows the steps [begin, end) have. a and b_, which point at step `begin`, are
+        made to point at those rows alone, one behind the other. `behind` 1: only the rows that have
+        one more step."""
+        cdef Block *b = &desk.block
+        cdef ptrdiff_t t, r, count = 0
+        cdef real *a_rows = <real *>desk.a_rows
+        cdef real *b_rows = <real *>desk.b_rows
+        if end <= begin or b.active[end - 1 + behind] == b.rows:
+            return max(0, end - begin) * b.rows
+        for t in range(begin, end):
+            for r in range(b.active[t + behind]):
+                if m > 0:
+                    memcpy(a_rows + count * lda, a[0] + ((t - begin) * b.rows + r) * lda,
+                           lda * sizeof(real))
+                memcpy(b_rows + count * ldb, b_[0] + ((t - begin) * b.rows + r) * ldb,
+                       ldb * sizeof(real))
+                count += 1
+        a[0], b_[0] = a_rows, b_rows
+        return count
+
+    cdef void sum_rows(
+        self, real *c, ptrdiff_t ldc, const real *a, ptrdiff_t lda, const real *b, ptrdiff_t ldb,
+        ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int finish, bint main) noexcept nogil:
+        """c += a' b over k rows, in pieces that shapes alone decide, so that a signal need not wait."""
         cdef ptrdiff_t done = 0, piece
         while True:
             # a descent is whole or not at all
             piece = k if finish == CRNN_DESCEND else min(
-                k - done, min(2048, max(128, PIECE_WORK // (m * at.H))))
-            accumulate(c, at.ldh, a + done * lda, lda, da + done * at.lds, at.lds, m, at.H, piece,
+                k - done, min(2048, max(128, PIECE_WORK // (m * n))))
+            accumulate(c, ldc, a + done * lda, lda, b + done * ldb, ldb, m, n, piece,
                        finish, self.learning_rate, self.clip, &self.report)
             done += piece
-            if done == k or stopped(&self.watch, main, piece * m * at.H):
+            if done == k or stopped(&self.watch, main, piece * m * n):
                 return
             finish = CRNN_ADD
 
-    cdef void end_batch(self, ptrdiff_t size, ptrdiff_t shards, real *of_type) noexcept nogil:
+    cdef void add_to_tables(
+        self, Desk *desk, ptrdiff_t number, bint main, real *of_type) noexcept nogil:
+        """dWx[token] += da_t, one shard after the other: the order of sums is that of the samples."""
+        cdef Layout *at = &self.net.at
+        cdef Block *b = &desk.block
+        cdef const real *tokens = <const real *>b.x
+        cdef const real *da
+        cdef real *row
+        cdef ptrdiff_t t, r, j, d, token
+        cdef int spins = 0
+        if not at.tokens:
+            return
+        while crnn_load(&self.turn) != number:
+            rest(&spins)
+            if stopped(&self.watch, main, 1e6):
+                return
+        for d in range(at.D):
+            for t in range(b.T):
+                for r in range(b.active[t]):
+                    token = <ptrdiff_t>tokens[t * b.rows + r]
+                    if not 0 <= token < at.I:
+                        token = 0   # as in `embed`
+                    row = <real *>self.table + (at.cells[d].Wx - at.tables) + token * at.ldh
+                    da = self.da_of(desk, d, t, of_type) + r * at.lds
+                    for j in range(at.ldh):
+                        row[j] += da[j]
+                if stopped(&self.watch, main, b.active[t] * at.H):
+                    return
+        crnn_store(&self.turn, number + 1)
+
+    # ---- the update ----
+
+    cdef void end_update(self, ptrdiff_t valid, ptrdiff_t shards, real *of_type) noexcept nogil:
         # the last thread of a batch: the loss, the sum of the shards, the update
-        cdef real *w = <real *>self.flat
-        cdef real *g = <real *>self.gradients
-        cdef double loss = 0, rate, correction
+        cdef Layout *at = &self.net.at
+        cdef double loss = 0
         cdef ptrdiff_t s
         for s in range(shards):
             loss += self.losses[s]
-        if self.optimizer == NONE:
-            if real is float:
-                isa.f32.sum(g, self.stride, shards, self.at.count)
-            else:
-                isa.f64.sum(g, self.stride, shards, self.at.count)
-        elif self.optimizer == ADAM:
+        if self.optimizer == ADAM:
             self.beta1_power *= 0.9
             self.beta2_power *= 0.999
-            rate = self.learning_rate / (1 - self.beta1_power)
-            correction = sqrt(1 - self.beta2_power)
-            if real is float:
-                isa.f32.adam(w, <float *>self.m, <float *>self.v, g, self.stride, shards,
-                             self.at.count, <float>rate, <float>correction, 0.9, 0.999,
-                             <float>1e-8, <float>self.clip, &self.report)
-            else:
-                isa.f64.adam(w, <double *>self.m, <double *>self.v, g, self.stride, shards,
-                             self.at.count, rate, correction, 0.9, 0.999, 1e-8, self.clip,
-                             &self.report)
-        elif not self.by_row:
-            if real is float:
-                isa.f32.sgd(w, g, self.stride, shards, self.at.count, <float>self.learning_rate,
-                            <float>self.clip, &self.report)
-            else:
-                isa.f64.sgd(w, g, self.stride, shards, self.at.count, self.learning_rate,
-                            self.clip, &self.report)
+        if self.optimizer == ADAM or not self.by_row:
+            self.update(0, at.tables, <const real *>self.gradients, shards)
+            if at.tokens and self.optimizer != NONE:
+                self.update(at.tables, at.count - at.tables, <const real *>self.table, 1)
+                memset(self.table, 0, (at.count - at.tables) * sizeof(real))
         self.batch += 1
         self.last_loss = loss
-        self.loss_sum += loss * size
+        self.loss_sum += loss * valid
+        self.loss_weight += valid
         # the notebook (whose loss is a sample's, no mean) goes on
         if self.mean and (not isfinite(loss) or self.report.poison != 0):
             self.bad_batch = self.batch
-        self.pack()
+        pack_net(&self.net, True)
+
+    cdef void update(
+        self, ptrdiff_t place, ptrdiff_t count, const real *g, ptrdiff_t shards) noexcept nogil:
+        """The optimiser's step for `count` numbers from `place` on."""
+        cdef real *w = <real *>self.net.flat + place
+        cdef real *m = <real *>self.m + place
+        cdef real *v = <real *>self.v + place
+        cdef double rate, correction
+        if self.optimizer == NONE:
+            if real is float:
+                isa.f32.sum(<float *>g, self.stride, shards, count)
+            else:
+                isa.f64.sum(<double *>g, self.stride, shards, count)
+        elif self.optimizer == ADAM:
+            rate = self.learning_rate / (1 - self.beta1_power)
+            correction = sqrt(1 - self.beta2_power)
+            if real is float:
+                isa.f32.adam(w, m, v, g, self.stride, shards, count, <float>rate, <float>correction,
+                             0.9, 0.999, <float>1e-8, <float>self.clip, &self.report)
+            else:
+                isa.f64.adam(w, m, v, g, self.stride, shards, count, rate, correction, 0.9, 0.999,
+                             1e-8, self.clip, &self.report)
+        else:
+            if real is float:
+                isa.f32.sgd(w, g, self.stride, shards, count, <float>self.learning_rate,
+                            <float>self.clip, &self.report)
+            else:
+                isa.f64.sgd(w, g, self.stride, shards, count, self.learning_rate, self.clip,
+                            &self.report)

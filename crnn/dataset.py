@@ -1,19 +1,389 @@
-"""Series and the windows cut from them: views, splits in time order, generators, one real series.
+"""Sequences, series and windows as views; splits in time order, generators, one real series.
 
-N samples, T timesteps, F features of a series, I inputs, O outputs. What a network takes is
-x (N, T, I) and y (N, O).
+N samples, T timesteps, M rows of all sequences, F features of a series, I inputs, O outputs.
+Samples of one length are an array x (N, T, I). Samples of different lengths are `Sequences`.
 """
 
 from __future__ import annotations
 
 import math
+import numbers
+import operator
 from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crnn import _arguments
 from crnn._arguments import Array
+
+
+class Sequences:
+    """Sequences of different lengths, without padding and without a copy.
+
+    All sequences are rows of one array. Sequence n is::
+
+        values[starts[n] : starts[n] + lengths[n]],  n = 0, ..., N - 1
+
+    The sequences may overlap (windows of a series do), lie in any order, and leave rows out.
+    ``len(sequences)`` is N. ``sequences[n]`` is sequence n, a view. ``sequences[index]`` with a
+    slice, an array of integers or a boolean mask is a `Sequences` of the chosen ones over the same
+    values.
+
+    Parameters
+    ----------
+    values : array_like of real numbers, shape (M, I) or (M,)
+        The rows of all sequences: inputs, targets, tokens or classes. Kept as given, with its
+        dtype, byte order and strides. Numbers written into the array later show in the sequences.
+        The numbers are not checked: rows that belong to no sequence may hold NaN.
+    starts : array_like of int, shape (N,)
+        The first row of each sequence.
+    lengths : array_like of int, shape (N,)
+        The number of rows of each sequence, at least 1.
+
+    Attributes
+    ----------
+    values : ndarray, shape (M, I) or (M,)
+    starts, lengths : ndarray of int64, shape (N,)
+        Read-only copies.
+
+    Raises
+    ------
+    TypeError
+        If `values` does not hold real integers or floats, or `starts` or `lengths` do not hold
+        integers. Masked arrays are refused.
+    ValueError
+        If `values` has another rank or no features, if there is no sequence, if `starts` and
+        `lengths` differ in number, or if a sequence is empty or not within `values`. The message
+        names the sample.
+
+    See Also
+    --------
+    Sequences.from_list : From separate arrays.
+    Sequences.from_padded : From a padded array and lengths.
+    windows : Windows of many series.
+
+    Notes
+    -----
+    A part of the sequences keeps all values. A pickle, too, holds all of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crnn.dataset import Sequences
+    >>> x = Sequences(np.arange(10.0, 16.0), starts=[0, 4, 3], lengths=[3, 1, 3])
+    >>> x
+    Sequences(3 sequences of 1 to 3 steps, values float64 (6,))
+    >>> for sequence in x:
+    ...     print(sequence)
+    [10. 11. 12.]
+    [14.]
+    [13. 14. 15.]
+    >>> x[x.lengths > 1].starts.tolist()
+    [0, 3]
+    """
+
+    __slots__ = ("_lengths", "_starts", "_values")
+
+    def __init__(self, values: ArrayLike, starts: ArrayLike, lengths: ArrayLike) -> None:
+        array = _arguments.numeric("values", values)
+        if array.ndim not in (1, 2) or 0 in array.shape[1:]:
+            raise ValueError(
+                "values must have the shape (rows,) or (rows, features) with at least one "
+                f"feature, got {array.shape}"
+            )
+        self._values = array
+        self._starts = _arguments.integers("starts", starts)
+        self._lengths = _arguments.integers("lengths", lengths)
+        if len(self._starts) != len(self._lengths):
+            raise ValueError(
+                f"lengths must have as many elements as starts, {len(self._starts)}, "
+                f"got {len(self._lengths)}"
+            )
+        for name, given, minimum in (("lengths", self._lengths, 1), ("starts", self._starts, 0)):
+            if given.min() < minimum:
+                sample = int(np.argmax(given < minimum))
+                raise ValueError(
+                    f"{name} must be at least {minimum}, got {given[sample]} for sample {sample}"
+                )
+        beyond = self._lengths > len(array) - self._starts  # their sum may overflow
+        if beyond.any():
+            sample = int(np.argmax(beyond))
+            end = int(self._starts[sample]) + int(self._lengths[sample])
+            raise ValueError(
+                f"starts + lengths must be at most {len(array)}, the rows of values, "
+                f"got {end} for sample {sample}"
+            )
+
+    @classmethod
+    def from_list(cls, arrays: Iterable[ArrayLike]) -> Sequences:
+        """Copy separate arrays once into one.
+
+        Parameters
+        ----------
+        arrays : iterable of array_like of real numbers, shapes (length, I) or (length,)
+            The sequences, at least one. All have the same features, and each at least one step.
+
+        Returns
+        -------
+        Sequences
+            With the arrays in C order one behind the other in `values`, in the dtype that NumPy
+            promotes theirs to.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `arrays` is empty, or one of them has no steps, another rank or other features than
+            the first, or does not hold real numbers. The message names the array.
+
+        Examples
+        --------
+        >>> from crnn.dataset import Sequences
+        >>> x = Sequences.from_list([[1, 2, 3], [4], [5, 6]])
+        >>> x.values, x.lengths.tolist()
+        (array([1, 2, 3, 4, 5, 6]), [3, 1, 2])
+        """
+        if not isinstance(arrays, Iterable):
+            raise TypeError(f"arrays must be a list of arrays, got {arrays!r}")
+        parts = [_arguments.numeric(f"arrays[{i}]", array) for i, array in enumerate(arrays)]
+        return _joined("arrays", parts)
+
+    @classmethod
+    def from_padded(cls, x: ArrayLike, lengths: ArrayLike) -> Sequences:
+        """Take the first ``lengths[n]`` timesteps of each sample n of a padded array.
+
+        The values are a view of `x` where the rows of all its samples lie at one distance from
+        each other. That holds in C order, for slices of such an array by samples, features or a run
+        of timesteps, and for the windows of `windows`. Otherwise (time first, Fortran order, every
+        third timestep) `x` is copied once, padding included.
+
+        Parameters
+        ----------
+        x : array_like of real numbers, shape (N, T, I) or (N, T)
+            Padded samples. The padding may hold anything.
+        lengths : array_like of int, shape (N,)
+            The timesteps of each sample, from 1 to T.
+
+        Returns
+        -------
+        Sequences
+            With values of shape (M, I) or (M,). M is N T where `x` is in C order. The values also
+            hold the padding and what lies between two samples.
+
+        Raises
+        ------
+        TypeError
+            If `x` does not hold real numbers, or `lengths` does not hold integers.
+        ValueError
+            If `x` has another rank or an empty axis, or `lengths` has another number of elements
+            or one out of bounds.
+
+        See Also
+        --------
+        Sequences.padded : The way back.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.dataset import Sequences
+        >>> x = np.array([[1, 2, 0], [3, 0, 0]])
+        >>> [sequence.tolist() for sequence in Sequences.from_padded(x, [2, 1])]
+        [[1, 2], [3]]
+        """
+        array = _arguments.numeric("x", x)
+        if array.ndim not in (2, 3) or 0 in array.shape:
+            raise ValueError(
+                "x must have the shape (N, T) or (N, T, features) with at least one element, "
+                f"got {array.shape}"
+            )
+        samples, timesteps = array.shape[:2]
+        counts = _arguments.integers("lengths", lengths)
+        if len(counts) != samples:
+            raise ValueError(
+                f"lengths must have as many elements as x has samples, {samples}, got {len(counts)}"
+            )
+        if counts.max() > timesteps:
+            sample = int(np.argmax(counts > timesteps))
+            raise ValueError(
+                f"lengths must be at most {timesteps}, the timesteps of x, "
+                f"got {counts[sample]} for sample {sample}"
+            )
+        values, step = _rows(array)
+        first = 0 if step >= 0 else (1 - samples) * step
+        return cls(values, first + step * np.arange(samples, dtype=np.int64), counts)
+
+    @property
+    def values(self) -> Array:
+        """The rows of all sequences, (M, I) or (M,)."""
+        return self._values
+
+    @property
+    def starts(self) -> Array:
+        """The first row of each sequence, (N,)."""
+        return self._starts
+
+    @property
+    def lengths(self) -> Array:
+        """The number of rows of each sequence, (N,)."""
+        return self._lengths
+
+    def padded(self, fill: float = 0) -> Array:
+        """Copy the sequences into one array, filled up behind their ends.
+
+        Parameters
+        ----------
+        fill : number, default 0
+            What stands behind the end of a sequence: NaN and infinity for floats only.
+
+        Returns
+        -------
+        ndarray, shape (N, T, I) or (N, T)
+            In the dtype of `values`. T is the length of the longest sequence.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `fill` is not a real number or does not fit the dtype.
+
+        See Also
+        --------
+        Sequences.from_padded : The way back.
+
+        Examples
+        --------
+        >>> from crnn.dataset import Sequences
+        >>> Sequences.from_list([[1, 2, 3], [4]]).padded(-1)
+        array([[ 1,  2,  3],
+               [ 4, -1, -1]])
+        """
+        values = self._values
+        shape = (len(self), int(self._lengths.max()), *values.shape[1:])
+        padded = np.full(shape, _fitting("fill", fill, values.dtype), dtype=values.dtype)
+        for row, sequence in zip(padded, self, strict=True):
+            row[: len(sequence)] = sequence
+        return padded
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[Array]:
+        for start, length in zip(self._starts.tolist(), self._lengths.tolist(), strict=True):
+            yield self._values[start : start + length]
+
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> Array: ...
+    @overload
+    def __getitem__(self, index: slice | Array | Sequence[int]) -> Sequences: ...
+
+    def __getitem__(
+        self, index: SupportsIndex | slice | Array | Sequence[int]
+    ) -> Array | Sequences:
+        chosen = _index(index)
+        if isinstance(chosen, int):
+            start = self._starts[chosen]
+            return self._values[start : start + self._lengths[chosen]]
+        starts, lengths = self._starts[chosen], self._lengths[chosen]
+        if starts.ndim != 1:
+            raise IndexError(f"an index of sequences must have one axis, got {starts.ndim}")
+        if starts.size == 0:
+            raise ValueError(f"index must choose at least one sequence, got {index!r}")
+        return Sequences(self._values, starts, lengths)
+
+    def __array__(self, dtype: object = None, copy: object = None) -> object:
+        # NumPy would otherwise ask for one number after the other. That the return type is not an
+        # array tells type checkers that this is not an ArrayLike.
+        raise TypeError("Sequences are not one array: use .padded(), or .values for all rows")
+
+    def __reduce__(self) -> tuple[type[Sequences], tuple[Array, Array, Array]]:
+        return Sequences, (self._values, self._starts, self._lengths)
+
+    def __repr__(self) -> str:
+        shortest, longest = int(self._lengths.min()), int(self._lengths.max())
+        steps = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+        return (
+            f"Sequences({len(self)} sequence{'s' * (len(self) > 1)} of {steps} "
+            f"step{'s' * (longest > 1)}, values {self._values.dtype} {self._values.shape})"
+        )
+
+
+def _index(index: object) -> int | slice | Array:
+    """What chooses sequences: an integer, a slice, or an array of integers or booleans."""
+    if isinstance(index, slice):
+        return index
+    if not isinstance(index, (bool, np.bool_, tuple)):
+        try:
+            return operator.index(index)  # type: ignore[arg-type]
+        except TypeError:
+            pass
+        array = np.asarray(index)
+        if array.size == 0 and isinstance(index, list):
+            array = array.astype(np.int64)  # NumPy makes floats of []
+        if array.dtype.kind in "iub" and array.ndim > 0 and not hasattr(index, "mask"):
+            return array
+    raise TypeError(
+        f"index must be an integer, a slice, or an array of integers or booleans, got {index!r}"
+    )
+
+
+def _joined(name: str, arrays: list[Array]) -> Sequences:
+    """The arrays, each a sequence, copied into one."""
+    if not arrays:
+        raise ValueError(f"{name} must hold at least one array, got none")
+    for i, array in enumerate(arrays):
+        if array.ndim not in (1, 2) or 0 in array.shape:
+            raise ValueError(
+                f"{name}[{i}] must have the shape (length,) or (length, features) with at least "
+                f"one step and one feature, got {array.shape}"
+            )
+        if array.shape[1:] != arrays[0].shape[1:]:
+            raise ValueError(
+                f"{name}[{i}] must have the features of {name}[0], "
+                f"got the shapes {array.shape} and {arrays[0].shape}"
+            )
+    lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+    return Sequences(np.concatenate(arrays), np.cumsum(lengths) - lengths, lengths)
+
+
+def _rows(x: Array) -> tuple[Array, int]:
+    """The rows of x (N, T, ...) one after the other, and from which row to which a sample steps.
+
+    A view where one stride leads from row to row. A negative step goes from the last sample to the
+    first: sample N - 1 begins at row 0.
+    """
+    samples, timesteps = x.shape[:2]
+    between, row = x.strides[:2]
+    if timesteps == 1:
+        return x[:, 0], 1
+    if row == 0 or between % row != 0:
+        return x.reshape(samples * timesteps, *x.shape[2:]), timesteps
+    step = between // row
+    lowest = x if step >= 0 else x[::-1]
+    count = abs(step) * (samples - 1) + timesteps
+    values = np.lib.stride_tricks.as_strided(lowest, (count, *x.shape[2:]), x.strides[1:])
+    return values, step
+
+
+def _fitting(name: str, value: object, dtype: np.dtype[Any]) -> Any:
+    """A real number that dtype can hold; floats may round it, and may be NaN or infinite."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    number: Any = value
+    if dtype.kind == "f":
+        try:
+            with np.errstate(over="ignore"):
+                fitting = dtype.type(number)
+            fits = bool(np.isfinite(fitting)) or not math.isfinite(number)
+        except OverflowError:  # an integer beyond every float
+            fits = False
+    else:
+        limits = np.iinfo(dtype)
+        fits = limits.min <= number <= limits.max and number == int(number)
+        fitting = int(number) if fits else None
+    if not fits:
+        raise ValueError(f"{name} must be a number that {dtype} can hold, got {value!r}")
+    return fitting
 
 
 def sine_wave(size: int) -> Array:
@@ -48,10 +418,24 @@ def sine_wave(size: int) -> Array:
     return np.sin(np.arange(_arguments.integer("size", size), dtype=np.float64))
 
 
+@overload
+def windows(  # type: ignore[overload-overlap]  # a sequence of arrays is an ArrayLike, too
+    series: Sequences | Sequence[Array], timesteps: int, *, horizon: int = 1, stride: int = 1
+) -> tuple[Sequences, Array]: ...
+@overload
 def windows(
     series: ArrayLike, timesteps: int, *, horizon: int = 1, stride: int = 1
-) -> tuple[Array, Array]:
-    """Cut a series into inputs of `timesteps` points and the `horizon` points that follow each.
+) -> tuple[Array, Array]: ...
+
+
+def windows(
+    series: Sequences | Sequence[Array] | ArrayLike,
+    timesteps: int,
+    *,
+    horizon: int = 1,
+    stride: int = 1,
+) -> tuple[Array | Sequences, Array]:
+    """Cut one or more series into inputs of `timesteps` points and the `horizon` points after each.
 
     With T = `timesteps` and a series of `size` points::
 
@@ -59,18 +443,25 @@ def windows(
         y[i] = series[i * stride + T : i * stride + T + horizon]
         N = (size - T - horizon) // stride + 1
 
-    Both are read-only views of the series, so windows of any length cost no memory; they show what
-    is written into the series later. A view needs a column of y to lie at one distance from the
-    next. Every 1-D series gives that, and every 2-D one at ``horizon=1``. A 2-D series of several
-    features at a longer horizon gives it when its rows follow each other without a hole (C order);
-    otherwise (Fortran order, every second row, rows backwards) the series is copied once, and the
-    views are of that copy.
+    **One series.** Both are read-only views of the series, so windows of any length cost no memory;
+    they show what is written into the series later. A view needs a column of y to lie at one
+    distance from the next. Every 1-D series gives that, and every 2-D one at ``horizon=1``. A 2-D
+    series of several features at a longer horizon gives it when its rows follow each other without
+    a hole (C order); otherwise (Fortran order, every second row, rows backwards) the series is
+    copied once, and the views are of that copy.
+
+    **Several series.** No window crosses from one series into the next. The windows of the first
+    series come first, in time order, then those of the second. x is `Sequences`: the series are
+    copied once into one read-only array, and a window costs 16 bytes for its start and length. y is
+    a new array. Series that are `Sequences` already are not copied.
 
     Parameters
     ----------
-    series : array_like of real numbers, shape (size,) or (size, F)
-        In time order, at equal distances in time. A 1-D series has one feature (F = 1). Its dtype
-        and byte order are kept, and its values are not looked at.
+    series : array_like of real numbers, shape (size,) or (size, F), or several of these
+        In time order, at equal distances in time. A 1-D series has one feature (F = 1). The values
+        are not looked at. A list or tuple that holds an array is several series; so are
+        `Sequences`. A list of numbers, or of lists of numbers, is one series. One series keeps its
+        dtype and byte order; several take the dtype that NumPy promotes theirs to.
     timesteps : int
         Points of a window, T, at least 1.
     horizon : int, default 1
@@ -80,7 +471,8 @@ def windows(
 
     Returns
     -------
-    x : ndarray, shape (N, T, F)
+    x : ndarray, shape (N, T, F), or Sequences
+        `Sequences` for several series: N sequences of T rows, over values of shape (M, F).
     y : ndarray, shape (N, horizon * F)
         Step after step, and within a step feature after feature.
 
@@ -89,11 +481,13 @@ def windows(
     TypeError
         If `series` does not hold real integers or floats, or another argument is not an integer.
     ValueError
-        If `series` has another rank, no features, or too few points for one window; if another
-        argument is below 1.
+        If a series has another rank, no features, or too few points for one window; if several
+        series differ in their features; if another argument is below 1. Of several series, the
+        message names the one at fault, as ``series[2]``.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from crnn import dataset
     >>> x, y = dataset.windows([0, 1, 2, 3, 4, 5], 3, horizon=2)
     >>> x[:, :, 0]
@@ -102,12 +496,27 @@ def windows(
     >>> y
     array([[3, 4],
            [4, 5]])
+
+    Two series:
+
+    >>> x, y = dataset.windows([np.arange(4.0), np.arange(10.0, 13.0)], 2)
+    >>> x
+    Sequences(3 sequences of 2 steps, values float64 (7, 1))
+    >>> x.padded()[:, :, 0]
+    array([[ 0.,  1.],
+           [ 1.,  2.],
+           [10., 11.]])
+    >>> y
+    array([[ 2.],
+           [ 3.],
+           [12.]])
     """
-    points = _arguments.numeric("series", series)
-    shape = points.shape
+    several = _several(series)
+    points = _arguments.numeric("series", series) if several is None else several.values
     timesteps = _arguments.integer("timesteps", timesteps)
     horizon = _arguments.integer("horizon", horizon)
     stride = _arguments.integer("stride", stride)
+    shape = points.shape
     if points.ndim == 1:
         points = points[:, np.newaxis]
     if points.ndim != 2 or points.shape[1] == 0:
@@ -115,12 +524,11 @@ def windows(
             "series must have the shape (size,) or (size, features) with at least one feature, "
             f"got {shape}"
         )
+    if several is not None:
+        return _windows_of_several(points, several, timesteps, horizon, stride)
     size, features = points.shape
     if size < timesteps + horizon:
-        raise ValueError(
-            f"series must have at least timesteps + horizon = {timesteps + horizon} points, "
-            f"got {size}"
-        )
+        raise _too_short("series", timesteps + horizon, size)
     row, column = points.strides
     if horizon > 1 and features > 1 and row != features * column:
         points = np.ascontiguousarray(points)
@@ -132,9 +540,66 @@ def windows(
     return x, y
 
 
+def _several(series: object) -> Sequences | None:
+    """Several series, copied into one read-only array; None where it is one series."""
+    if isinstance(series, Sequences):
+        return series
+    # NumPy's numbers and arrays without an axis count as numbers.
+    if not isinstance(series, (list, tuple)) or not any(getattr(s, "ndim", 0) for s in series):
+        return None
+    parts = [_arguments.numeric(f"series[{i}]", part) for i, part in enumerate(series)]
+    several = _joined("series", [p[:, np.newaxis] if p.ndim == 1 else p for p in parts])
+    several.values.setflags(write=False)
+    return several
+
+
+def _windows_of_several(
+    points: Array, series: Sequences, timesteps: int, horizon: int, stride: int
+) -> tuple[Sequences, Array]:
+    """The windows of series that are rows of points (M, F)."""
+    least = timesteps + horizon
+    if series.lengths.min() < least:
+        short = int(np.argmax(series.lengths < least))
+        raise _too_short(f"series[{short}]", least, int(series.lengths[short]))
+    counts = (series.lengths - least) // stride + 1
+    total = int(counts.sum())
+    # The number of each window within its own series: 0, 1, ..., counts[0] - 1, 0, 1, ...
+    within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = np.repeat(series.starts, counts) + within * stride
+    targets = np.lib.stride_tricks.sliding_window_view(points, horizon, axis=0).transpose(0, 2, 1)
+    y = targets[starts + timesteps].reshape(total, -1)
+    return Sequences(points, starts, np.full(total, timesteps)), y
+
+
+def _too_short(name: str, least: int, size: int) -> ValueError:
+    return ValueError(f"{name} must have at least timesteps + horizon = {least} points, got {size}")
+
+
+@overload
+def split(
+    x: Sequences, y: Sequences, test_fraction: float = 0.2, *, gap: int = 0
+) -> tuple[Sequences, Sequences, Sequences, Sequences]: ...
+@overload
+def split(
+    x: Sequences, y: ArrayLike, test_fraction: float = 0.2, *, gap: int = 0
+) -> tuple[Sequences, Sequences, Array, Array]: ...
+@overload
+def split(
+    x: ArrayLike, y: Sequences, test_fraction: float = 0.2, *, gap: int = 0
+) -> tuple[Array, Array, Sequences, Sequences]: ...
+@overload
 def split(
     x: ArrayLike, y: ArrayLike, test_fraction: float = 0.2, *, gap: int = 0
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array]: ...
+
+
+def split(
+    x: ArrayLike | Sequences,
+    y: ArrayLike | Sequences,
+    test_fraction: float = 0.2,
+    *,
+    gap: int = 0,
+) -> tuple[Array | Sequences, Array | Sequences, Array | Sequences, Array | Sequences]:
     """Split samples in time order: the last ones are the test, the first ones the training.
 
     ::
@@ -142,13 +607,16 @@ def split(
         n_test = floor(N * test_fraction + 1/2)
         n_train = N - n_test - gap
 
-    All four results are views. A gap keeps training targets out of the test: with `windows` of
-    ``stride=1``, ``gap=horizon - 1`` puts every test target after every training target (for any
-    stride, ``ceil(horizon / stride) - 1`` does).
+    All four results are views; parts of `Sequences` are `Sequences` over the same values. A gap
+    keeps training targets out of the test: with `windows` of ``stride=1``, ``gap=horizon - 1`` puts
+    every test target after every training target (for any stride, ``ceil(horizon / stride) - 1``
+    does). The order is that of the samples. The windows of several series lie series by series, so
+    their test is the end of the last series, or the last few series; to test on the end of each
+    series, cut each series in two before `windows`.
 
     Parameters
     ----------
-    x, y : array_like of real numbers, shapes (N, ...)
+    x, y : array_like of real numbers, shapes (N, ...), or Sequences
         Samples in time order, N of each.
     test_fraction : float, default 0.2
         Part of the samples that is the test, between 0 and 1, both excluded.
@@ -157,7 +625,7 @@ def split(
 
     Returns
     -------
-    x_train, x_test, y_train, y_test : ndarray
+    x_train, x_test, y_train, y_test : ndarray or Sequences
         Of n_train, n_test, n_train and n_test samples.
 
     Raises
@@ -176,27 +644,28 @@ def split(
     >>> y_train.ravel(), y_test.ravel()
     (array([2, 3, 4, 5, 6, 7]), array([ 9, 10, 11]))
     """
-    x, y = _arguments.numeric("x", x), _arguments.numeric("y", y)
+    first = x if isinstance(x, Sequences) else _arguments.numeric("x", x)
+    second = y if isinstance(y, Sequences) else _arguments.numeric("y", y)
     test_fraction = _arguments.real("test_fraction", test_fraction, above=0.0, below=1.0)
     gap = _arguments.integer("gap", gap, minimum=0)
-    for name, array in (("x", x), ("y", y)):
-        if array.ndim == 0:
+    for name, samples in (("x", first), ("y", second)):
+        if not isinstance(samples, Sequences) and samples.ndim == 0:
             raise ValueError(f"{name} must have samples along its first axis, got a single number")
-    if len(x) != len(y):
-        raise ValueError(f"y must have as many samples as x, got {len(y)} and {len(x)}")
-    test = math.floor(len(x) * test_fraction + 0.5)
-    train = len(x) - test - gap
+    if len(first) != len(second):
+        raise ValueError(f"y must have as many samples as x, got {len(second)} and {len(first)}")
+    test = math.floor(len(first) * test_fraction + 0.5)
+    train = len(first) - test - gap
     if test < 1:
         raise ValueError(
             f"test_fraction must leave at least one sample for the test, got {test_fraction} "
-            f"of {len(x)} samples"
+            f"of {len(first)} samples"
         )
     if train < 1:
         raise ValueError(
             "test_fraction and gap must leave at least one sample for the training, got "
-            f"test_fraction {test_fraction} and gap {gap} of {len(x)} samples"
+            f"test_fraction {test_fraction} and gap {gap} of {len(first)} samples"
         )
-    return x[:train], x[-test:], y[:train], y[-test:]
+    return first[:train], first[-test:], second[:train], second[-test:]
 
 
 def load_sunspots() -> Array:
@@ -436,19 +905,37 @@ def adding_problem(samples: int, timesteps: int, *, seed: int | None = None) -> 
 
 
 def copy_memory(
-    samples: int, delay: int, *, length: int = 10, symbols: int = 8, seed: int | None = None
+    samples: int,
+    delay: int,
+    *,
+    length: int = 10,
+    symbols: int = 8,
+    answer: str = "last",
+    seed: int | None = None,
 ) -> tuple[Array, Array]:
     """Repeat a sequence of symbols after a delay: a test of how much is remembered.
 
-    x shows `length` random symbols, then `delay` blanks, then a signal to answer, one-hot: with
-    K = `symbols`, features 0 to K - 1 are the symbols, feature K the blank and feature K + 1 the
-    signal. y is the symbols again, one-hot, one after the other::
+    With L = `length` and K = `symbols`, the symbols are 0 to K - 1, the blank is K and the signal
+    to answer is K + 1. A sample shows L random symbols, `delay` blanks and the signal.
 
-        y[:, t K + k] = x[:, t, k],  t < length,  k < K
+    ``answer="last"`` asks for all symbols at the signal, for a network with an output after the
+    last step. x and y are one-hot; y is the symbols one after the other::
 
-    The papers' network answers over the `length` steps after the signal; here all of it is asked
-    for at the signal. Always answering 1/K has a mean-squared error of (1 - 1/K) / K: 0.109 for
-    eight symbols.
+        y[:, t K + k] = x[:, t, k],  t < L,  k < K
+
+    Always answering 1/K has a mean-squared error of (1 - 1/K) / K: 0.109 for eight symbols.
+
+    ``answer="steps"`` is the papers' form, for a network with an output at every step. x and y are
+    integers, and L blanks follow the signal. The answer is a blank up to and with the signal, then
+    one symbol at each step::
+
+        step           0 .. L-1   L .. L+delay-1   L+delay   L+delay+1 .. 2L+delay
+        x              symbols    blanks           signal    blanks
+        y              blanks     blanks           blank     symbols
+
+    The papers count T = ``delay + 1`` from the last symbol to the signal, so a sample has T + 2 L
+    steps: T + 20 for ten symbols. Answering blank, and then each symbol with probability 1/K, has
+    a cross entropy of L ln K / (T + 2 L) per step.
 
     Parameters
     ----------
@@ -457,21 +944,28 @@ def copy_memory(
     delay : int
         Blanks between the symbols and the signal, at least 0.
     length : int, default 10
-        Symbols to remember, at least 1.
+        Symbols to remember, L, at least 1.
     symbols : int, default 8
         Different symbols, K, at least 2.
+    answer : {"last", "steps"}, default "last"
+        All symbols at the last step, or one symbol at each of L more steps.
     seed : int or None
-        Of ``numpy.random.default_rng``; None takes one from the operating system.
+        Of ``numpy.random.default_rng``; None takes one from the operating system. Both answers draw
+        the same symbols.
 
     Returns
     -------
-    x : ndarray of float64, shape (N, length + delay + 1, K + 2)
-    y : ndarray of float64, shape (N, length * K)
+    x : ndarray
+        "last": float64, shape (N, L + delay + 1, K + 2). "steps": int64, shape
+        (N, 2 L + delay + 1), tokens from 0 to K + 1.
+    y : ndarray
+        "last": float64, shape (N, L K). "steps": int64, shape (N, 2 L + delay + 1), classes from 0
+        to K.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not an integer or is out of bounds.
+        If an argument is not an integer or is out of bounds, or `answer` is not one of the two.
 
     References
     ----------
@@ -491,13 +985,24 @@ def copy_memory(
            [0., 0., 0., 1.]])
     >>> y
     array([[1., 0., 0., 1.]])
+    >>> x, y = dataset.copy_memory(1, 1, length=2, symbols=2, answer="steps", seed=1)
+    >>> x.tolist(), y.tolist()
+    ([[0, 1, 2, 3, 2, 2]], [[2, 2, 2, 2, 0, 1]])
     """
     samples = _arguments.integer("samples", samples)
     delay = _arguments.integer("delay", delay, minimum=0)
     length = _arguments.integer("length", length)
     symbols = _arguments.integer("symbols", symbols, minimum=2)
+    answer = _arguments.choice("answer", answer, ("last", "steps"))
     rng = np.random.default_rng(_arguments.seed("seed", seed))
     shown = rng.integers(0, symbols, (samples, length))
+    if answer == "steps":
+        tokens = np.full((samples, length + delay + 1 + length), symbols, dtype=np.int64)
+        classes = tokens.copy()
+        tokens[:, :length] = shown
+        tokens[:, length + delay] = symbols + 1
+        classes[:, -length:] = shown
+        return tokens, classes
     x = np.zeros((samples, length + delay + 1, symbols + 2))
     x[np.arange(samples)[:, np.newaxis], np.arange(length), shown] = 1.0
     x[:, length : length + delay, symbols] = 1.0

@@ -1,52 +1,78 @@
-"""RNN: parameters, initialisation, predict, loss, gradients, stream."""
+"""RNN: parameters, initialisation, predict, states, loss, gradients, stream."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from crnn import _arguments, _cell, _threads
+from crnn import _arguments, _batches, _cell, _samples, _threads, losses
 from crnn._arguments import Array
 from crnn._cell import Stream
+from crnn._samples import Samples
+from crnn.dataset import Sequences
 
 INITS = ("orthogonal", "notebook")
-LOSSES = ("mse",)
+NONLINEARITIES = ("tanh", "relu")
+OUTPUTS = ("last", "all")
 
 
 class RNN:
-    r"""A tanh (Elman) recurrent network with a linear output behind its last step.
+    r"""An Elman recurrent network with a linear output layer, as ``torch.nn.RNN`` and a Linear.
 
-    For every timestep t, and at the end, in the row-vector convention:
+    For every timestep t of a layer, in the row-vector convention:
 
         h_t = tanh(x_t Wx + h_{t-1} Wh + b),   h_0 = 0
-        y   = h_T Wy + by
+        y_t = h_t Wy + by
+
+    x_t of the second layer is h_t of the first, and so on. With two directions a second set of
+    cells runs through each sequence from its end, and the layer above reads the states of both,
+    forward first.
+
+    Letters: N samples, T timesteps, I inputs, H hidden units, O outputs, L layers, D directions.
 
     Parameters
     ----------
     input_size : int
-        I, features of x_t.
+        I, features of x_t; with `tokens` the number of different tokens.
     hidden_size : int
-        H, hidden units.
+        H, hidden units of each layer and direction.
     output_size : int
         O, outputs.
+    num_layers : int, default 1
+        L, layers.
+    bidirectional : bool, default False
+        Whether D is 2: every layer also runs backward in time.
+    nonlinearity : {"tanh", "relu"}, default "tanh"
+    output : {"last", "all"}, default "last"
+        "last": one output for each sample, from the state after its last step; of the backward
+        direction from the state after its first step. "all": an output at every step.
+    tokens : bool, default False
+        Whether x holds integers in [0, I) instead of features: x_t Wx is then row x_t of Wx.
+    dropout : float, default 0.0
+        Rate at which `fit` drops states on their way from one layer to the next, each unit and step
+        by itself; what stays is multiplied by 1 / (1 - rate).
+    recurrent_dropout : float, default 0.0
+        Rate at which `fit` drops units of h_{t-1}, the same units at all steps of a sequence [3]_.
     bias : bool, default True
         Whether there are b and by.
     dtype : {"float32", "float64"}, default "float32"
         Type of parameters, arithmetic and outputs.
     init : {"orthogonal", "notebook"}, default "orthogonal"
-        "orthogonal": Wx and Wy Glorot uniform [1]_, Wh with orthonormal rows [2]_, b and by zero.
-        "notebook": every weight drawn from N(0, 0.01^2), b and by zero.
+        "orthogonal": Wx and Wy Glorot uniform [1]_ (with `tokens` a fan-in of 1), Wh with orthonormal
+        rows [2]_, b and by zero. "notebook": every weight drawn from N(0, 0.01^2), b and by zero.
     seed : int, optional
         The same seed gives the same network on every machine (with "notebook", on every machine
         whose C library has the same logarithm). None draws one from the system.
 
     Attributes
     ----------
-    input_size, hidden_size, output_size, bias, dtype
+    input_size, hidden_size, output_size, num_layers, bidirectional, nonlinearity, output, tokens, \
+    dropout, recurrent_dropout, bias, dtype
         As given, dtype as a NumPy dtype; they cannot be set.
     init, seed
         As given.
@@ -56,6 +82,11 @@ class RNN:
     TypeError, ValueError
         Naming the argument, what it got and what it takes.
 
+    Warns
+    -----
+    UserWarning
+        If `dropout` is given with one layer, where there is nothing to drop.
+
     References
     ----------
     .. [1] X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
@@ -63,6 +94,8 @@ class RNN:
     .. [2] A. M. Saxe, J. L. McClelland, S. Ganguli, "Exact solutions to the nonlinear dynamics of
        learning in deep linear neural networks", ICLR 2014, https://arxiv.org/abs/1312.6120.
        The rows of a matrix with entries uniform in [-1, 1) are made orthonormal.
+    .. [3] Y. Gal, Z. Ghahramani, "A theoretically grounded application of dropout in recurrent neural
+       networks", NeurIPS 2016, https://arxiv.org/abs/1512.05287.
 
     Examples
     --------
@@ -74,6 +107,13 @@ class RNN:
     (275, 1)
     >>> bool(model.loss(x, y) < 1e-3)
     True
+
+    Two layers in both directions, with an output at every step:
+
+    >>> tagger = crnn.RNN(3, 16, 2, num_layers=2, bidirectional=True, output="all", seed=0)
+    >>> import numpy as np
+    >>> tagger.predict(np.zeros((5, 10, 3))).shape
+    (5, 10, 2)
     """
 
     def __init__(
@@ -82,61 +122,137 @@ class RNN:
         hidden_size: int,
         output_size: int,
         *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        nonlinearity: str = "tanh",
+        output: str = "last",
+        tokens: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         bias: bool = True,
         dtype: DTypeLike = "float32",
         init: str = "orthogonal",
         seed: int | None = None,
     ) -> None:
-        sizes = (
-            _arguments.integer("input_size", input_size),
-            _arguments.integer("hidden_size", hidden_size),
-            _arguments.integer("output_size", output_size),
-        )
-        self._weights = _cell.Weights(
-            *sizes, _arguments.boolean("bias", bias), _float_type("dtype", dtype)
-        )
-        self.init = _arguments.choice("init", init, INITS)
-        self.seed = _arguments.seed("seed", seed)
+        self._set(locals())
+        if self.dropout > 0 and self.num_layers == 1:
+            warnings.warn(
+                f"dropout is between layers and does nothing in a network of one, got {dropout}; "
+                "recurrent_dropout drops inside a layer",
+                UserWarning,
+                stacklevel=2,
+            )
         self._initialise()
 
-    def __repr__(self) -> str:
-        return (
-            f"RNN({self.input_size}, {self.hidden_size}, {self.output_size}, bias={self.bias}, "
-            f"dtype={self.dtype.name!r}, init={self.init!r}, seed={self.seed})"
+    def _set(self, given: Mapping[str, Any]) -> None:
+        """Take the settings, each checked, and make the weights, all zero."""
+        sizes = [_arguments.integer(name, given[name]) for name in SIZES]
+        layers = _arguments.integer("num_layers", given["num_layers"])
+        directions = 1 + _arguments.boolean("bidirectional", given["bidirectional"])
+        nonlinearity = _arguments.choice("nonlinearity", given["nonlinearity"], NONLINEARITIES)
+        self._output = _arguments.choice("output", given["output"], OUTPUTS)
+        tokens = _arguments.boolean("tokens", given["tokens"])
+        self._dropout, self._recurrent_dropout = (
+            _arguments.real(name, given[name], minimum=0, below=1)
+            for name in ("dropout", "recurrent_dropout")
         )
+        bias = _arguments.boolean("bias", given["bias"])
+        dtype = _float_type("dtype", given["dtype"])
+        most = 1 << (24 if dtype == np.float32 else 53)   # a token goes through a number of this type
+        for name, number in (("input_size", sizes[0] if tokens else 0), ("output_size", sizes[2])):
+            if number > most:
+                raise ValueError(f"{name} must be at most {most} in {dtype}, got {number}")
+        self.init = _arguments.choice("init", given["init"], INITS)
+        self.seed = _arguments.seed("seed", given["seed"])
+        self._weights = _cell.Weights(
+            *sizes,
+            bias,
+            dtype,
+            num_layers=layers,
+            directions=directions,
+            relu=nonlinearity == "relu",
+            tokens=tokens,
+        )
+
+    def __repr__(self) -> str:
+        settings = self._settings()
+        shown = [str(settings[name]) for name in SIZES]
+        shown += [
+            f"{name}={settings[name]!r}"
+            for name in settings
+            if name not in SIZES and settings[name] != DEFAULTS.get(name)
+        ]
+        return f"RNN({', '.join(shown)})"
 
     def _initialise(self) -> None:
         random = np.random.default_rng(self.seed)
-        arrays = self._weights.arrays
-        for name in ("Wx_l0", "Wh_l0", "Wy"):
-            rows, columns = arrays[name].shape
+        for name, array in self._weights.arrays.items():
+            rows, columns = array.shape if array.ndim == 2 else (0, 0)
+            if array.ndim == 1:
+                continue  # biases are zero
             if self.init == "notebook":
-                arrays[name][...] = random.standard_normal((rows, columns)) * 0.01
-            elif name == "Wh_l0":
+                array[...] = random.standard_normal((rows, columns)) * 0.01
+            elif name.startswith("Wh"):
                 # uniform numbers are the generator's bits and a multiplication: the same anywhere
                 basis = random.uniform(-1, 1, (rows, columns))
                 _cell.orthonormalise(basis)
-                arrays[name][...] = basis
+                array[...] = basis
             else:
-                bound = (6 / (rows + columns)) ** 0.5
-                arrays[name][...] = random.uniform(-bound, bound, (rows, columns))
+                fan_in = 1 if self.tokens and name.startswith("Wx_l0") else rows
+                bound = (6 / (fan_in + columns)) ** 0.5
+                array[...] = random.uniform(-bound, bound, (rows, columns))
 
     # ---- what it is ----
 
     @property
     def input_size(self) -> int:
-        """I, features of x_t."""
+        """I, features of x_t, or different tokens."""
         return self._weights.input_size
 
     @property
     def hidden_size(self) -> int:
-        """H, hidden units."""
+        """H, hidden units of each layer and direction."""
         return self._weights.hidden_size
 
     @property
     def output_size(self) -> int:
         """O, outputs."""
         return self._weights.output_size
+
+    @property
+    def num_layers(self) -> int:
+        """L, layers."""
+        return self._weights.num_layers
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether every layer also runs backward in time."""
+        return self._weights.directions == 2
+
+    @property
+    def nonlinearity(self) -> str:
+        """ "tanh" or "relu"."""
+        return "relu" if self._weights.relu else "tanh"
+
+    @property
+    def output(self) -> str:
+        """ "last" or "all": after the last step, or at every step."""
+        return self._output
+
+    @property
+    def tokens(self) -> bool:
+        """Whether x holds integers in [0, I)."""
+        return self._weights.tokens
+
+    @property
+    def dropout(self) -> float:
+        """Rate at which `fit` drops states between layers."""
+        return self._dropout
+
+    @property
+    def recurrent_dropout(self) -> float:
+        """Rate at which `fit` drops units of h_{t-1}."""
+        return self._recurrent_dropout
 
     @property
     def bias(self) -> bool:
@@ -148,6 +264,10 @@ class RNN:
         """Type of parameters, arithmetic and outputs."""
         return self._weights.dtype
 
+    @property
+    def _every(self) -> bool:
+        return self._output == "all"
+
     # ---- parameters ----
 
     def parameters(self) -> dict[str, Array]:
@@ -156,8 +276,10 @@ class RNN:
         Returns
         -------
         dict
-            Wx_l0 (I, H), Wh_l0 (H, H), b_l0 (H,), Wy (H, O), by (O,); without the biases when
-            ``bias`` is False. Rows are padded in memory: use ``state_dict`` for contiguous copies.
+            Wx_l0 (I, H), Wh_l0 (H, H), b_l0 (H,), Wy (D H, O), by (O,); Wx_l1 (D H, H) and so on for
+            more layers; names that end in "_reverse" for the backward direction. Without the
+            biases when ``bias`` is False. Rows are padded in memory: use ``state_dict`` for
+            contiguous copies.
         """
         return {name: array.view() for name, array in self._weights.arrays.items()}
 
@@ -201,27 +323,46 @@ class RNN:
 
     # ---- running ----
 
-    def predict(self, x: ArrayLike, *, threads: int | None = None) -> Array:
+    def predict(
+        self,
+        x: ArrayLike | Sequences,
+        *,
+        lengths: ArrayLike | None = None,
+        h0: ArrayLike | None = None,
+        return_state: bool = False,
+        threads: int | None = None,
+    ) -> Any:
         """Outputs for every sample.
 
         Row i has the same bits whatever rows stand beside it and however many threads run.
 
         Parameters
         ----------
-        x : array_like, shape (N, T, I), or (N, T) when I is 1
-            Any strides, byte order and real type; read as it lies, converted on the way.
+        x : array_like, shape (N, T, I), or (N, T) when I is 1; or Sequences
+            Any strides, byte order and real type; read where it lies, converted on the way. With
+            ``tokens`` integers, (N, T).
+        lengths : array_like of int, shape (N,), optional
+            Steps of each sample, from 1 to T. What lies past them is not looked at.
+        h0 : array_like, shape (L D, N, H), optional
+            States before the first steps, as ``torch.nn.RNN`` takes them; (N, H) when L D is 1.
+            None: zeros.
+        return_state : bool, default False
+            Whether to return the last states too.
         threads : int, optional
             At most so many threads; None takes the processors that this process may use. Small
             work stays on one.
 
         Returns
         -------
-        y : ndarray, shape (N, O)
+        y : ndarray, shape (N, O); with ``output="all"`` (N, T, O), zeros past the lengths
+            Of Sequences with ``output="all"``: Sequences over one array (total steps, O).
+        h_n : ndarray, shape (L D, N, H)
+            With `return_state`: every cell's state after its last step.
 
         Raises
         ------
         TypeError, ValueError
-            If x has the wrong type or shape, or a number that is not finite.
+            If an argument has the wrong type or shape, or a number that is not finite.
 
         Examples
         --------
@@ -229,43 +370,159 @@ class RNN:
         >>> crnn.RNN(3, 16, 2, seed=0).predict(np.zeros((5, 10, 3))).shape
         (5, 2)
         """
-        samples = _arguments.inputs("x", x, self.input_size)
-        count, steps = samples.shape[:2]
-        work = count * steps * self.hidden_size * (self.hidden_size + self.input_size)
-        chosen = _threads.choose(threads, work, pieces=-(-count // 12))
-        y = np.empty((count, self.output_size), self.dtype)
-        job = _cell.Prediction(self._weights, samples, y, chosen)
+        samples = self._inputs("x", x, lengths)
+        last = None
+        if _arguments.boolean("return_state", return_state):
+            last = np.empty((self._cells, len(samples), self.hidden_size), self.dtype)
+        if not self._every:
+            y = np.empty((len(samples), self.output_size), self.dtype)
+            self._run("x", samples, h0, threads, y=y, last=last)
+            return (y, last) if return_state else y
+        rows, starts, result = self._steps_of(samples, x, self.output_size)
+        self._run("x", samples, h0, threads, y=rows, starts=starts, last=last)
+        return (result, last) if return_state else result
+
+    def states(
+        self,
+        x: ArrayLike | Sequences,
+        *,
+        lengths: ArrayLike | None = None,
+        h0: ArrayLike | None = None,
+        threads: int | None = None,
+    ) -> Any:
+        """States of the last layer at every step, the forward direction's first.
+
+        Parameters
+        ----------
+        x, lengths, h0, threads
+            As in ``predict``.
+
+        Returns
+        -------
+        states : ndarray, shape (N, T, D H), zeros past the lengths
+            Of Sequences: Sequences over one array (total steps, D H). Both directions are in time
+            order.
+
+        Examples
+        --------
+        >>> import crnn, numpy as np
+        >>> crnn.RNN(3, 16, 2, bidirectional=True, seed=0).states(np.zeros((5, 10, 3))).shape
+        (5, 10, 32)
+        """
+        samples = self._inputs("x", x, lengths)
+        columns = self._weights.directions * self.hidden_size
+        rows, starts, result = self._steps_of(samples, x, columns)
+        self._run("x", samples, h0, threads, states=rows, starts=starts)
+        return result
+
+    @property
+    def _cells(self) -> int:
+        return self.num_layers * self._weights.directions
+
+    def _inputs(self, name: str, x: object, lengths: object) -> Samples:
+        samples = _samples.inputs(name, x, self.input_size, tokens=self.tokens, lengths=lengths)
+        if self.tokens:
+            _samples.check(name, samples, self.dtype, low=0, high=self.input_size - 1)
+        return samples
+
+    def _steps_of(
+        self, samples: Samples, x: object, columns: int
+    ) -> tuple[Array, Array | None, Any]:
+        """Room for a row at every step: its rows, where each sample's begin, and what is returned."""
+        if isinstance(x, Sequences):
+            rows = np.empty((samples.elements, columns), self.dtype)
+            starts = np.cumsum(x.lengths) - x.lengths
+            return rows, starts, Sequences(rows, starts, x.lengths)
+        count, steps = samples.array.shape[:2]
+        whole = np.zeros if samples.lengths is not None else np.empty
+        array = whole((count, steps, columns), self.dtype)
+        return array.reshape(-1, columns), np.arange(count, dtype=np.int64) * steps, array
+
+    def _run(
+        self, name: str, samples: Samples, h0: object, threads: int | None, **wanted: Any
+    ) -> None:
+        """Fill the arrays that are wanted; see ``_cell.Prediction``."""
+        count = len(samples)
+        state = _samples.initial_state(
+            "h0", h0, self._cells, count, self.hidden_size, self.dtype
+        )
+        order = None
+        if samples.lengths is not None:
+            order = np.argsort(-samples.lengths, kind="stable").astype(np.int64, copy=False)
+        chosen = _threads.choose(threads, samples.elements * self._weights.work, -(-count // 12))
+        job = _cell.Prediction(
+            self._weights, samples, chosen, every=self._every, order=order, h0=state, **wanted
+        )
         with _cell.Crew(chosen) as crew:
             crew.run(job)
         bad = job.end()
         if bad is not None:
-            raise _arguments.not_finite("x", bad, self.dtype)
-        return y
+            raise _arguments.not_finite(name, bad, self.dtype)
 
     def loss(
-        self, x: ArrayLike, y: ArrayLike, loss: str = "mse", *, threads: int | None = None
+        self,
+        x: ArrayLike | Sequences,
+        y: ArrayLike | Sequences,
+        loss: str | losses.Loss = "mse",
+        *,
+        lengths: ArrayLike | None = None,
+        h0: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        missing: str = "error",
+        threads: int | None = None,
     ) -> float:
-        """Mean over samples and outputs of the squared error of ``predict(x)`` against y.
+        """The loss of ``predict(x)`` against y, over all samples as one batch. Nothing is dropped.
 
         Parameters
         ----------
-        x, y : array_like
-            Shapes (N, T, I) and (N, O); (N, T) for one input and (N,) for one output.
-        loss : {"mse"}
-            Which loss.
-        threads : int, optional
+        x, lengths, h0, threads
             As in ``predict``.
+        y : array_like, shape (N, O), or (N,) when O is 1; with ``output="all"`` (N, T, O) or Sequences
+            Targets; for the cross entropy integers, (N,) or (N, T).
+        loss : str or a loss of ``crnn.losses``, default "mse"
+        sample_weight : array_like, shape (N,), optional
+            Weights of the samples, at least 0; scaled to mean 1.
+        missing : {"error", "ignore"}, default "error"
+            "ignore": targets that are NaN (classes below 0) are left out.
+
+        Returns
+        -------
+        loss : float
+            Sum over the valid elements of weight times loss, over their number.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As ``predict``, and if no target is valid.
         """
-        _arguments.choice("loss", loss, LOSSES)
-        samples = _arguments.inputs("x", x, self.input_size)
-        wanted = _arguments.targets("y", y, len(samples), self.output_size)
-        check_finite("y", wanted, self.dtype)
-        predicted = self.predict(samples, threads=threads).astype(np.float64)
-        with np.errstate(over="ignore"):  # an infinite loss is a number, not a warning
-            return float(np.mean((predicted - wanted.astype(self.dtype)) ** 2))
+        chosen = losses.named("loss", loss, self.output_size)
+        samples = self._inputs("x", x, lengths)
+        wanted = self._targets("y", y, samples, chosen, missing)
+        weight = _samples.sample_weight("sample_weight", sample_weight, len(samples))
+        rows = np.empty(
+            (samples.elements if self._every else len(samples), self.output_size), self.dtype
+        )
+        steps = np.full(len(samples), samples.steps) if samples.lengths is None else samples.lengths
+        starts = np.cumsum(steps) - steps
+        self._run("x", samples, h0, threads, y=rows, starts=starts if self._every else None)
+        if weight is not None and self._every:
+            weight = np.repeat(weight, steps)
+        total, valid = _cell.loss_of(rows, _samples.rows(wanted, self.dtype), chosen, weight)
+        if not valid:
+            raise ValueError("y must have at least one target that is there, got none")
+        return total / valid
 
     def gradients(
-        self, x: ArrayLike, y: ArrayLike, loss: str = "mse"
+        self,
+        x: ArrayLike | Sequences,
+        y: ArrayLike | Sequences,
+        loss: str | losses.Loss = "mse",
+        *,
+        lengths: ArrayLike | None = None,
+        h0: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        missing: str = "error",
+        threads: int | None = None,
     ) -> tuple[float, dict[str, Array]]:
         """The loss of all samples as one batch, and its exact, unclipped gradient.
 
@@ -275,10 +532,8 @@ class RNN:
 
         Parameters
         ----------
-        x, y : array_like
+        x, y, loss, lengths, h0, sample_weight, missing, threads
             As in ``loss``.
-        loss : {"mse"}
-            Which loss.
 
         Returns
         -------
@@ -299,16 +554,87 @@ class RNN:
         >>> sorted(gradients)
         ['Wh_l0', 'Wx_l0', 'Wy', 'b_l0', 'by']
         """
-        _arguments.choice("loss", loss, LOSSES)
-        samples = _arguments.inputs("x", x, self.input_size)
-        wanted = _arguments.targets("y", y, len(samples), self.output_size)
-        check_finite("x", samples, self.dtype)
-        check_finite("y", wanted, self.dtype)
-        batch = _cell.Training(self._weights, samples, wanted, len(samples), 1, optimizer=None)
-        batch.begin_epoch()
-        _cell.Crew(1).run(batch)
-        value = batch.end_epoch()[0] / len(samples)
+        chosen = losses.named("loss", loss, self.output_size)
+        samples = self._inputs("x", x, lengths)
+        _samples.check("x", samples, self.dtype)
+        wanted = self._targets("y", y, samples, chosen, missing)
+        weight = _samples.sample_weight("sample_weight", sample_weight, len(samples))
+        state = _samples.initial_state(
+            "h0", h0, self._cells, len(samples), self.hidden_size, self.dtype
+        )
+        batches = self._batches(
+            samples, wanted, chosen, len(samples), samples.steps, missing, weight
+        )
+        order = batches.by_length(None)
+        plan = batches.plan(order)
+        if not len(plan):
+            raise ValueError("y must have at least one target that is there, got none")
+        count = len(samples)
+        shards = _cell.shards(count, self.hidden_size)
+        used = _threads.choose(threads, 3 * samples.elements * self._weights.work, shards)
+        batch = _cell.Training(
+            self._weights,
+            samples,
+            wanted,
+            count,
+            used,
+            optimizer=None,
+            loss=chosen,
+            every=self._every,
+            sample_weight=weight,
+            h0=state,
+        )
+        batch.begin_epoch(plan, order)
+        with _cell.Crew(used) as crew:
+            crew.run(batch)
+        value = batch.end_epoch()[0]
         return value, {name: array.copy() for name, array in batch.gradient.items()}
+
+    def _targets(
+        self, name: str, y: object, samples: Samples, loss: losses.Loss, missing: str
+    ) -> Samples:
+        """Targets of the samples, checked."""
+        ignore = _arguments.choice("missing", missing, _samples.MISSING) == "ignore"
+        classes = isinstance(loss, losses.CrossEntropy)
+        wanted = _samples.targets(
+            name, y, samples, self.output_size, every=self._every, classes=classes
+        )
+        low, high = -np.inf, np.inf
+        if classes:
+            low, high = -np.inf if ignore else 0, self.output_size - 1
+        elif isinstance(loss, losses.BinaryCrossEntropy):
+            low, high = 0, 1
+        _samples.check(name, wanted, self.dtype, low=low, high=high, missing=ignore)
+        return wanted
+
+    def _batches(
+        self,
+        samples: Samples,
+        wanted: Samples,
+        loss: losses.Loss,
+        batch_size: int,
+        chunk: int,
+        missing: str,
+        weight: Array | None,
+    ) -> _batches.Batches:
+        classes = isinstance(loss, losses.CrossEntropy)
+        valid = _batches.valid_elements(
+            samples,
+            wanted,
+            1 if classes else self.output_size,
+            chunk,
+            every=self._every,
+            missing=missing == "ignore",
+            classes=classes,
+        )
+        return _batches.Batches(
+            len(samples),
+            batch_size,
+            valid,
+            chunk,
+            lengths=samples.lengths,
+            weighted=None if weight is None else weight > 0,
+        )
 
     def stream(self, batch_size: int = 1) -> Stream:
         """A network run one step at a time, with the weights of this moment.
@@ -317,6 +643,11 @@ class RNN:
         ----------
         batch_size : int, default 1
             Sequences side by side, each with a state of its own.
+
+        Raises
+        ------
+        ValueError
+            If the network is bidirectional: its backward direction begins with the last step.
 
         Examples
         --------
@@ -329,24 +660,19 @@ class RNN:
         >>> bool(y_t == model.predict(x.reshape(1, -1)))
         True
         """
-        weights = _cell.Weights(
-            self.input_size, self.hidden_size, self.output_size, self.bias, self.dtype
-        )
+        if self.bidirectional:
+            raise ValueError(
+                "a bidirectional network cannot stream: its backward direction begins with the last "
+                "step, which a stream has not seen"
+            )
+        weights = self._weights.like()
         weights.load(self._weights.arrays)
         return Stream(weights, _arguments.integer("batch_size", batch_size))
 
     # ---- files ----
 
     def _settings(self) -> dict[str, Any]:
-        return {
-            "input_size": self.input_size,
-            "hidden_size": self.hidden_size,
-            "output_size": self.output_size,
-            "bias": self.bias,
-            "dtype": self.dtype.name,
-            "init": self.init,
-            "seed": self.seed,
-        }
+        return {name: getattr(self, name) for name in SETTINGS} | {"dtype": self.dtype.name}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network into one safetensors file with a digest, whole or not at all.
@@ -385,20 +711,31 @@ class RNN:
 
     @classmethod
     def _restored(cls, arrays: Mapping[str, Array], settings: Mapping[str, Any]) -> RNN:
-        sizes = ("input_size", "hidden_size", "output_size")
-        inputs, hidden, outputs = (_arguments.integer(name, settings.get(name)) for name in sizes)
-        dtype = np.dtype(_arguments.choice("dtype", settings.get("dtype"), ("float32", "float64")))
-        bias = _arguments.boolean("bias", settings.get("bias"))
+        given = {**DEFAULTS, **{name: settings.get(name) for name in SIZES}}
+        given.update({name: settings[name] for name in given.keys() & settings.keys()})
+        if given["bias"] is None:
+            raise TypeError("bias must be True or False, got None")
+        _arguments.choice("dtype", given["dtype"], ("float32", "float64"))
         # the arrays have these sizes, so that none is made because a file claims it
-        shapes = {"Wx_l0": (inputs, hidden), "Wh_l0": (hidden, hidden), "Wy": (hidden, outputs)}
+        inputs, hidden, outputs = (_arguments.integer(name, given[name]) for name in SIZES)
+        layers = _arguments.integer("num_layers", given["num_layers"])
+        directions = 1 + _arguments.boolean("bidirectional", given["bidirectional"])
+        if layers > len(arrays):
+            raise ValueError(f"num_layers is {layers}, but there are {len(arrays)} arrays")
+        shapes = {"Wy": (directions * hidden, outputs)}
+        for layer in range(layers):
+            for behind in ("", "_reverse")[:directions]:
+                fan_in = directions * hidden if layer else inputs
+                shapes[f"Wx_l{layer}{behind}"] = (fan_in, hidden)
+                shapes[f"Wh_l{layer}{behind}"] = (hidden, hidden)
         for name, shape in shapes.items():
             array = arrays.get(name)
-            if array is None or (array.shape, array.dtype) != (shape, dtype):
-                raise ValueError(f"{name} is not an array of shape {shape} and type {dtype}")
+            if array is None or (array.shape, array.dtype.name) != (shape, given["dtype"]):
+                raise ValueError(
+                    f"{name} is not an array of shape {shape} and type {given['dtype']}"
+                )
         model = cls.__new__(cls)
-        model._weights = _cell.Weights(inputs, hidden, outputs, bias, dtype)
-        model.init = _arguments.choice("init", settings.get("init"), INITS)
-        model.seed = _arguments.seed("seed", settings.get("seed"))
+        model._set(given)
         model.load_state_dict(arrays)
         return model
 
@@ -407,26 +744,26 @@ class RNN:
         return {"settings": self._settings(), "arrays": self.state_dict(), "rest": rest}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self._weights = RNN._restored(state["arrays"], state["settings"])._weights
+        vars(self).update(vars(RNN._restored(state["arrays"], state["settings"])))
         vars(self).update(state["rest"])
 
 
-def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
-    """Every number of the view (N, ..., F) is finite, also once it is converted to dtype."""
-    cube = array if array.ndim == 3 else array[:, None, :]
-    count, steps = cube.shape[:2]
-    if count > 1 and cube.strides[0] == cube.strides[1]:
-        # windows one step apart: the first steps of all and then the last window are the series,
-        # and a point of it stands first in the window that ends with it
-        point = _cell.first_not_finite(cube[:, :1], dtype)
-        if point is None:
-            point = _cell.first_not_finite(cube[-1][:, None], dtype)
-            point = None if point is None else count - 1 + point
-        bad = None if point is None else max(0, point - steps + 1)
-    else:
-        bad = _cell.first_not_finite(cube, dtype)
-    if bad is not None:
-        raise _arguments.not_finite(name, bad, dtype)
+SIZES = ("input_size", "hidden_size", "output_size")
+# What a file of version 0.1 does not say has the value that 0.1 had.
+DEFAULTS: dict[str, Any] = {
+    "num_layers": 1,
+    "bidirectional": False,
+    "nonlinearity": "tanh",
+    "output": "last",
+    "tokens": False,
+    "dropout": 0.0,
+    "recurrent_dropout": 0.0,
+    "bias": None,
+    "dtype": None,
+    "init": None,
+    "seed": None,
+}
+SETTINGS = (*SIZES, *DEFAULTS)
 
 
 def _float_type(name: str, value: object) -> np.dtype[Any]:

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _arguments, _cell
+from crnn import _arguments, _batches, _cell, _samples
 from crnn._arguments import Array
-from crnn.model import check_finite
 
 GRADIENTS = ("shifted", "exact")
 
@@ -95,7 +94,7 @@ class RNN:
     """
 
     def __init__(self, x: Any, y: Any, hidden_units: int, *, gradient: str = "shifted") -> None:
-        self.x, self.y = _samples(x, y)
+        self.x, self.y = _checked(x, y)
         self.hidden_units = _arguments.integer("hidden_units", hidden_units)
         self.gradient = _arguments.choice("gradient", gradient, GRADIENTS)
         self.Wx = np.random.randn(1, hidden_units) * 0.01
@@ -162,7 +161,7 @@ class RNN:
         epochs = _arguments.integer("epochs", epochs, minimum=0)
         self.lr = _arguments.real("learning_rate", learning_rate, above=0)
         verbose = _arguments.integer("verbose", verbose, minimum=0)
-        self.x, self.y = _samples(self.x, self.y)
+        self.x, self.y = _checked(self.x, self.y)
         self.Ovr_loss: list[Any] = []
         count = len(self.x)
         weights = _cell.Weights(1, self.hidden_units, self.y.shape[1], False, np.float64)
@@ -190,8 +189,8 @@ class RNN:
             return 0.0
         training = _cell.Training(
             weights,
-            self.x[:count],
-            self.y[:count],
+            _samples.Samples(self.x[:count]),
+            _samples.Samples(self.y[:count, None]),
             1,
             1,
             learning_rate=self.lr,
@@ -199,7 +198,8 @@ class RNN:
             mean=False,
             shifted=self.gradient == "shifted",
         )
-        training.begin_epoch()
+        one_by_one = _batches.Batches(count, 1, np.ones((1, 1), np.int64), self.x.shape[1])
+        training.begin_epoch(one_by_one.plan(None))
         _cell.Crew(1).run(training)
         last_loss: float = training.end_epoch()[1]
         return last_loss
@@ -223,11 +223,11 @@ class RNN:
 
         As in the notebook, x and y replace those that the model was made with.
         """
-        self.x, self.y = _samples(x, y)
+        self.x, self.y = _checked(x, y)
         weights = _cell.Weights(1, self.hidden_units, self.Wy.shape[1], False, np.float64)
         weights.load({"Wx_l0": self.Wx, "Wh_l0": self.Wh, "Wy": self.Wy})
         outputs = np.empty((len(self.x), self.Wy.shape[1]))
-        job = _cell.Prediction(weights, self.x, outputs, 1)
+        job = _cell.Prediction(weights, _samples.Samples(self.x), 1, y=outputs)
         _cell.Crew(1).run(job)
         job.end()
         self.forward(len(self.x) - 1)  # what the notebook's loop leaves behind
@@ -239,11 +239,11 @@ class RNN:
         return self.loss
 
 
-def _samples(x: Any, y: Any) -> tuple[Array, Array]:
-    samples = _arguments.inputs("x", x, 1)
+def _checked(x: Any, y: Any) -> tuple[Array, Array]:
+    samples = _samples.inputs("x", x, 1)
     wanted = _arguments.numeric("y", y)
     outputs = wanted.shape[1] if wanted.ndim == 2 else 1
-    wanted = _arguments.targets("y", wanted, len(samples), max(outputs, 1))
-    for name, array in (("x", samples), ("y", wanted)):
-        check_finite(name, array, np.dtype(np.float64))
-    return samples, wanted
+    targets = _samples.targets("y", wanted, samples, max(outputs, 1), every=False, classes=False)
+    for name, given in (("x", samples), ("y", targets)):
+        _samples.check(name, given, np.dtype(np.float64))
+    return samples.array, wanted if wanted.ndim == 2 else wanted[:, None]

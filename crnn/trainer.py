@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import _arguments, _cell, _threads
-from crnn.model import LOSSES, RNN, check_finite
+from crnn import _arguments, _batches, _cell, _samples, _threads, losses
+from crnn.dataset import Sequences
+from crnn.model import RNN
 
 OPTIMIZERS = ("sgd", "adam")
 
@@ -78,8 +79,10 @@ class TrainingDiverged(RuntimeError):
 class Trainer:
     """Trains an RNN in batches, by SGD or Adam with clipped gradients.
 
-    One epoch is one compiled call without the GIL. For every batch, with g the gradient of the mean
-    loss over its rows and outputs, every element clipped to [-clip_value, clip_value]:
+    One epoch is one compiled call without the GIL. The loss of a batch is the sum over its valid
+    elements (rows, outputs, and steps where the network's output is "all") divided by their number.
+    For every batch, with g the gradient of its loss, every element clipped to
+    [-clip_value, clip_value]:
 
         sgd:   w -= learning_rate * g
         adam:  m = 0.9 m + 0.1 g,  v = 0.999 v + 0.001 g^2,
@@ -96,14 +99,20 @@ class Trainer:
     optimizer : {"sgd", "adam"}, default "sgd"
     clip_value : float or None, default 1.0
         None turns clipping off.
-    loss : {"mse"}
-        The mean over batch and outputs of the squared error.
+    loss : str or a loss of ``crnn.losses``, default "mse"
+        "mse", "mae", "huber", "quantile", "cross_entropy" or "binary_cross_entropy" stand for the
+        losses with their defaults.
+    truncated_bptt_steps : int, optional
+        Cut each sequence into chunks of so many steps, counted from its own first step, with one
+        update for each chunk that has a target. The state goes on from chunk to chunk, the gradient
+        does not [2]_. Memory is that of one chunk. None: whole sequences.
     shuffle : bool, default True
         Whether every epoch takes the samples in a new order.
     seed : int, optional
         Of the shuffling: epoch e, counted from 0, takes the samples in the order
-        ``numpy.random.default_rng([seed, e]).permutation(N)``. The same seed gives the same bits,
-        whatever ``threads`` is.
+        ``numpy.random.default_rng([seed, e]).permutation(N)``; sequences of different lengths are
+        then sorted inside each batch, longest first. Dropout masks follow from the seed too. The
+        same seed gives the same bits, whatever ``threads`` is.
     progress : bool, default False
         Show a tqdm bar (extra ``progress``), or plain lines where tqdm is not installed.
     threads : int, optional
@@ -119,6 +128,8 @@ class Trainer:
     ----------
     .. [1] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015,
        https://arxiv.org/abs/1412.6980.
+    .. [2] R. J. Williams, J. Peng, "An efficient gradient-based algorithm for on-line training of
+       recurrent network trajectories", Neural Computation 2(4), 1990.
 
     Examples
     --------
@@ -137,7 +148,8 @@ class Trainer:
     learning_rate: float = 1e-2
     optimizer: str = "sgd"
     clip_value: float | None = 1.0
-    loss: str = "mse"
+    loss: str | losses.Loss = "mse"
+    truncated_bptt_steps: int | None = None
     shuffle: bool = True
     seed: int | None = None
     progress: bool = False
@@ -150,7 +162,11 @@ class Trainer:
         self.optimizer = _arguments.choice("optimizer", self.optimizer, OPTIMIZERS)
         if self.clip_value is not None:
             self.clip_value = _arguments.real("clip_value", self.clip_value, above=0)
-        self.loss = _arguments.choice("loss", self.loss, LOSSES)
+        losses.named("loss", self.loss)
+        if self.truncated_bptt_steps is not None:
+            self.truncated_bptt_steps = _arguments.integer(
+                "truncated_bptt_steps", self.truncated_bptt_steps
+            )
         self.shuffle = _arguments.boolean("shuffle", self.shuffle)
         self.seed = _arguments.seed("seed", self.seed)
         self.progress = _arguments.boolean("progress", self.progress)
@@ -160,10 +176,13 @@ class Trainer:
     def fit(
         self,
         model: RNN,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: ArrayLike | Sequences,
+        y: ArrayLike | Sequences,
         *,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        lengths: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        missing: str = "error",
+        validation_data: tuple[Any, Any] | None = None,
     ) -> History:
         """Train the model, going on from the parameters it has, with a fresh optimiser state.
 
@@ -171,9 +190,18 @@ class Trainer:
         ----------
         model : RNN
             Its parameters are changed in place.
-        x : array_like, shape (N, T, I), or (N, T) when I is 1
-            Read as it lies in memory, any strides and real type: windows are not copied.
-        y : array_like, shape (N, O), or (N,) when O is 1
+        x : array_like, shape (N, T, I), or (N, T) when I is 1; or Sequences
+            Read where it lies in memory, any strides and real type: windows are not copied. With
+            ``tokens`` integers, (N, T).
+        y : array_like, shape (N, O), or (N,) when O is 1; with ``output="all"`` (N, T, O) or Sequences
+            Targets; for the cross entropy integers, (N,) or (N, T).
+        lengths : array_like of int, shape (N,), optional
+            Steps of each sample, from 1 to T. What lies past them is not looked at.
+        sample_weight : array_like, shape (N,), optional
+            Weights of the samples, at least 0; scaled to mean 1. Each multiplies the loss of its
+            sample.
+        missing : {"error", "ignore"}, default "error"
+            "ignore": targets that are NaN (classes below 0) are left out.
         validation_data : (x, y), optional
             Its loss is taken after every epoch.
 
@@ -188,7 +216,8 @@ class Trainer:
         TrainingDiverged
             If a loss or gradient is no longer finite.
         KeyboardInterrupt
-            On Ctrl-C, within 0.1 s; the parameters are those after the last whole batch.
+            On Ctrl-C, within 0.1 s; the parameters are those after the last whole batch, or with
+            ``truncated_bptt_steps`` the last whole chunk.
         """
         if not isinstance(model, RNN):
             raise TypeError(f"model must be a crnn.RNN, got {type(model).__name__}")
@@ -197,23 +226,29 @@ class Trainer:
             value = getattr(self, name)
             if value is not None and np.float64(value) < np.finfo(model.dtype).smallest_subnormal:
                 raise ValueError(f"{name} must not vanish in {model.dtype}, got {value}")
-        samples, wanted = self._checked(model, "x", x, "y", y)
-        validation = None
-        if validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-                raise TypeError("validation_data must be a pair (x, y)")
-            names = "validation_data[0]", "validation_data[1]"
-            validation = self._checked(
-                model, names[0], validation_data[0], names[1], validation_data[1]
+        loss = losses.named("loss", self.loss, model.output_size)
+        if self.truncated_bptt_steps is not None and model.bidirectional:
+            raise ValueError(
+                "truncated_bptt_steps must be None for a bidirectional network, whose backward "
+                f"direction begins with the last step, got {self.truncated_bptt_steps}"
             )
+        samples = model._inputs("x", x, lengths)
+        _samples.check("x", samples, model.dtype)
+        wanted = model._targets("y", y, samples, loss, missing)
+        weight = _samples.sample_weight("sample_weight", sample_weight, len(samples))
+        if validation_data is not None:
+            _check_validation(model, validation_data, loss, missing)
 
-        rows, (steps, inputs), hidden = (
-            min(self.batch_size, len(samples)),
-            samples.shape[1:],
-            model.hidden_size,
+        steps = min(samples.steps, self.truncated_bptt_steps or samples.steps)
+        rows = min(self.batch_size, len(samples))
+        batches = model._batches(samples, wanted, loss, rows, steps, missing, weight)
+        if not batches.valid.any():
+            raise ValueError("y must have at least one target that is there, got none")
+        threads = _threads.choose(
+            self.threads,
+            3 * rows * steps * model._weights.work,
+            _cell.shards(rows, model.hidden_size),
         )
-        work = 3 * rows * steps * hidden * (hidden + inputs)
-        threads = _threads.choose(self.threads, work, _cell.shards(rows, hidden))
         weights = model._weights
         training = _cell.Training(
             weights,
@@ -224,32 +259,42 @@ class Trainer:
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
             clip=self.clip_value,
+            loss=loss,
+            every=model.output == "all",
+            steps=steps,
+            sample_weight=weight,
+            dropout=model.dropout if model.num_layers > 1 else 0.0,
+            recurrent_dropout=model.recurrent_dropout,
         )
         history = History(workspace_bytes=training.workspace_bytes)
         seed = np.random.SeedSequence().entropy if self.seed is None else self.seed
-        order = None
+        drops = model.dropout > 0 or model.recurrent_dropout > 0
         good = weights.flat.copy()
         with _cell.Crew(threads) as crew, _reporting(self.progress, self.epochs) as report:
             try:
                 for epoch in range(1, self.epochs + 1):
                     start = time.perf_counter()
-                    if self.shuffle:
-                        order = _order(len(samples), seed, epoch - 1)
-                    training.begin_epoch(order)
+                    order = (
+                        batches.order(seed, epoch - 1) if self.shuffle else batches.by_length(None)
+                    )
+                    key = _cell.dropout_key(seed, epoch - 1) if drops else 0
+                    training.begin_epoch(batches.plan(order), order, key)
                     crew.run(training)
-                    loss_sum, _, clipped, batches, bad_batch = training.end_epoch()
+                    mean_loss, _, clipped, updates, bad_batch = training.end_epoch()
                     if not bad_batch and not np.isfinite(weights.flat).all():
-                        bad_batch = batches  # a finite gradient, and an update that overflows
+                        bad_batch = updates  # a finite gradient, and an update that overflows
                     if bad_batch:
                         weights.flat[:] = good
                         raise TrainingDiverged(epoch, bad_batch, history)
                     good[:] = weights.flat
                     history.seconds.append(time.perf_counter() - start)
-                    history.loss.append(loss_sum / len(samples))
-                    history.clipped_fraction.append(clipped / (batches * weights.elements))
-                    if validation is not None:
+                    history.loss.append(mean_loss)
+                    history.clipped_fraction.append(clipped / (max(updates, 1) * weights.elements))
+                    if validation_data is not None:
                         history.validation_loss.append(
-                            model.loss(*validation, loss=self.loss, threads=self.threads)
+                            model.loss(
+                                *validation_data, loss=loss, missing=missing, threads=self.threads
+                            )
                         )
                     report(history)
             except BaseException:  # a signal in the very epoch that diverges
@@ -258,21 +303,13 @@ class Trainer:
                 raise
         return history
 
-    @staticmethod
-    def _checked(
-        model: RNN, x_name: str, x: ArrayLike, y_name: str, y: ArrayLike
-    ) -> tuple[_arguments.Array, _arguments.Array]:
-        samples = _arguments.inputs(x_name, x, model.input_size)
-        wanted = _arguments.targets(y_name, y, len(samples), model.output_size)
-        check_finite(x_name, samples, model.dtype)
-        check_finite(y_name, wanted, model.dtype)
-        return samples, wanted
 
-
-def _order(samples: int, seed: Any, epoch: int) -> _arguments.Array:
-    """The order of samples in an epoch, counted from 0: no random state is carried along."""
-    order = np.random.default_rng([seed, epoch]).permutation(samples)
-    return order.astype(np.int64, copy=False)  # 32 bits on Windows before NumPy 2
+def _check_validation(model: RNN, data: Any, loss: losses.Loss, missing: str) -> None:
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise TypeError("validation_data must be a pair (x, y)")
+    samples = model._inputs("validation_data[0]", data[0], None)
+    _samples.check("validation_data[0]", samples, model.dtype)
+    model._targets("validation_data[1]", data[1], samples, loss, missing)
 
 
 class _Report(Protocol):

@@ -41,9 +41,9 @@ def outputs_of_predict():
     # The arrays that predict fills from here on; an output that is not there yet is NaN.
     arrays = []
     class Marked(crnn._cell.Prediction):
-        def __init__(self, weights, x, y, *rest):
+        def __init__(self, *rest, y, **wanted):
             y[...] = np.nan
-            super().__init__(weights, x, y, *rest)
+            super().__init__(*rest, y=y, **wanted)
             arrays.append(y)
     crnn._cell.Prediction = Marked
     return arrays

@@ -224,11 +224,13 @@ enum { SAMPLES = 7, STEPS = 6, FEATURES = 17, BYTES = 1 << 16 };
 static char gather_data[BYTES];
 
 /* Strides in bytes: contiguous, odd and unaligned, Fortran order, windows that share their rows,
-   windows of one number, backwards, and the same everywhere. */
+   windows of one number, backwards, the same everywhere, and samples that begin anywhere. */
+static const int64_t gather_starts[SAMPLES] = {7, 0, 3, 3, 12, 1, 20};
+
 static crnn_source gather_source(int layout, int kind, int size, int swapped, ptrdiff_t features)
 {
     const ptrdiff_t s = size, f = features, n = SAMPLES, t = STEPS;
-    crnn_source x = {NULL, t * f * s, f * s, s, kind, size, swapped};
+    crnn_source x = {NULL, t * f * s, f * s, s, NULL, kind, size, swapped};
     if (layout == 1)
         x.stride_i = s + 1, x.stride_t = f * (s + 1) + 3, x.stride_n = t * (f * (s + 1) + 3) + 1;
     if (layout == 2)
@@ -241,18 +243,21 @@ static crnn_source gather_source(int layout, int kind, int size, int swapped, pt
         x.stride_n = -x.stride_n, x.stride_t = -x.stride_t, x.stride_i = -x.stride_i;
     if (layout == 6)
         x.stride_n = x.stride_t = x.stride_i = 0;
+    if (layout == 7)
+        x.starts = gather_starts;
     x.data = gather_data + (layout == 5 ? BYTES - 64 : layout == 1 ? 1 : 0);
     return x;
 }
 
 static ptrdiff_t gather_place(const crnn_source *x, ptrdiff_t n, ptrdiff_t t, ptrdiff_t i)
 {
-    return x->data - gather_data + n * x->stride_n + t * x->stride_t + i * x->stride_i;
+    const ptrdiff_t sample = x->starts ? (ptrdiff_t)x->starts[n] * x->stride_t : n * x->stride_n;
+    return x->data - gather_data + sample + t * x->stride_t + i * x->stride_i;
 }
 
 /* ---- what options are called in messages ---- */
 
-static const char *const FINISH[] = {"linear", "tanh", "slope"};
+static const char *const FINISH[] = {"linear", "tanh", "relu", "tanh slope", "relu slope"};
 static const char *const UPDATE[] = {"store", "add", "descend"};
 
 /* ---- both types ---- */
@@ -704,10 +709,14 @@ static wide T(finished)(wide sum, int finish, REAL h, double *allowed)
         *allowed = T(through_tanh)(*allowed, (double)value);
         return value;
     }
-    if (finish == CRNN_SLOPE) {
+    if (finish == CRNN_TANH_SLOPE) {
         *allowed = T(through_slope)(*allowed, (double)sum);
         return sum * (1 - T(times)(h, h));
     }
+    if (finish == CRNN_RELU)
+        return sum > 0 ? sum : 0;
+    if (finish == CRNN_RELU_SLOPE)
+        return h > 0 ? sum : 0;
     return sum;
 }
 
@@ -808,8 +817,8 @@ static void T(product_case)(const crnn_isa *isa, int n_terms, const ptrdiff_t *k
     T(product_reference)(init, a, w, n_terms, ROWS, n);
 
     const int kept = T(live_count);
-    for (int finish = CRNN_LINEAR; finish <= CRNN_SLOPE; finish++) {
-        const REAL *h_at = finish == CRNN_SLOPE ? h.at : NULL;
+    for (int finish = CRNN_LINEAR; finish <= CRNN_RELU_SLOPE; finish++) {
+        const REAL *h_at = finish >= CRNN_TANH_SLOPE ? h.at : NULL;
         const MATRIX whole = T(padded_matrix)(ROWS, n);
 
         CASE("rows=%d k=%td+%td n=%td %s", ROWS, k[0], k1, n, FINISH[finish]);
@@ -888,12 +897,12 @@ static void T(row_product_case)(const crnn_isa *isa, int n_terms, const ptrdiff_
         terms += k[t];
     }
     T(product_reference)(init, a, w, n_terms, 1, n);
-    for (int finish = CRNN_LINEAR; finish <= CRNN_SLOPE; finish++)
+    for (int finish = CRNN_LINEAR; finish <= CRNN_RELU_SLOPE; finish++)
         for (int back = 0; back <= 1; back++) {
             const MATRIX out = T(padded_matrix)(1, n);
             CASE("k=%td+%td n=%td %s%s", k[0], k1, n, FINISH[finish], back ? " back" : "");
             isa->TYPE->row_product(out.at, init.at, term, n_terms, finish,
-                                   finish == CRNN_SLOPE ? h.at : NULL, n, back);
+                                   finish >= CRNN_TANH_SLOPE ? h.at : NULL, n, back);
             for (ptrdiff_t j = 0; j < n; j++) {
                 double allowed = T(chain)(terms, T(absolutes)[j]);
                 const wide expected = T(finished)(T(sums)[j], finish, h.at[j], &allowed);
@@ -929,9 +938,9 @@ static void T(row_product_transposed_case)(const crnn_isa *isa, ptrdiff_t m, ptr
     const MATRIX a = T(drawn)(1, n); /* padded as the rows of w are that it runs along */
     const MATRIX w = T(drawn)(m, n), h = T(drawn)(1, m);
 
-    for (int finish = CRNN_LINEAR; finish <= CRNN_SLOPE; finish++) {
+    for (int finish = CRNN_LINEAR; finish <= CRNN_RELU_SLOPE; finish++) {
         const MATRIX forth = T(padded_matrix)(1, m), back = T(padded_matrix)(1, m);
-        const REAL *h_at = finish == CRNN_SLOPE ? h.at : NULL;
+        const REAL *h_at = finish >= CRNN_TANH_SLOPE ? h.at : NULL;
         CASE("m=%td n=%td %s", m, n, FINISH[finish]);
         isa->TYPE->row_product_transposed(forth.at, a.at, w.at, w.ld, finish, h_at, m, n, 0);
         isa->TYPE->row_product_transposed(back.at, a.at, w.at, w.ld, finish, h_at, m, n, 1);
@@ -1481,10 +1490,11 @@ static REAL T(put)(char *to, int kind, int size, int swapped, long double value)
 static REAL T(gather_values)[BYTES]; /* of the element that starts at this byte */
 
 static int T(gather)(MATRIX out, const crnn_source *x, const int64_t *order, ptrdiff_t first,
-                     ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps, ptrdiff_t features)
+                     ptrdiff_t rows, ptrdiff_t places, ptrdiff_t t0, ptrdiff_t timesteps,
+                     ptrdiff_t features)
 {
 #define GATHER T(crnn_gather)
-    return GATHER(out.at, out.ld, x, order, first, rows, t0, timesteps, features, 1);
+    return GATHER(out.at, out.ld, x, order, first, rows, places, t0, timesteps, features, 1);
 #undef GATHER
 }
 
@@ -1498,15 +1508,16 @@ static void T(gather_put)(const crnn_source *x, ptrdiff_t n, ptrdiff_t t, ptrdif
 static void T(gather_case)(const crnn_source *x, const int64_t *order, ptrdiff_t first,
                            ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps, ptrdiff_t features)
 {
-    const MATRIX out = T(allocate)(timesteps * rows, features, features);
+    const ptrdiff_t places = rows + t0; /* rows that the block has room for */
+    const MATRIX out = T(allocate)(timesteps * places, features, features);
     checks++;
-    if (!T(gather)(out, x, order, first, rows, t0, timesteps, features))
+    if (!T(gather)(out, x, order, first, rows, places, t0, timesteps, features))
         fail("not finite, but it is");
     for (ptrdiff_t t = 0; t < timesteps; t++)
         for (ptrdiff_t r = 0; r < rows; r++)
             for (ptrdiff_t i = 0; i < features; i++)
-                T(same)(T(item)(out, t * rows + r, i),
-                        T(gather_values)[gather_place(x, order ? (ptrdiff_t)order[r] : first + r,
+                T(same)(T(item)(out, t * places + r, i),
+                        T(gather_values)[gather_place(x, order ? (ptrdiff_t)order[first + r] : first + r,
                                                       t0 + t, i)],
                         "out", t * rows + r, i);
     T(release)(0);
@@ -1525,7 +1536,7 @@ static void T(gather_bad)(const crnn_source *x, long double bad)
                 CASE("kind=%c%d swapped=%d [%td, %td, %td] = %g", x->kind, x->item_size, x->swapped,
                      n, t, i, (double)bad);
                 checks++;
-                if (T(gather)(out, x, order, 0, 3, 2, 3, 2) == asked)
+                if (T(gather)(out, x, order, 0, 3, 3, 2, 3, 2) == asked)
                     fail(asked ? "not reported" : "reported, but not asked for");
                 T(gather_put)(x, n, t, i, 0);
                 T(release)(0);
@@ -1541,7 +1552,7 @@ static void T(test_gather)(void)
 
     for (ptrdiff_t d = 0; d < LENGTH(KINDS); d++)
         for (int swapped = 0; swapped <= 1; swapped++)
-            for (int layout = 0; layout <= 6; layout++)
+            for (int layout = 0; layout <= 7; layout++)
                 for (ptrdiff_t f = 0; f < LENGTH(features); f++) {
                     const int kind = KINDS[d].kind, size = KINDS[d].size;
                     const crnn_source x = gather_source(layout, kind, size, swapped, features[f]);
@@ -1557,7 +1568,7 @@ static void T(test_gather)(void)
                                  spans[s][1], features[f]);
                             T(gather_case)(&x, NULL, 2, row_counts[r], spans[s][0], spans[s][1],
                                            features[f]);
-                            T(gather_case)(&x, order, 0, row_counts[r], spans[s][0], spans[s][1],
+                            T(gather_case)(&x, order, 3, row_counts[r], spans[s][0], spans[s][1],
                                            features[f]);
                         }
                     T(gather_case)(&x, order, 0, LENGTH(order), 1, 2, features[f]);
@@ -1567,12 +1578,12 @@ static void T(test_gather)(void)
     for (unsigned bits = 0; bits < 0x10000u; bits += 0x800u) {
         static uint16_t halves[0x800];
         const MATRIX out = T(allocate)(0x800, 1, 1);
-        const crnn_source x = {(const char *)halves, 2, 0, 0, 'f', 2, 0};
+        const crnn_source x = {(const char *)halves, 2, 0, 0, NULL, 'f', 2, 0};
         for (unsigned i = 0; i < 0x800u; i++)
             halves[i] = (uint16_t)(bits + i);
         CASE("halves %04x to %04x", bits, bits + 0x7ffu);
         checks++;
-        if (T(gather)(out, &x, NULL, 0, 0x800, 0, 1, 1) != ((bits & 0x7800u) != 0x7800u))
+        if (T(gather)(out, &x, NULL, 0, 0x800, 0x800, 0, 1, 1) != ((bits & 0x7800u) != 0x7800u))
             fail("finite and not finite are mistaken");
         for (unsigned i = 0; i < 0x800u; i++)
             T(same)(T(item)(out, (ptrdiff_t)i, 0), (REAL)half_value(bits + i), "out", (ptrdiff_t)i,
@@ -1628,10 +1639,11 @@ static void T(workload)(const crnn_isa *isa)
     isa->TYPE->pack_transposed(ph.at, wh.at, wh.ld, H, H);
     for (ptrdiff_t i = 0; i < zero.width; i++)
         zero.at[i] = 0;
-    isa->TYPE->product(da.at, da.ld, zero.at, 0, backward, 1, CRNN_SLOPE, h.at, h.ld, R,
-                       H);
+    isa->TYPE->product(da.at, da.ld, zero.at, 0, backward, 1, CRNN_TANH_SLOPE, h.at, h.ld,
+                       R, H);
     T(add_matrix)(da);
-    isa->TYPE->row_product_transposed(row.at, out.at, wh.at, wh.ld, CRNN_SLOPE, h.at, H, H, 1);
+    isa->TYPE->row_product_transposed(row.at, out.at, wh.at, wh.ld, CRNN_TANH_SLOPE, h.at, H, H,
+                                       1);
     T(add_matrix)(row);
     isa->TYPE->accumulate(dwh.at, dwh.ld, h.at, h.ld, da.at, da.ld, H, H, R, CRNN_STORE, 0, 0,
                           &report);

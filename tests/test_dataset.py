@@ -16,6 +16,7 @@ from samples import Array
 from tolerances import ADDING_VARIANCE, LONG_MEAN, MACKEY_GLASS_SLOPE, NARMA, ONE_SUM, near
 
 from crnn import dataset
+from crnn.dataset import Sequences
 
 # Every kind of number that a series may hold, foreign byte order and float128 included.
 DTYPES = ["i1", "u1", "<i2", ">i4", "<i8", "<u8", "<f2", "<f4", ">f4", "<f8", ">f8", "g"]
@@ -166,6 +167,112 @@ def test_windows_keep_nan() -> None:
     assert np.isnan(x[0, 1, 0])
 
 
+# ---- windows of several series ----
+
+
+@given(st.lists(cases(), min_size=1, max_size=4), st.sampled_from([list, tuple]))
+def test_windows_of_several_series(
+    several: list[tuple[Array, int, int, int]], container: Callable[[Any], Any]
+) -> None:
+    (_, timesteps, horizon, stride) = several[0]
+    # one feature count for all, and each as long as one window at least
+    features = several[0][0].reshape(len(several[0][0]), -1).shape[1]
+    series = [
+        np.resize(points, (timesteps + horizon + len(points) - 2, features))
+        for points, *_ in several
+    ]
+    if features == 1 and len(several) > 1:
+        series[-1] = series[-1][:, 0]
+    x, y = dataset.windows(container(series), timesteps, horizon=horizon, stride=stride)
+    each = [cut(part.reshape(len(part), -1), timesteps, horizon, stride) for part in series]
+    wanted_x = np.concatenate([wanted for wanted, _ in each])
+    wanted_y = np.concatenate([wanted for _, wanted in each])
+    assert isinstance(x, Sequences)
+    assert (x.lengths == timesteps).all()
+    assert x.padded().shape == wanted_x.shape
+    assert (x.padded() == wanted_x).all()
+    assert y.shape == wanted_y.shape
+    assert (y == wanted_y).all()
+    assert x.values.dtype == y.dtype == np.result_type(*series)
+    # one array that holds each series once
+    assert x.values.shape == (sum(map(len, series)), features)
+    assert x.values.flags.c_contiguous
+
+
+def test_windows_of_two_series_by_hand() -> None:
+    series = [np.array([0, 1, 2, 3]), np.array([10, 11, 12])]
+    x, y = dataset.windows(series, 2)
+    assert [window.ravel().tolist() for window in x] == [[0, 1], [1, 2], [10, 11]]
+    assert y.tolist() == [[2], [3], [12]]
+    assert x.values.tolist() == [[0], [1], [2], [3], [10], [11], [12]]
+    assert x.starts.tolist() == [0, 1, 4]
+
+
+def test_windows_of_several_series_take_the_memory_of_the_series() -> None:
+    series = [np.zeros(200_000), np.zeros(300_000)]
+    tracemalloc.start()
+    try:
+        x, _ = dataset.windows(series, 100)
+        used = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sum(x.lengths) > 49e6
+    # the series, and for each window a target, a start and a length; on the way some of it twice
+    assert used < 40e6
+
+
+def test_windows_of_several_series_cannot_be_written() -> None:
+    series = np.zeros(6)
+    x, _ = dataset.windows([series], 3)
+    with pytest.raises(ValueError, match="read-only"):
+        x[0][0] = 1
+
+
+def test_windows_of_sequences_are_views() -> None:
+    values = np.arange(10)
+    x, y = dataset.windows(Sequences(values, [5, 0], [5, 4]), 3)
+    assert np.shares_memory(x.values, values)
+    assert [window.ravel().tolist() for window in x] == [[5, 6, 7], [6, 7, 8], [0, 1, 2]]
+    assert y.tolist() == [[8], [9], [3]]
+
+
+def test_a_list_of_numbers_or_of_rows_is_one_series() -> None:
+    for series in ([0, 1, 2, 3], (0.0, 1.0, 2.0, 3.0), list(np.arange(4.0)), [[0], [1], [2], [3]]):
+        x, y = dataset.windows(series, 2)
+        assert isinstance(x, np.ndarray)
+        assert x[:, :, 0].tolist() == [[0, 1], [1, 2]]
+        assert y.tolist() == [[2], [3]]
+
+
+def test_one_array_in_a_list_makes_it_a_list_of_series() -> None:
+    x, y = dataset.windows([[0, 1, 2], np.array([7, 8, 9])], 2)
+    assert [window.ravel().tolist() for window in x] == [[0, 1], [7, 8]]
+    assert y.tolist() == [[2], [9]]
+
+
+S = np.zeros((5, 2))
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "series"),
+    [
+        (ValueError, r"series\[1\] .*timesteps \+ horizon = 5 .*got 4$", [S, S[:4], S[:3]]),
+        (ValueError, r"series\[1\] .*\(0, 2\)", [S, S[:0]]),
+        (ValueError, r"series\[1\] .*\(5, 1\).*\(5, 2\)", [S, S[:, 0]]),
+        (ValueError, r"series\[0\] .*\(5, 0\)", [S[:, :0]]),
+        (ValueError, r"series\[0\] .*\(1, 5, 2\)", [S[np.newaxis]]),
+        (ValueError, r"series\[1\] .*\(\)", [S, 1.0]),
+        (TypeError, r"series\[1\] .*bool", [S, S > 0]),
+        (TypeError, r"series\[1\] .*object", [S, S.astype(object)]),
+        (TypeError, r"series\[0\] .*mask", [np.ma.array(S)]),
+        (ValueError, r"series\[0\] .*= 5 .*got 4$", Sequences(S, [1, 0], [4, 5])),
+    ],
+)
+def test_the_series_at_fault_is_named(error: type[Exception], message: str, series: Any) -> None:
+    with pytest.raises(error, match="^" + message):
+        unchecked.windows(series, 3, horizon=2)
+
+
 unchecked: Any = dataset  # to be called with what the annotations forbid
 
 
@@ -222,6 +329,9 @@ unchecked: Any = dataset  # to be called with what the annotations forbid
         (ValueError, "length", lambda: unchecked.copy_memory(1, 1, length=0)),
         (ValueError, "symbols", lambda: unchecked.copy_memory(1, 1, symbols=1)),
         (TypeError, "seed", lambda: unchecked.copy_memory(1, 1, seed=[1])),
+        (ValueError, "answer", lambda: unchecked.copy_memory(1, 1, answer="all")),
+        (TypeError, "answer", lambda: unchecked.copy_memory(1, 1, answer=None)),
+        (ValueError, "delay", lambda: unchecked.copy_memory(1, -1, answer="steps")),
     ],
 )
 def test_bad_arguments_are_named(
@@ -273,6 +383,43 @@ def test_split_gives_views_in_time_order(count: int, fraction: float, gap: int) 
     assert (x_test == x[y_test]).all()
     for part, whole in ((x_train, x), (x_test, x), (y_train, y), (y_test, y)):
         assert np.shares_memory(part, whole)
+
+
+def test_split_of_sequences_by_hand() -> None:
+    x = Sequences(np.arange(10), [8, 0, 2, 5], [2, 3, 1, 4])
+    classes = x[[0, 2, 1, 3]]
+    x_train, x_test, y_train, y_test = dataset.split(x, classes, 0.25, gap=1)
+    for part, whole, chosen in (
+        (x_train, x, slice(0, 2)),
+        (x_test, x, slice(3, 4)),
+        (y_train, classes, slice(0, 2)),
+        (y_test, classes, slice(3, 4)),
+    ):
+        assert isinstance(part, Sequences)
+        assert part.values is whole.values
+        assert part.starts.tolist() == whole.starts[chosen].tolist()
+        assert part.lengths.tolist() == whole.lengths[chosen].tolist()
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_split_of_sequences_beside_an_array(swap: bool) -> None:
+    pair = (Sequences(np.arange(5), range(5), [1] * 5), np.arange(5))
+    first_train, first_test, second_train, second_test = unchecked.split(*pair[:: 1 - 2 * swap])
+    for part, whole in (
+        (first_train, [0, 1, 2, 3]),
+        (first_test, [4]),
+        (second_train, [0, 1, 2, 3]),
+        (second_test, [4]),
+    ):
+        assert np.concatenate(list(part), axis=None).tolist() == whole
+    assert isinstance(second_train if swap else first_train, Sequences)
+    assert isinstance(first_test if swap else second_test, np.ndarray)
+
+
+def test_split_counts_sequences_and_not_their_rows() -> None:
+    x = Sequences(np.arange(5), [0, 2], [2, 3])
+    with pytest.raises(ValueError, match=r"^y .*\b5\b.*\b2\b"):
+        dataset.split(x, np.arange(5))
 
 
 @given(st.integers(1, 6), st.integers(1, 4))
@@ -440,3 +587,33 @@ def test_copy_memory_by_default_is_ten_of_eight_symbols() -> None:
     x, y = dataset.copy_memory(3, 4, seed=0)
     assert x.shape == (3, 15, 10)
     assert y.shape == (3, 80)
+
+
+@pytest.mark.parametrize(("delay", "length", "symbols"), [(0, 1, 2), (7, 10, 8), (20, 3, 5)])
+def test_copy_memory_step_by_step(delay: int, length: int, symbols: int) -> None:
+    x, y = dataset.copy_memory(2000, delay, length=length, symbols=symbols, answer="steps", seed=5)
+    assert x.shape == y.shape == (2000, length + delay + 1 + length)
+    assert x.dtype == y.dtype == np.int64
+    shown, signal, blank = x[:, :length], length + delay, symbols
+    assert np.unique(shown).tolist() == list(range(symbols))
+    assert (x[:, signal] == symbols + 1).all()
+    assert (x[:, length:signal] == blank).all()
+    assert (x[:, signal + 1 :] == blank).all()
+    assert (y[:, : signal + 1] == blank).all()
+    assert (y[:, signal + 1 :] == shown).all()
+    assert not np.shares_memory(x, y)
+    # the same symbols as are asked for at the signal
+    one_hot, _ = dataset.copy_memory(2000, delay, length=length, symbols=symbols, seed=5)
+    assert (one_hot.argmax(axis=2) == x[:, : signal + 1]).all()
+
+
+def test_copy_memory_step_by_step_is_the_papers() -> None:
+    # Arjovsky et al., section 5.1: T + 20 steps, T - 1 blanks, the delimiter at T + 9, from 0
+    T = 20
+    x, y = dataset.copy_memory(3, T - 1, answer="steps", seed=0)
+    assert x.shape == y.shape == (3, T + 20)
+    assert np.argwhere(x == 9).tolist() == [[n, T + 9] for n in range(3)]
+    assert ((y != 8) == (np.arange(T + 20) >= T + 10)).all()
+    # knowing all but the symbols: ln 8 at each of the last ten steps, 0 elsewhere
+    trivial = np.where(y == 8, 0.0, np.log(8)).mean()
+    assert trivial == near(10 * np.log(8) / (T + 20), LONG_MEAN)

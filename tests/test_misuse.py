@@ -26,6 +26,7 @@ from tolerances import ADAM_STEP, NOTEBOOK, relative_error
 
 import crnn
 from crnn import RNN, Forecaster, Stream, Trainer, _cell, _threads, notebook, storage
+from crnn._samples import Samples
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_predictions_need_room() -> None:
     weights = _cell.Weights(1, 2, 3, True, np.float32)
     for shape, dtype in (((5, 2), "f4"), ((4, 3), "f4"), ((5, 3), "f8")):
         with pytest.raises(ValueError, match="no room"):
-            _cell.Prediction(weights, np.zeros((5, 2, 1)), np.zeros(shape, dtype), 1)
+            _cell.Prediction(weights, Samples(np.zeros((5, 2, 1))), 1, y=np.zeros(shape, dtype))
 
 
 def test_an_input_that_steps_the_same_stream_is_a_step_before_it() -> None:

@@ -116,6 +116,10 @@ ONE_SUM = 2.3e-16
 # The variance of a sum of two uniform numbers, from 20 000 draws: five times its sampling error.
 ADDING_VARIANCE = 0.007
 
+# The share of 2000 draws with probability 1/16: four times its sampling error of 0.0054. Of 1000
+# draws with probability 1/2 the error is 0.0158, and four times this number is five times that.
+COIN = 0.0217
+
 # A mean or sum of up to hundred thousand numbers of one sign, and what is a few operations from it:
 # 3.5e-16 measured.
 LONG_MEAN = 4e-15

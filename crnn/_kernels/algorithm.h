@@ -111,11 +111,26 @@ static NOINLINE void NAME(tanh_row)(REAL *x, ptrdiff_t n)
     }
 }
 
-/* sum * (1 - h^2) */
-INLINE vec NAME(slope)(vec sum, const REAL *h)
+/* max(0, sum); NaN, the second of vmax, goes through, and -0 becomes 0 on every processor */
+INLINE vec NAME(relu)(vec sum)
+{
+    return vadd(vmax(vset1(0), sum), vset1(0));
+}
+
+/* sum * (1 - h^2), or sum * (h > 0) */
+INLINE vec NAME(slope)(int finish, vec sum, const REAL *h)
 {
     const vec h_j = vload(h);
-    return vmul(sum, vfnma(h_j, h_j, vset1(1)));
+    return vmul(sum, finish == CRNN_TANH_SLOPE ? vfnma(h_j, h_j, vset1(1))
+                                               : vcount(vset1(0), h_j, vset1(0)));
+}
+
+/* What a finished sum of a row becomes where that needs no other number of the row: tanh comes later. */
+INLINE vec NAME(finished)(int finish, vec sum, const REAL *h)
+{
+    return finish >= CRNN_TANH_SLOPE ? NAME(slope)(finish, sum, h)
+           : finish == CRNN_RELU     ? NAME(relu)(sum)
+                                     : sum;
 }
 
 /* ---- out = finish(init + a w), many rows ---- */
@@ -153,16 +168,25 @@ INLINE void NAME(product_tile)(const int R, const int V, REAL *out, ptrdiff_t ld
 #undef FROM
         }
     }
-    if (finish == CRNN_SLOPE) {
+    if (finish >= CRNN_TANH_SLOPE) {
         h += row * ldh;
 #define SLOPE(r)                                                                                   \
     if (r < R) {                                                                                   \
-        p##r = NAME(slope)(p##r, h + r * ldh);                                                     \
+        p##r = NAME(slope)(finish, p##r, h + r * ldh);                                             \
         if (V > 1)                                                                                 \
-            q##r = NAME(slope)(q##r, h + r * ldh + LANES);                                         \
+            q##r = NAME(slope)(finish, q##r, h + r * ldh + LANES);                                 \
     }
         EACH_ROW(SLOPE)
 #undef SLOPE
+    } else if (finish == CRNN_RELU) {
+#define RELU(r)                                                                                    \
+    if (r < R) {                                                                                   \
+        p##r = NAME(relu)(p##r);                                                                   \
+        if (V > 1)                                                                                 \
+            q##r = NAME(relu)(q##r);                                                               \
+    }
+        EACH_ROW(RELU)
+#undef RELU
     }
 #define FINISH(r)                                                                                  \
     if (r < R) {                                                                                   \
@@ -239,8 +263,7 @@ INLINE void NAME(row_tile)(const int V, REAL *out, const REAL *init, const crnn_
     }
 #define FINISH(v)                                                                                  \
     if (v < V)                                                                                     \
-        vstore(out + v * LANES,                                                                    \
-               finish == CRNN_SLOPE ? NAME(slope)(p##v, h + column + v * LANES) : p##v);
+        vstore(out + v * LANES, NAME(finished)(finish, p##v, h + column + v * LANES));
     EACH_VECTOR(FINISH)
 #undef FINISH
 }
@@ -359,9 +382,9 @@ static void NAME(row_product_transposed)(REAL *out, const REAL *a, const REAL *w
     }
     if (finish == CRNN_TANH)
         NAME(tanh_row)(out, m);
-    else if (finish == CRNN_SLOPE)
+    else if (finish != CRNN_LINEAR)
         for (ptrdiff_t i = 0; i < m; i += LANES)
-            vstore(out + i, NAME(slope)(vload(out + i), h + i));
+            vstore(out + i, NAME(finished)(finish, vload(out + i), h + i));
 }
 
 /* ---- c (+)= a' b: one long sum over timesteps and rows ---- */

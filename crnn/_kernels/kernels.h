@@ -21,13 +21,19 @@
 #include <stddef.h>
 
 enum { CRNN_ROW_BYTES = 64 };
-enum { CRNN_TERMS = 2 }; /* of a product, at most */
+enum { CRNN_TERMS = 3 }; /* of a product, at most: two sources and the cell's own state */
 
 /* Bytes of cache that blocks are cut to: every processor of the last ten years has them. */
 enum { CRNN_L1_BYTES = 32 << 10, CRNN_L2_BYTES = 256 << 10 };
 
 /* What `product` does with a finished sum. */
-enum { CRNN_LINEAR = 0, CRNN_TANH = 1, CRNN_SLOPE = 2 /* times 1 - h^2 */ };
+enum {
+    CRNN_LINEAR = 0,
+    CRNN_TANH = 1,
+    CRNN_RELU = 2,       /* max(0, sum) */
+    CRNN_TANH_SLOPE = 3, /* sum * (1 - h^2) */
+    CRNN_RELU_SLOPE = 4  /* sum * (h > 0) */
+};
 
 /* What `accumulate` does with a finished sum. */
 enum { CRNN_STORE = 0, CRNN_ADD = 1, CRNN_DESCEND = 2 /* c -= learning_rate * clip(sum) */ };

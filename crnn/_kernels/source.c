@@ -62,11 +62,13 @@ static inline int not_finite_double(double value)
 
 #define ROWS(REAL, ELEMENT, CONVERT, READ)                                                         \
     for (ptrdiff_t r = 0; r < rows; r++) {                                                         \
+        const ptrdiff_t n = order ? (ptrdiff_t)order[first + r] : first + r;                       \
         const char *sample =                                                                       \
-            x->data + (order ? order[r] : first + r) * x->stride_n + t0 * x->stride_t;             \
+            x->data + (x->starts ? x->starts[n] * x->stride_t : n * x->stride_n) +                 \
+            t0 * x->stride_t;                                                                      \
         for (ptrdiff_t j = 0; j < outer; j++) {                                                    \
             const char *from = sample + j * x->stride_t;                                           \
-            REAL *to = out + (j * rows + r) * ldo;                                                 \
+            REAL *to = out + (j * places + r) * ldo;                                                 \
             if (from_step == sizeof(ELEMENT) && to_step == 1)                                      \
                 COPY(REAL, ELEMENT, CONVERT, READ, (ptrdiff_t)sizeof(ELEMENT), 1) /* in vectors */ \
             else                                                                                   \
@@ -82,8 +84,8 @@ static inline int not_finite_double(double value)
 
 #define DEFINE_GATHER(REAL, TYPE)                                                                  \
     int crnn_gather_##TYPE(REAL *out, ptrdiff_t ldo, const crnn_source *x, const int64_t *order,   \
-                           ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps,     \
-                           ptrdiff_t features, int check)                                          \
+                           ptrdiff_t first, ptrdiff_t rows, ptrdiff_t places, ptrdiff_t t0,        \
+                           ptrdiff_t timesteps, ptrdiff_t features, int check)                     \
     {                                                                                              \
         int bad = 0;                                                                               \
         const int size = x->item_size;                                                             \
@@ -91,7 +93,7 @@ static inline int not_finite_double(double value)
         const int single = features == 1;                                                          \
         const ptrdiff_t outer = single ? 1 : timesteps, inner = single ? timesteps : features;     \
         const ptrdiff_t from_step = single ? x->stride_t : x->stride_i;                            \
-        const ptrdiff_t to_step = single ? rows * ldo : 1;                                         \
+        const ptrdiff_t to_step = single ? places * ldo : 1;                                       \
         if (x->kind == 'f' && size == 4) {                                                         \
             LOOP(REAL, float, CAST)                                                                \
         } else if (x->kind == 'f' && size == 8) {                                                  \

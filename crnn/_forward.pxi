@@ -1,0 +1,328 @@
+"""The forward pass of a block of rows: what training, prediction and streams share. Part of `_cell.pyx`."""
+
+
+cdef struct Block:
+    # Rows that run through the network side by side, longest first. Cell c = l D + d is layer l in
+    # direction d. A cell keeps `slots` states: forward, slot t and t + 1 are before and after step t;
+    # backward, slot t + 1 and t. Fewer slots than T + 1 are used in turn.
+    ptrdiff_t first, rows      # of the order of samples
+    ptrdiff_t t0, T            # the step of the sequences that is step 0 here; steps of the longest row
+    ptrdiff_t slots
+    ptrdiff_t x_first          # the step that stands first in x
+    bint given                 # states before the first steps are given, and not zero
+    bint alternate             # a batch of one walks Wh forth and back
+    ptrdiff_t *active          # [T + 1] rows that have step t, and 0
+    void *x                    # (steps, rows, I + bias), or the tokens (steps, rows)
+    void *h                    # (L D, slots, rows, lds)
+    void *top                  # (rows, ldj): the output layer's states, those of both directions in a row
+    void *init                 # (rows, lds): what a token's sums begin with
+    void *dropped              # (L D, T, rows, lds): states as the layer above sees them; NULL: as they are
+    void *before               # (L D, T, rows, lds): states before each step with recurrent dropout, or NULL
+
+
+cdef inline ptrdiff_t slot_of(const Block *b, ptrdiff_t slot) noexcept nogil:
+    return slot if slot < b.slots else slot % b.slots
+
+
+cdef inline real *states(const Block *b, const Layout *at, ptrdiff_t c, ptrdiff_t slot,
+                         real *of_type) noexcept nogil:
+    return <real *>b.h + (c * b.slots + slot_of(b, slot)) * b.rows * at.lds
+
+
+cdef inline real *seen(const Block *b, const Layout *at, ptrdiff_t c, ptrdiff_t t,
+                       real *of_type) noexcept nogil:
+    """What the layer above reads of cell c at step t."""
+    if b.dropped != NULL:
+        return <real *>b.dropped + (c * b.T + t) * b.rows * at.lds
+    return states(b, at, c, t + 1 if c % at.D == 0 else t, of_type)
+
+
+cdef inline real *state_before(const Block *b, const Layout *at, ptrdiff_t c, ptrdiff_t t,
+                               real *of_type) noexcept nogil:
+    """What cell c multiplies by Wh at step t."""
+    if b.before != NULL:
+        return <real *>b.before + (c * b.T + t) * b.rows * at.lds
+    return states(b, at, c, t if c % at.D == 0 else t + 1, of_type)
+
+
+cdef inline ptrdiff_t rows_with_before(const Block *b, ptrdiff_t d, ptrdiff_t t) noexcept nogil:
+    """Rows whose state before step t is not zero."""
+    if b.given or (d == 0 and t > 0):
+        return b.active[t]
+    return b.active[t + 1] if d else 0
+
+
+cdef inline ptrdiff_t rows_with_after(const Block *b, ptrdiff_t d, ptrdiff_t t) noexcept nogil:
+    """Rows whose state after step t goes on to another step of the same cell."""
+    if d == 0:
+        return b.active[t + 1]
+    return b.active[t] if t > 0 else 0
+
+
+cdef inline void embed(
+    real *init, const real *tokens, const real *b, const real *table, const Layout *at,
+    ptrdiff_t rows) noexcept nogil:
+    # init[r] = b + Wx[token[r]]
+    cdef ptrdiff_t r, j, token
+    cdef const real *row
+    for r in range(rows):
+        token = <ptrdiff_t>tokens[r]
+        if not 0 <= token < at.I:
+            token = 0   # x was checked; another thread may have changed it since
+        row = table + token * at.ldh
+        for j in range(at.ldh):
+            init[r * at.lds + j] = b[j] + row[j]
+
+
+cdef inline crnn_term term(
+    const real *a, ptrdiff_t lda, Net *net, ptrdiff_t panel, ptrdiff_t panel_rows, ptrdiff_t place,
+    ptrdiff_t k) noexcept nogil:
+    """a times k rows of weights: those packed at `panel`, or where nothing is packed those at `place`."""
+    if net.panels != NULL:
+        return crnn_term(a, lda, <const real *>net.panels + panel, panel_rows, k)
+    return crnn_term(a, lda, <const real *>net.flat + place, net.at.ldh, k)
+
+
+cdef inline void cell(
+    Net *net, Block *block, ptrdiff_t c, ptrdiff_t t, ptrdiff_t r, ptrdiff_t rows, bint before,
+    ptrdiff_t ldx, real *of_type) noexcept nogil:
+    """h_t = tanh(x_t Wx + h_{t-1} Wh + b) for rows r, r + 1, ... of a cell; `before`: h_{t-1} is not zero."""
+    cdef Layout *at = &net.at
+    cdef Cell *own = &at.cells[c]
+    cdef const real *flat = <const real *>net.flat
+    cdef const real *b = flat + own.b if at.bias else <const real *>net.zero
+    cdef const real *x = <const real *>block.x + ((t - block.x_first) * block.rows + r) * ldx
+    cdef ptrdiff_t ldi = 0, s
+    cdef int n_terms = 0
+    cdef crnn_term[CRNN_TERMS] terms
+    cdef real *h_t = states(block, at, c, t if c % at.D else t + 1, of_type) + r * at.lds
+    if c >= at.D:
+        for s in range(at.D):
+            terms[n_terms] = term(
+                seen(block, at, c - c % at.D - at.D + s, t, of_type) + r * at.lds, at.lds, net,
+                own.pWx + s * at.H * at.width, own.I, own.Wx + s * at.H * at.ldh, at.H)
+            n_terms += 1
+    elif at.tokens:
+        embed(<real *>block.init, x, b, flat + own.Wx, at, rows)
+        b, ldi = <const real *>block.init, at.lds
+    else:
+        terms[0] = term(x, ldx, net, own.pWx, at.I, own.Wx, at.I)
+        n_terms = 1
+    if before:
+        terms[n_terms] = term(state_before(block, at, c, t, of_type) + r * at.lds, at.lds, net,
+                              own.pWh, at.H, own.Wh, at.H)
+        n_terms += 1
+    if net.panels == NULL:
+        row_product(h_t, b, terms, n_terms, at.finish, <const real *>NULL, at.H,
+                    t & 1 if block.alternate else 0)
+    else:
+        product(h_t, at.lds, b, ldi, terms, n_terms, at.finish, <const real *>NULL, 0, rows, at.H)
+
+
+cdef enum:
+    OUTPUT_BYTES = 16 << 10   # of Wy that all rows go through before the next: it stays in the first-level cache
+
+
+cdef inline void output(
+    real *y, const real *h, ptrdiff_t ldh, Net *net, ptrdiff_t rows) noexcept nogil:
+    """y = h Wy + by, h being the states of both directions in a row."""
+    cdef Layout *at = &net.at
+    cdef const real *Wy = <const real *>net.flat + at.Wy
+    cdef const real *by = <const real *>net.flat + at.by
+    cdef ptrdiff_t r, o, done = 0, some
+    some = max(4, OUTPUT_BYTES // (at.ldj * at.item) // 4 * 4)
+    while done < at.O:
+        for r in range(rows):
+            row_product_transposed(y + r * at.ldo + done, h + r * ldh, Wy + done * at.ldj, at.ldj,
+                                   CRNN_LINEAR, <const real *>NULL, min(some, at.O - done),
+                                   at.D * at.H, 0)
+        done += some
+    if at.bias:
+        for r in range(rows):
+            for o in range(at.O):
+                y[r * at.ldo + o] += by[o]
+
+
+cdef inline void join(
+    real *out, const Block *b, const Layout *at, ptrdiff_t slot, ptrdiff_t back_slot, ptrdiff_t r,
+    ptrdiff_t rows, real *of_type) noexcept nogil:
+    """The last layer's states of both directions into one row, for rows r, r + 1, ...."""
+    cdef ptrdiff_t i, c = (at.L - 1) * at.D
+    for i in range(r, r + rows):
+        memcpy(out + i * at.ldj, states(b, at, c, slot, of_type) + i * at.lds,
+               at.H * sizeof(real))
+        if at.D > 1:
+            memcpy(out + i * at.ldj + at.H,
+                   states(b, at, c + 1, back_slot, of_type) + i * at.lds, at.H * sizeof(real))
+
+
+cdef enum:
+    PIECE_WORK = 1 << 30   # multiply-adds that a signal may have to wait for: some 20 ms
+
+
+cdef inline ptrdiff_t piece_rows(ptrdiff_t work) noexcept nogil:
+    """Rows that go through a cell between two looks at the stop flag: whole tiles of 12."""
+    return 12 * max(1, min(20, PIECE_WORK // (12 * work)))
+
+
+cdef class Forward(Team):
+    """Samples that go forward through a network, in blocks of rows."""
+
+    cdef Net net
+    cdef Weights weights
+    cdef crnn_source x
+    cdef const int64_t *order      # of samples, or NULL: as they come
+    cdef const int64_t *lengths    # of samples, or NULL: all have T steps
+    cdef object kept
+    cdef ptrdiff_t N, T, ldx
+    cdef const char *h0            # (L D, N, H), contiguous, or NULL
+    cdef Dropout dropout, recurrent_dropout
+    cdef readonly Py_ssize_t workspace_bytes
+
+    def __init__(self, Weights weights not None, x, int threads, order=None, h0=None):
+        super().__init__(threads)
+        at = weights.at
+        if x.features != (1 if at.tokens else at.I):
+            raise ValueError(f"x with {x.features} features is not of this network")
+        self.weights, self.net.at = weights, at
+        self.net.flat = pointer(weights.flat)
+        self.x = source(x.array, x.starts)
+        self.N, self.T = len(x), x.steps
+        self.lengths, self.order = integers(x.lengths), integers(order)
+        if h0 is not None:
+            self.h0 = <const char *>pointer(h0)
+        self.kept = [weights, x, order, h0]
+        self.workspace_bytes = 0
+        self.net.zero = self.keep(max(at.ldh, at.ldj, at.ldo))
+
+    cdef object kept_zeros(self, count):
+        demand(count)
+        array = zeros(count, self.weights.dtype)
+        self.workspace_bytes += array.nbytes
+        self.kept.append(array)
+        return array
+
+    cdef void *keep(self, count) except? NULL:
+        return pointer(self.kept_zeros(count))
+
+    cdef int make_block(
+        self, Block *block, ptrdiff_t rows, ptrdiff_t steps, ptrdiff_t x_steps, ptrdiff_t slots,
+        ) except -1:
+        """Memory for `rows` rows of `steps` steps, of which `x_steps` are read at once."""
+        at = self.net.at
+        memset(block, 0, sizeof(Block))
+        active = np.zeros(steps + 1, np.intp)
+        self.kept.append(active)
+        self.workspace_bytes += active.nbytes
+        block.active = <ptrdiff_t *>pointer(active)
+        block.slots = slots
+        x = self.kept_zeros(<object>x_steps * rows * self.ldx)
+        if self.ldx > at.I:
+            x.reshape(-1, self.ldx)[:, -1] = 1  # the input that b is the weight of
+        block.x = pointer(x)
+        block.h = self.keep(<object>at.L * at.D * slots * rows * at.lds)
+        block.top = self.keep(rows * at.ldj)
+        if at.tokens:
+            block.init = self.keep(rows * at.lds)
+        return 0
+
+    cdef inline int64_t sample(self, ptrdiff_t place) noexcept nogil:
+        return self.order[place] if self.order != NULL else place
+
+    cdef inline ptrdiff_t length(self, ptrdiff_t place) noexcept nogil:
+        return self.lengths[self.sample(place)] if self.lengths != NULL else self.T
+
+    cdef void open(
+        self, Block *b, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t most) noexcept nogil:
+        """The rows from `first` on of the order, and of their steps at most `most` from t0 on."""
+        cdef ptrdiff_t t
+        while rows > 0 and self.length(first + rows - 1) <= t0:
+            rows -= 1
+        b.first, b.rows, b.t0, b.x_first = first, rows, t0, 0
+        b.T = min(most, self.length(first) - t0) if rows else 0
+        b.given = False
+        for t in range(b.T):
+            while self.length(first + rows - 1) - t0 <= t:
+                rows -= 1
+            b.active[t] = rows
+        b.active[b.T] = 0
+
+
+cdef bint read_inputs(
+    Forward run, Block *b, ptrdiff_t begin, ptrdiff_t end, bint check, bint main, real *of_type) noexcept nogil:
+    """Steps [begin, end) of the inputs into x; False where one is not finite, or on a stop."""
+    cdef Layout *at = &run.net.at
+    cdef ptrdiff_t features = 1 if at.tokens else at.I, t = begin, stop
+    b.x_first = begin
+    while t < end:
+        stop = min(end, t + max(1, 65536 // (b.active[t] * features)))
+        while b.active[stop - 1] < b.active[t]:   # steps that as many rows have
+            stop -= 1
+        if not gather(<real *>b.x + (t - begin) * b.rows * run.ldx, run.ldx, &run.x, run.order,
+                      b.first, b.active[t], b.rows, b.t0 + t, stop - t, features, check):
+            return False
+        if stopped(&run.watch, main, (stop - t) * b.active[t] * features):
+            return False
+        t = stop
+    return True
+
+
+cdef void begin_states(Forward run, Block *b, real *of_type) noexcept nogil:
+    """The states before the first steps, where h0 gives them."""
+    cdef Layout *at = &run.net.at
+    cdef ptrdiff_t c, r, slot
+    if run.h0 == NULL:
+        return
+    b.given = True
+    for c in range(at.L * at.D):
+        for r in range(b.rows):
+            slot = 0 if c % at.D == 0 else run.length(b.first + r) - b.t0
+            memcpy(states(b, at, c, slot, of_type) + r * at.lds,
+                   <const real *>run.h0 + (c * run.N + run.sample(b.first + r)) * at.H,
+                   at.H * sizeof(real))
+
+
+cdef bint take_step(
+    Forward run, Block *b, ptrdiff_t c, ptrdiff_t t, bint main, real *of_type) noexcept nogil:
+    """One cell takes step t, in pieces of rows, so that a signal need not wait for all of them.
+
+    -> whether to stop."""
+    cdef Layout *at = &run.net.at
+    cdef ptrdiff_t n = b.active[t], m = rows_with_before(b, c % at.D, t), r = 0, piece
+    cdef ptrdiff_t work = at.H * (at.H + at.cells[c].I), some = piece_rows(work)
+    if b.before != NULL:
+        drop_rows(run, <real *>b.before + (c * b.T + t) * b.rows * at.lds,
+                       states(b, at, c, t if c % at.D == 0 else t + 1, of_type), b, m, c,
+                       RECURRENT, 0)
+    while r < n:
+        piece = min(some, (m if r < m else n) - r)
+        cell(&run.net, b, c, t, r, piece, r < m, run.ldx, of_type)
+        if stopped(&run.watch, main, piece * work):
+            return True
+        r += piece
+    if b.dropped != NULL and c < (at.L - 1) * at.D:
+        drop_rows(run, <real *>b.dropped + (c * b.T + t) * b.rows * at.lds,
+                       states(b, at, c, t + 1 if c % at.D == 0 else t, of_type), b, n, c,
+                       BETWEEN, b.t0 + t)
+    return False
+
+
+cdef void drop_rows(
+    Forward run, real *out, const real *h, Block *b, ptrdiff_t rows, ptrdiff_t c, int kind,
+    ptrdiff_t step) noexcept nogil:
+    cdef Layout *at = &run.net.at
+    cdef ptrdiff_t r
+    cdef const Dropout *dropout = &run.recurrent_dropout if kind == RECURRENT else &run.dropout
+    for r in range(rows):
+        drop(out + r * at.lds, h + r * at.lds, at.H, dropout, kind, run.sample(b.first + r),
+             2 * (c // at.D) + c % at.D, step)
+
+
+cdef bint run_layers(Forward run, Block *b, bint main, real *of_type) noexcept nogil:
+    """All steps of all cells, one cell after the other. -> whether to stop."""
+    cdef ptrdiff_t c, t
+    for c in range(run.net.at.L * run.net.at.D):
+        for t in range(b.T):
+            if take_step(run, b, c, t if c % run.net.at.D == 0 else b.T - 1 - t, main, of_type):
+                return True
+    return False

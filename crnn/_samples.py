@@ -1,0 +1,231 @@
+"""Inputs and targets in the one form that the compiled loop reads, and checks of what they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crnn import _arguments, _cell
+from crnn._arguments import Array
+from crnn.dataset import Sequences
+
+MISSING = ("error", "ignore")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """N sequences of F numbers a step, where they lie in memory.
+
+    Attributes
+    ----------
+    array : ndarray, shape (N, T, F), or (1, M, F) with `starts`
+    starts : ndarray of int64, shape (N,), optional
+        Sample n begins with step ``starts[n]`` of the M; None: it is row n.
+    lengths : ndarray of int64, shape (N,), optional
+        Steps of each sample; None: all have T.
+    """
+
+    array: Array
+    starts: Array | None = None
+    lengths: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.array) if self.starts is None else len(self.starts)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the longest sample."""
+        return int(self.array.shape[1] if self.lengths is None else self.lengths.max())
+
+    @property
+    def features(self) -> int:
+        """F."""
+        return int(self.array.shape[2])
+
+    @property
+    def elements(self) -> int:
+        """Steps of all samples together."""
+        return len(self) * self.steps if self.lengths is None else int(self.lengths.sum())
+
+
+def inputs(
+    name: str, value: object, features: int, *, tokens: bool = False, lengths: object = None
+) -> Samples:
+    """Samples of `features` numbers a step (an integer in [0, features) with `tokens`)."""
+    columns = 1 if tokens else features
+    if isinstance(value, Sequences):
+        if lengths is not None:
+            raise ValueError("lengths must not be given beside Sequences, which have their own")
+        samples = _sequences(name, value, columns)
+    else:
+        array = _arguments.numeric(name, value)
+        came = array.shape
+        if array.ndim == 2 and columns == 1:
+            array = array[:, :, None]
+        if array.ndim != 3 or array.shape[2] != columns or (tokens and len(came) != 2):
+            shape = f"(N, T, {columns})" + (" or (N, T)" if columns == 1 else "")
+            raise ValueError(f"{name} must have shape {'(N, T)' if tokens else shape}, got {came}")
+        if 0 in array.shape:
+            raise ValueError(
+                f"{name} must have at least one sample and one timestep, got shape {array.shape}"
+            )
+        samples = Samples(array, lengths=_lengths(lengths, len(array), array.shape[1]))
+    if tokens and samples.array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integers, got an array of dtype {samples.array.dtype}")
+    return samples
+
+
+def targets(
+    name: str, value: object, like: Samples, outputs: int, *, every: bool, classes: bool
+) -> Samples:
+    """Targets of the samples `like`: of their last steps, or of `every` step."""
+    columns = 1 if classes else outputs
+    if isinstance(value, Sequences):
+        if not every:
+            raise ValueError(f"{name} must be one array, since the outputs are of last steps alone")
+        samples = _sequences(name, value, columns)
+        own = like.lengths if like.lengths is not None else np.full(len(like), like.steps)
+        if len(samples) != len(like) or not np.array_equal(samples.lengths, own):
+            raise ValueError(f"{name} must have as many steps in each sample as its inputs")
+    else:
+        array = _arguments.numeric(name, value)
+        came, letters = array.shape, "N, T" if every else "N"
+        if array.ndim == 1 + every and columns == 1:
+            array = array[..., None]
+        if array.ndim != 2 + every or array.shape[-1] != columns or (classes and array.shape == came):
+            also = f" or ({letters}{'' if every else ','})" if columns == 1 else ""
+            shape = also[4:] if classes else f"({letters}, {columns}){also}"
+            raise ValueError(f"{name} must have shape {shape}, got {came}")
+        if len(array) != len(like):
+            raise ValueError(
+                f"{name} must have as many samples as its inputs, {len(like)}, got {len(array)}"
+            )
+        if every and (steps := like.array.shape[1] if like.starts is None else like.steps) != len(
+            array[0]
+        ):
+            raise ValueError(
+                f"{name} must have as many timesteps as its inputs, {steps}, got {len(array[0])}"
+            )
+        samples = Samples(array if every else array[:, None], lengths=like.lengths if every else None)
+    if classes and samples.array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} must hold classes, integers, got an array of dtype {samples.array.dtype}"
+        )
+    return samples
+
+
+def check(
+    name: str,
+    samples: Samples,
+    dtype: np.dtype[Any],
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+    missing: bool = False,
+) -> None:
+    """Every number is finite in dtype and within [low, high]; with `missing`, NaN passes."""
+    bad = _first_unfit(samples, dtype, low, high, missing)
+    if bad is None:
+        return
+    sample, step = bad
+    if np.isinf([low, high]).all():
+        raise _arguments.not_finite(name, sample, dtype)
+    place = f"sample {sample}" + (f", step {step}" if samples.steps > 1 else "")
+    if samples.array.dtype.kind in "iu":
+        bounds = f"[{low:.0f}, {high:.0f}]" if np.isfinite(low) else f"at most {high:.0f}"
+        took = samples.array[0, samples.starts[sample] + step] if samples.starts is not None else (
+            samples.array[sample, step]
+        )
+        raise ValueError(f"{name} must hold integers in {bounds}, got {took[0]} in {place}")
+    raise ValueError(f"{name} must hold numbers in [{low:g}, {high:g}], got another in {place}")
+
+
+def sample_weight(name: str, value: object, samples: int) -> Array | None:
+    """Weights of the samples, scaled to mean 1, in float64; None where all weigh the same."""
+    if value is None:
+        return None
+    array = _arguments.numeric(name, value)
+    if array.shape != (samples,):
+        raise ValueError(f"{name} must have shape ({samples},), got {array.shape}")
+    weights = array.astype(np.float64)
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise ValueError(f"{name} must hold finite numbers of at least 0")
+    if not weights.any():
+        raise ValueError(f"{name} must have a number above 0, got zeros alone")
+    weights /= weights.max()
+    return weights / weights.mean()
+
+
+def initial_state(
+    name: str, value: object, cells: int, samples: int, hidden: int, dtype: np.dtype[Any]
+) -> Array | None:
+    """States before the first steps, (L D, N, H), contiguous; None for zeros."""
+    if value is None:
+        return None
+    array = _arguments.numeric(name, value)
+    came = array.shape
+    if array.ndim == 2 and cells == 1:
+        array = array[None]
+    if array.shape != (cells, samples, hidden):
+        also = f" or {(samples, hidden)}" if cells == 1 else ""
+        raise ValueError(f"{name} must have shape {(cells, samples, hidden)}{also}, got {came}")
+    with np.errstate(over="ignore"):
+        states = np.ascontiguousarray(array, dtype)
+    if not np.isfinite(states).all():
+        raise ValueError(f"{name} must be finite in {dtype}, got NaN, infinity or overflow")
+    return states
+
+
+def _sequences(name: str, value: Sequences, columns: int) -> Samples:
+    values = _arguments.numeric(name, value.values)
+    if values.ndim == 1 and columns == 1:
+        values = values[:, None]
+    if values.ndim != 2 or values.shape[1] != columns:
+        shape = f"(M, {columns})" + (" or (M,)" if columns == 1 else "")
+        raise ValueError(f"{name}.values must have shape {shape}, got {value.values.shape}")
+    return Samples(values[None], value.starts, value.lengths)
+
+
+def _lengths(value: object, samples: int, steps: int) -> Array | None:
+    if value is None:
+        return None
+    array = _arguments.numeric("lengths", value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"lengths must hold integers, got an array of dtype {array.dtype}")
+    if array.shape != (samples,):
+        raise ValueError(f"lengths must have shape ({samples},), got {array.shape}")
+    bad = np.flatnonzero((array < 1) | (array > steps))
+    if bad.size:
+        raise ValueError(
+            f"lengths must be between 1 and {steps}, got {array[bad[0]]} for sample {bad[0]}"
+        )
+    return np.ascontiguousarray(array, np.int64)
+
+
+def _first_unfit(
+    samples: Samples, dtype: np.dtype[Any], low: float, high: float, missing: bool
+) -> tuple[int, int] | None:
+    array, steps = samples.array, samples.steps
+    if samples.lengths is None and len(array) > 1 and array.strides[0] == array.strides[1]:
+        # windows one step apart: the first steps of all and then the last window are the series,
+        # and a point of it stands first in the window that ends with it
+        for part, before in (array[:, :1], 0), (array[-1][:, None], len(array) - 1):
+            point = _cell.first_unfit(Samples(part), dtype, low, high, missing)
+            if point is not None:
+                sample = max(0, before + point[0] - steps + 1)
+                return sample, before + point[0] - sample
+        return None
+    return _cell.first_unfit(samples, dtype, low, high, missing)
+
+
+def rows(samples: Samples, dtype: np.dtype[Any]) -> Array:
+    """All steps of all samples in one array (steps, F) of dtype, sample by sample."""
+    if samples.lengths is None:
+        return samples.array.reshape(-1, samples.features).astype(dtype, copy=False)
+    ends = np.cumsum(samples.lengths)
+    step = np.arange(ends[-1]) - np.repeat(ends - samples.lengths, samples.lengths)
+    if samples.starts is not None:
+        return samples.array[0, np.repeat(samples.starts, samples.lengths) + step].astype(dtype)
+    return samples.array[np.repeat(np.arange(len(samples)), samples.lengths), step].astype(dtype)

@@ -95,7 +95,8 @@ def torch_elements(case: Case, output: Any, target: Any) -> Any:
     if case.loss == "cross_entropy":
         return functional.cross_entropy(output.movedim(-1, 1), target, reduction="none")
     if case.loss == "quantile":
-        e, q = target - output, torch.tensor(case.loss_settings["q"])
+        e = target - output
+        q = torch.tensor(case.loss_settings["q"], dtype=torch.float64)
         return torch.maximum(q * e, (q - 1.0) * e)
     function = {
         "mse": functional.mse_loss,

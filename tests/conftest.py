@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
+from networks import Guards
 
-from crnn import cpu_info
+from crnn import _cell, cpu_info
 
 # Elsewhere every run draws other examples, and finds more; in CI a run can be repeated.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
@@ -25,3 +28,12 @@ def pytest_report_header() -> str:
         f"crnn on {info['isa']}; available: {', '.join(info['available'])}; "
         f"not tested on this machine: {', '.join(missing)}"
     )
+
+
+@pytest.fixture
+def guards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guards]:
+    """A test that uses this also asks that nothing is written beside an array."""
+    guards = Guards()
+    monkeypatch.setattr(_cell, "zeros", guards.zeros)
+    yield guards
+    assert guards.intact()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from reference import Criterion
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Sizes = tuple[int, int, int, int, int]  # N, T, I, H, O
@@ -78,3 +80,209 @@ def lasting_batch(sizes: Sizes, dtype: str = "float64", seed: int = 0) -> tuple[
     """x (N, T, I) so small that T steps of an orthogonal Wh add up to |h| of 0.1; y (N, O)."""
     x, y = batch(sizes, seed=seed)
     return (0.1 / np.sqrt(sizes[1]) * x).astype(dtype), y.astype(dtype)
+
+
+# ---- networks of every kind ----
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network of some kind and what it is given: all that a test of the whole network varies."""
+
+    layers: int = 1
+    bidirectional: bool = False
+    nonlinearity: str = "tanh"
+    output: str = "last"
+    ragged: bool = False
+    tokens: bool = False
+    loss: str = "mse"
+    missing: bool = False
+    weighted: bool = False
+    dtype: str = "float64"
+    sizes: Sizes = (5, 7, 3, 9, 3)
+    bias: bool = True
+
+    @property
+    def directions(self) -> int:
+        """D."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def loss_settings(self) -> dict[str, Any]:
+        """The loss's own numbers, none of them its default."""
+        q = np.linspace(0.1, 0.8, self.sizes[4])
+        return {"huber": {"delta": 0.7}, "quantile": {"q": q.tolist()}}.get(self.loss, {})
+
+    @property
+    def name(self) -> str:
+        """The id of a test of this case: what is not the default, and the sizes."""
+        parts = [f"L{self.layers}"] if self.layers > 1 else []
+        parts += ["both"] if self.bidirectional else []
+        parts += [v for v in (self.nonlinearity, self.output) if v not in ("tanh", "last")]
+        parts += [n for n in ("ragged", "tokens", "missing", "weighted") if getattr(self, n)]
+        parts += [] if self.bias else ["no-bias"]
+        return "-".join([*parts, self.loss, self.dtype, size_name(self.sizes)])
+
+
+@dataclass(frozen=True)
+class Data:
+    """x (N, T, I) or tokens (N, T); y (N, O), (N, T, O), or classes (N,), (N, T); or None."""
+
+    x: Array
+    y: Array
+    lengths: Array | None
+    weights: Array | None
+
+
+# What a case may vary, the type and the sizes aside.
+KINDS: dict[str, list[Any]] = {
+    "layers": [1, 2, 3],
+    "bidirectional": [False, True],
+    "nonlinearity": ["tanh", "relu"],
+    "output": ["last", "all"],
+    "ragged": [False, True],
+    "tokens": [False, True],
+    "loss": ["mse", "mae", "huber", "quantile", "cross_entropy", "binary_cross_entropy"],
+    "missing": [False, True],
+    "weighted": [False, True],
+    "bias": [True, False],
+}
+
+
+def network_of(case: Case, data: Data) -> dict[str, Any]:
+    """The settings of the reference's forward pass."""
+    return {
+        "nonlinearity": case.nonlinearity,
+        "output": case.output,
+        "lengths": data.lengths,
+    }
+
+
+def problem(case: Case, data: Data) -> dict[str, Any]:
+    """The settings of the reference's loss and gradients, without the scaling of the weights."""
+    return {
+        "criterion": Criterion(case.loss, **case.loss_settings),
+        "weights": data.weights,
+        **network_of(case, data),
+    }
+
+
+def suffixes(case: Case) -> list[str]:
+    """What stands behind Wx, Wh and b, in the order of the parameters."""
+    ends = ["", "_reverse"][: case.directions]
+    return [f"_l{layer}{end}" for layer in range(case.layers) for end in ends]
+
+
+def case_parameters(case: Case, seed: int = 1) -> dict[str, Array]:
+    """Parameters in float64 that keep a gradient for all timesteps, with `case_data`.
+
+    Wh is orthogonal. With relu it is near to a permutation and the biases are positive, so that
+    most units stay above 0: half of the gradient would go at every step else. Inputs of size 0.1
+    / sqrt(T) add up to states of 0.1; Wx of the layers above brings states to that size.
+    """
+    _, timesteps, inputs, hidden, outputs = case.sizes
+    rng = np.random.default_rng(seed)
+    relu, step = case.nonlinearity == "relu", 0.1 / np.sqrt(timesteps)
+    values = {}
+    for suffix in suffixes(case):
+        if suffix.startswith("_l0"):
+            fan, size = inputs, step if case.tokens else 1.0 / np.sqrt(inputs)
+        else:
+            fan = case.directions * hidden
+            # tanh: signs that differ from step to step; relu: states above 0, which add up faster
+            size = 1.0 / (timesteps if relu else np.sqrt(timesteps)) / np.sqrt(fan)
+        values[f"Wx{suffix}"] = size * rng.standard_normal((fan, hidden))
+        turned = rng.standard_normal((hidden, hidden))
+        if relu:
+            turned = np.eye(hidden)[rng.permutation(hidden)] + 0.05 / np.sqrt(hidden) * turned
+        q, r = np.linalg.qr(turned)
+        values[f"Wh{suffix}"] = q * np.sign(np.diag(r))
+        b = 0.1 / timesteps * rng.standard_normal(hidden)
+        values[f"b{suffix}"] = 2.0 * np.abs(b) + 0.2 / timesteps if relu else b
+    fan = case.directions * hidden
+    values["Wy"] = rng.standard_normal((fan, outputs)) / np.sqrt(fan)
+    values["by"] = 0.3 * rng.standard_normal(outputs)
+    return {name: w for name, w in values.items() if case.bias or name[0] == "W"}
+
+
+def case_data(case: Case, seed: int = 0) -> Data:
+    """Samples, targets, lengths and weights, as the case wants them.
+
+    Ragged rows have 1 to T steps, some equally many; what lies past them is NaN, a token of -1 or
+    a class out of range. Three in ten of the targets are missing. Of several samples one weighs
+    nothing.
+    """
+    n, timesteps, inputs, _, outputs = case.sizes
+    rng = np.random.default_rng(seed)
+    lengths = None
+    if case.ragged:
+        lengths = rng.integers(1, timesteps + 1, n)
+        lengths[: n // 5] = max(1, timesteps // 2)
+        lengths[n // 2] = 1
+        lengths[n - 1] = timesteps
+    x: Array
+    if case.tokens:
+        x = rng.integers(inputs, size=(n, timesteps))
+    else:
+        x = (0.1 / np.sqrt(timesteps) * rng.standard_normal((n, timesteps, inputs))).astype(
+            case.dtype
+        )
+    shape = (n,) if case.output == "last" else (n, timesteps)
+    y: Array
+    if case.loss == "cross_entropy":
+        y, nothing = rng.integers(outputs, size=shape), -1.0
+    else:
+        y, nothing = rng.standard_normal((*shape, outputs)), np.nan
+        if case.loss == "binary_cross_entropy":
+            y = np.where(y > 1.0, rng.uniform(size=y.shape), y > 0.0)
+        y = y.astype(case.dtype)
+    if case.missing:
+        gone = rng.uniform(size=y.shape) < 0.3
+        gone.flat[0] = False
+        y[gone] = nothing
+    if lengths is not None:
+        past = np.arange(timesteps) >= lengths[:, None]
+        x[past] = -1 if case.tokens else np.nan
+        if case.output == "all":
+            y[past] = outputs + 5 if case.loss == "cross_entropy" else np.nan
+    weights = None
+    if case.weighted:
+        weights = rng.uniform(0.2, 2.0, n)
+        if n > 1:
+            weights[n // 3] = 0.0
+    return Data(x, y, lengths, weights)
+
+
+def pairs(choices: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """Few combinations in which each two choices of each two names meet.
+
+    Each combination begins with a pair that has not met yet and takes, name by name, the choice by
+    which most others meet.
+    """
+    names = list(choices)
+    wanted = {
+        ((one, i), (two, j))
+        for k, one in enumerate(names)
+        for two in names[k + 1 :]
+        for i in range(len(choices[one]))
+        for j in range(len(choices[two]))
+    }
+    met: list[dict[str, Any]] = []
+    while wanted:
+        chosen = dict(min(wanted))
+        for name in names:
+            if name not in chosen:
+                gains = [
+                    sum(
+                        tuple(sorted([(name, i), other], key=lambda p: names.index(p[0]))) in wanted
+                        for other in chosen.items()
+                    )
+                    for i in range(len(choices[name]))
+                ]
+                # where several gain as much, another one each time
+                best = [i for i, gain in enumerate(gains) if gain == max(gains)]
+                chosen[name] = best[len(met) % len(best)]
+        ordered = [(name, chosen[name]) for name in names]
+        wanted -= {(a, b) for k, a in enumerate(ordered) for b in ordered[k + 1 :]}
+        met.append({name: choices[name][i] for name, i in ordered})
+    return met

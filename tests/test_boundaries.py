@@ -7,9 +7,6 @@ The networks keep their gradient for all timesteps: what is lost at a cut is not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import pytest
 import reference
@@ -17,9 +14,9 @@ from networks import bits, lasting_network
 from samples import Array, Sizes, lasting_batch, lasting_parameters, size_name
 from tolerances import LASTING, LASTING_TRAINED, assert_close, near, relative_error
 
-from crnn import Trainer, _cell
+from crnn import Trainer
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("guards")]
 
 DTYPES = ["float32", "float64"]
 
@@ -50,39 +47,6 @@ SHAPES: list[Sizes] = [
     (1, 300, 1000, 4, 1),
     (4000, 300, 1, 4, 1),
 ]
-
-
-class Guards:
-    """What stands before and behind every array that the compiled module makes: nothing may."""
-
-    CANARY = 0xA5
-
-    def __init__(self) -> None:
-        self.guards: list[Array] = []
-
-    def zeros(self, count: int, dtype: Any) -> Array:
-        """In place of `_cell.zeros`: aligned, a line to spare, and guards as long as the array."""
-        size, line = count * np.dtype(dtype).itemsize, 64
-        raw = np.full(3 * size + 4096, self.CANARY, np.uint8)
-        start = size + 1024
-        start += -(raw.ctypes.data + start) % line
-        own = raw[start : start + size + line]
-        own[:] = 0
-        self.guards += [raw[:start], raw[start + size + line :]]
-        return own[:size].view(dtype)
-
-    def intact(self) -> bool:
-        """Whether nobody wrote beside an array."""
-        return all((guard == self.CANARY).all() for guard in self.guards)
-
-
-@pytest.fixture(autouse=True)
-def guards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guards]:
-    """Every test here also asks that nothing is written beside an array."""
-    guards = Guards()
-    monkeypatch.setattr(_cell, "zeros", guards.zeros)
-    yield guards
-    assert guards.intact()
 
 
 @pytest.mark.parametrize("sizes", [s for s in SHAPES if s[1] >= 100], ids=size_name)

@@ -7,8 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from networks import lasting_network, network
-from samples import SIZES, Array, Sizes, batch, lasting_batch, parameters, size_name
+from networks import case_network, given, lasting_network, network
+from samples import (
+    KINDS,
+    SIZES,
+    Array,
+    Case,
+    Sizes,
+    batch,
+    case_data,
+    case_parameters,
+    lasting_batch,
+    pairs,
+    parameters,
+    problem,
+    size_name,
+    suffixes,
+)
 from tolerances import AUTOGRAD, assert_close, near
 
 from crnn import Trainer
@@ -26,26 +41,78 @@ def tensors(values: dict[str, Array]) -> dict[str, Any]:
     }
 
 
-def torch_loss(w: dict[str, Any], x: Array, y: Array) -> Any:
-    """The loss through torch.nn.RNN, whose weights are the transposes of ours."""
+def torch_loss(w: dict[str, Any], x: Array, y: Array, case: Case | None = None, **by: Any) -> Any:
+    """The loss through torch.nn.RNN, whose weights are the transposes of ours.
+
+    Rows of different lengths are packed; tokens are one-hot vectors; `by` are the reference's
+    settings.
+    """
+    case = Case() if case is None else case
     inputs, hidden = w["Wx_l0"].shape
-    rnn = torch.nn.RNN(inputs, hidden, batch_first=True).double()
-    zero = torch.zeros(hidden, dtype=torch.float64)
-    weights = {
-        "weight_ih_l0": w["Wx_l0"].T,
-        "weight_hh_l0": w["Wh_l0"].T,
-        "bias_ih_l0": w.get("b_l0", zero),
-        "bias_hh_l0": zero,
-    }
-    states, _ = torch.func.functional_call(rnn, weights, (torch.tensor(x),))
-    output = states[:, -1] @ w["Wy"] + w.get("by", 0.0)
-    return torch.nn.functional.mse_loss(output, torch.tensor(y))
+    rnn = torch.nn.RNN(
+        inputs,
+        hidden,
+        num_layers=case.layers,
+        bidirectional=case.bidirectional,
+        nonlinearity=case.nonlinearity,
+        batch_first=True,
+    ).double()
+    weights = {}
+    for suffix in suffixes(case):
+        weights[f"weight_ih{suffix}"] = w[f"Wx{suffix}"].T
+        weights[f"weight_hh{suffix}"] = w[f"Wh{suffix}"].T
+        zero = torch.zeros(hidden, dtype=torch.float64)
+        weights[f"bias_ih{suffix}"] = w.get(f"b{suffix}", zero)
+        weights[f"bias_hh{suffix}"] = zero
+    lengths = np.full(len(x), x.shape[1]) if by.get("lengths") is None else by["lengths"]
+    active = np.arange(x.shape[1]) < lengths[:, None]
+    if case.tokens:
+        x = np.eye(inputs)[np.where(active, x, 0)]
+    x = np.where(active[:, :, None], x, 0.0)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(
+        torch.tensor(x), torch.tensor(lengths), batch_first=True, enforce_sorted=False
+    )
+    states, h_n = torch.func.functional_call(rnn, weights, (packed,))
+    if case.output == "last":
+        states = torch.cat(list(h_n[-case.directions :]), dim=1)
+    else:
+        states, _ = torch.nn.utils.rnn.pad_packed_sequence(states, batch_first=True)
+    output = states @ w["Wy"] + w.get("by", 0.0)
+
+    valid = y >= 0 if case.loss == "cross_entropy" else ~np.isnan(y)
+    if case.output == "all":
+        valid &= active.reshape(*active.shape, *[1] * (y.ndim - 2))
+    target = torch.tensor(np.where(valid, y, 0))
+    elements = torch_elements(case, output, target)
+    share = np.ones(len(x)) if by.get("weights") is None else by["weights"]
+    share = torch.tensor(valid * share.reshape(-1, *[1] * (y.ndim - 1)))
+    return (elements * share).sum() / valid.sum()
 
 
-def autograd(values: dict[str, Array], x: Array, y: Array) -> tuple[float, dict[str, Array]]:
+def torch_elements(case: Case, output: Any, target: Any) -> Any:
+    """The loss of each element by PyTorch's own functions, of which there is none for quantiles."""
+    functional = torch.nn.functional
+    if case.loss == "cross_entropy":
+        return functional.cross_entropy(output.movedim(-1, 1), target, reduction="none")
+    if case.loss == "quantile":
+        e = target - output
+        q = torch.tensor(case.loss_settings["q"], dtype=torch.float64)
+        return torch.maximum(q * e, (q - 1.0) * e)
+    function = {
+        "mse": functional.mse_loss,
+        "mae": functional.l1_loss,
+        "huber": functional.huber_loss,
+        "binary_cross_entropy": functional.binary_cross_entropy_with_logits,
+    }[case.loss]
+    return function(output, target, reduction="none", **case.loss_settings)
+
+
+def autograd(
+    values: dict[str, Array], x: Array, y: Array, case: Case | None = None, **by: Any
+) -> tuple[float, dict[str, Array]]:
     """The loss and its gradients."""
     w = tensors(values)
-    value = torch_loss(w, x, y)
+    value = torch_loss(w, x, y, case, **by)
     value.backward()
     # T = 1 from a zero state leaves Wh out of the graph of some builds
     return float(value.detach()), {
@@ -70,6 +137,52 @@ def test_gradients_that_live_for_a_hundred_steps_agree_with_autograd(sizes: Size
     model, (x, y) = lasting_network(sizes), lasting_batch(sizes)
     expected, d_expected = autograd(model.state_dict(), x, y)
     value, d = model.gradients(x, y)
+    assert value == near(expected, AUTOGRAD)
+    assert_close(d, d_expected, AUTOGRAD)
+
+
+# Settings of which each two meet, and some of everything at once.
+CASES = [Case(**kinds, sizes=(9, 12, 3, 8, 4)) for kinds in pairs(KINDS)]
+CASES += [
+    Case(
+        layers=3,
+        bidirectional=True,
+        nonlinearity=nonlinearity,
+        output=output,
+        ragged=True,
+        tokens=tokens,
+        loss=loss,
+        missing=True,
+        weighted=True,
+        sizes=(33, 100, 5, 17, 3),
+    )
+    for nonlinearity, output, tokens, loss in [
+        ("tanh", "last", False, "huber"),
+        ("tanh", "all", True, "cross_entropy"),
+        ("relu", "last", True, "binary_cross_entropy"),
+        ("relu", "all", False, "quantile"),
+    ]
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_reference_of_every_kind_agrees_with_autograd(case: Case) -> None:
+    values, data = case_parameters(case), case_data(case)
+    settings = problem(case, data)
+    expected, d_expected = autograd(values, data.x, data.y, case, **settings)
+    value, d = reference.gradients(values, data.x, data.y, **settings)
+    assert value == near(expected, AUTOGRAD)
+    assert_close(d, d_expected, AUTOGRAD)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_gradients_of_every_kind_agree_with_autograd(case: Case) -> None:
+    values, data = case_parameters(case), case_data(case)
+    settings = problem(case, data)
+    if data.weights is not None:
+        settings["weights"] = reference.scaled(data.weights)
+    expected, d_expected = autograd(values, data.x, data.y, case, **settings)
+    value, d = case_network(case).gradients(data.x, data.y, **given(case, data))
     assert value == near(expected, AUTOGRAD)
     assert_close(d, d_expected, AUTOGRAD)
 

@@ -158,8 +158,12 @@ def sample_weight(name: str, value: object, samples: int) -> Array | None:
     if array.shape != (samples,):
         raise ValueError(f"{name} must have shape ({samples},), got {array.shape}")
     weights = array.astype(np.float64)
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError(f"{name} must hold finite numbers of at least 0")
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if bad.size:
+        raise ValueError(
+            f"{name} must hold finite numbers of at least 0, got {weights[bad[0]]} for "
+            f"sample {bad[0]}"
+        )
     if not weights.any():
         raise ValueError(f"{name} must have a number above 0, got zeros alone")
     weights /= weights.max()

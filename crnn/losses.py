@@ -315,7 +315,8 @@ def named(name: str, value: object, outputs: int | None = None) -> Loss:
     quantiles = loss.q if isinstance(loss, Quantile) else 0
     if isinstance(quantiles, tuple) and len(quantiles) != outputs and outputs is not None:
         raise ValueError(
-            f"{name} must have one quantile or as many as there are outputs, {outputs}, got {loss}"
+            f"{name} must have one quantile or as many as there are outputs, {outputs}, "
+            f"got {len(quantiles)}"
         )
     return loss
 

@@ -503,6 +503,7 @@ class RNN:
         samples = self._inputs("x", x, lengths)
         wanted = self._targets("y", y, samples, chosen, missing)
         weight = _samples.sample_weight("sample_weight", sample_weight, len(samples))
+        self._batches(samples, wanted, chosen, len(samples), samples.steps, missing, weight)
         rows = np.empty(
             (samples.elements if self._every else len(samples), self.output_size), self.dtype
         )
@@ -514,8 +515,6 @@ class RNN:
         total, valid = _cell.loss_of(
             rows, np.ascontiguousarray(_samples.rows(wanted, self.dtype)), chosen, weight
         )
-        if not valid:
-            raise ValueError("y must have at least one target that is there, got none")
         return total / valid
 
     def gradients(
@@ -573,8 +572,6 @@ class RNN:
         )
         order = batches.order(None, None)
         plan = batches.plan(order)
-        if not len(plan):
-            raise ValueError("y must have at least one target that is there, got none")
         count = len(samples)
         shards = _cell.shards(count, self.hidden_size)
         used = _threads.choose(threads, 3 * samples.elements * self._weights.work, shards)
@@ -633,13 +630,16 @@ class RNN:
             missing=missing == "ignore",
             classes=classes,
         )
+        weighted = None if weight is None else weight > 0
+        if not (valid if weighted is None or len(valid) == 1 else valid[weighted]).any():
+            raise ValueError("y must have a target that is there and has a weight, got none")
         return _batches.Batches(
             len(samples),
             batch_size,
             valid,
             chunk,
             lengths=samples.lengths,
-            weighted=None if weight is None else weight > 0,
+            weighted=weighted,
         )
 
     def stream(self, batch_size: int = 1) -> Stream:

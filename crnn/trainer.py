@@ -243,8 +243,6 @@ class Trainer:
         steps = min(samples.steps, self.truncated_bptt_steps or samples.steps)
         rows = min(self.batch_size, len(samples))
         batches = model._batches(samples, wanted, loss, rows, steps, missing, weight)
-        if not batches.valid.any():
-            raise ValueError("y must have at least one target that is there, got none")
         threads = _threads.choose(
             self.threads,
             3 * rows * steps * model._weights.work,

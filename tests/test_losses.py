@@ -426,7 +426,7 @@ def test_quantiles_in_every_form() -> None:
         (
             lambda: losses.named("loss", losses.Quantile([0.1, 0.9]), 3),
             ValueError,
-            "loss must have one quantile or as many as there are outputs, 3, got Quantile(",
+            "loss must have one quantile or as many as there are outputs, 3, got 2",
         ),
         (lambda: losses.from_settings({}), TypeError, "name must be one of ['mse', "),
         (lambda: losses.from_settings({"name": "mse", "delta": 1}), TypeError, "delta"),

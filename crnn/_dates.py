@@ -487,21 +487,21 @@ def find_step(dates: Dates) -> Step | None:
 
 
 def _number_step(dates: Dates) -> Step | None:
-    values, accuracy = dates.values, 10.0**-dates.decimals
-    moves = np.diff(values)
+    moves = np.diff(dates.values)
     usual = float(np.median(moves))
     if not usual > 0:
         return None
-    for parts in (12, 4, 2, 52, 24, 365, 365.25):  # decimal years; and hours as parts of a day
-        if dates.decimals and abs(usual - 1 / parts) <= 1.01 * accuracy:
-            usual = 1 / parts
+    # As they are, or else rounded: decimal years, and hours as parts of a day.
+    rounding = 1.01 * 10.0**-dates.decimals
+    parts = [1 / n for n in (12, 4, 2, 52, 24, 365, 365.25) if abs(usual - 1 / n) <= rounding]
+    for step in [usual, *(parts if dates.decimals else [])]:
+        counts = np.rint(moves / step)
+        wrong = np.abs(moves - counts * step)
+        if (counts >= 1).all() and (wrong <= (1e-6 * step if step == usual else rounding)).all():
             break
-    counts = np.rint(moves / usual)
-    if (counts < 1).any() or (
-        np.abs(moves - counts * usual) > 2.01 * accuracy + 1e-9 * usual
-    ).any():
+    else:
         return None
-    return _step(f"steps of {usual:.6g}", lambda last, k: last + k * usual, counts)  # type: ignore[operator]
+    return _step(f"steps of {step:.6g}", lambda last, k: last + k * step, counts)  # type: ignore[operator]
 
 
 def _step(name: str, after: Callable[[object, int], object], counts: Array) -> Step:

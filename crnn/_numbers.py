@@ -89,13 +89,14 @@ def evidence(fields: Iterable[str]) -> Evidence:
             elif short is None:
                 short = index
             continue
+        power = None
         if field.isdigit():
             digits = field
         else:
             parts = _FIELD.fullmatch(field.strip())
             if parts is None or not _GROUPED.fullmatch(parts["digits"].strip()):
                 continue
-            digits = parts["digits"].strip()
+            digits, power = parts["digits"].strip(), parts["power"]
         used = [c for c in digits if not "0" <= c <= "9"]
         grouping = [c for c in used if c not in ".,"]
         for c in grouping:
@@ -113,7 +114,7 @@ def evidence(fields: Iterable[str]) -> Evidence:
             thousands.setdefault(points[0], index)
         else:
             head, tail = digits.split(points[0])
-            if grouping or len(tail) != 3 or len(head) > 3 or head[:1] in ("", "0"):
+            if power or grouping or len(tail) != 3 or len(head) > 3 or head[:1] in ("", "0"):
                 decimal.setdefault(points[0], index)
             else:
                 either.setdefault(points[0], index)
@@ -273,6 +274,7 @@ def _decide(
 ) -> tuple[str, str | None]:
     """The decimal and the thousands separator, as given or as the column shows them."""
     given = decimal, thousands
+    named: list[str] = []
     for c, i in found.thousands.items():
         if thousands is None and c != decimal and c not in found.decimal:
             thousands = c
@@ -300,7 +302,7 @@ def _decide(
         elif decimal is None and thousands is not None:
             decimal = c
         elif decimal is None:
-            decimal, thousands = _open(c, i, fields, found, others, separator, assumed, rows)
+            decimal, thousands = _open(c, i, fields, found, others, separator, named, rows)
         else:
             raise NotationError(
                 f"holds {reprlib.repr(fields[i])}, where '{c}' is neither the decimal nor the "
@@ -311,6 +313,9 @@ def _decide(
         decimal = "," if thousands == "." else "."
     if decimal == thousands:
         raise NotationError(f"'{decimal}' cannot separate both decimals and thousands", 0)
+    assumed += named
+    if named:
+        return decimal, thousands
     if given[0] is None and decimal == "," and (found.decimal or found.open):
         assumed.append("decimal comma")
     if given[1] is None and thousands is not None:

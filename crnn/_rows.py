@@ -261,9 +261,7 @@ class File:
             row.append("")
         if len(row) == layout.width:
             return None if layout.numbered and self._is_word(row[0]) else row
-        if count < layout.width and not (
-            _numbers.is_number(row[0]) or _dates.looks_like(row[:1], numbers=True)
-        ):
+        if not (_numbers.is_number(row[0]) or _dates.looks_like(row[:1], numbers=True)):
             return None
         message = f"has {count_of(count, 'field')}, the others {layout.width}"
         if layout.sep == "," and count > layout.width:
@@ -273,7 +271,7 @@ class File:
         raise LineError(line, message)
 
     def columns(self, wanted: Sequence[int]) -> tuple[list[list[str]], Array]:
-        """The text of some columns, and the lines of their rows."""
+        """The text of some columns, and the lines of their rows; negative for an empty row."""
         import pandas as pd
 
         lines = array("q")
@@ -317,7 +315,7 @@ class File:
                 )
             if under is not None:
                 continue
-            lines.append(line)
+            lines.append(line if any(value.strip() for value in row) else -line)
             yield _UNIT.join(row) + "\n"
         note = f"{count_of(left_out, 'line')} after the data left out"
         if left_out and note not in self.assumed:
@@ -330,7 +328,7 @@ class File:
     def all_names(self) -> str:
         """All columns, for messages."""
         if self.layout.names is None:
-            values = ", ".join(reprlib.repr(value.strip()) for value in self.sample[0])
+            values = ", ".join(reprlib.repr(value.strip()) for value in next(iter(self.sample), []))
             return f"it has no header; columns 1 to {self.layout.width} begin with {values}"
         return "the columns are " + ", ".join(
             repr(name) if name else f"{k} (no name)"
@@ -390,11 +388,15 @@ def _find_separator(sample: list[str]) -> str:
         fitting = [row for row in rows if len(row) == width]
         values = [value for row in fitting[len(fitting) > 1 :] for value in row]
         score = len(fitting) / len(rows) * sum(_clean(v, sep) for v in values) / max(1, len(values))
-        if sep == _UNIT and _counts_before_comma(fitting):
+        if sep == _UNIT and (_counts_before_comma(fitting) or _names_columns(sample[0])):
             continue
         if score > best + 1e-9:
             best, found = score, sep
     return found
+
+
+def _names_columns(text: str) -> bool:
+    return any(c in text for c in ";\t|,") and not _numbers.is_number(text)
 
 
 def _counts_before_comma(rows: list[list[str]]) -> bool:
@@ -436,10 +438,18 @@ def _find_layout(
     rows = [_split(text, sep) for _, text in sample]
     width = _usual_width(rows)
     fitting = [row for row in rows if len(row) == width]
+    if not fitting:
+        try:
+            _fields(sample[0][1], sep)
+        except csv.Error as error:
+            raise _quoted_badly(sample[0][0], error) from error
     kinds = [kind_of([row[k] for row in fitting[1:] or fitting], na) for k in range(width)]
 
     def named(row: list[str]) -> bool | None:
         """Whether a row names columns (True), holds data (False) or says nothing."""
+        years = [value for value in row[1:] if re.fullmatch(r"(1[5-9]|2[01])[0-9]{2}", value)]
+        if kinds[0] == "text" and len(years) > 2 and all(a < b for a, b in pairwise(years)):
+            return True  # a series a row
         data = names = 0
         for value, kind in zip(row, kinds, strict=True):
             if kind not in ("date", "number", "time") or _numbers.is_missing(value, na):
@@ -468,10 +478,10 @@ def _find_layout(
         elif says is False or not any(kinds):
             first = i
             break
-    if first < 0:  # a header alone, or no column of numbers: the error will come from there
-        first = (above[0] + 1) if above else 0
-        at = sample[-1][0] + 1 if first >= len(sample) else sample[first][0]
-        return _Layout(sep, rows[above[0]] if above else None, width, at)
+    if first < 0:  # no row of data: a header alone, or text in which no column holds numbers
+        named_by = above[0] if above else next(i for i, row in enumerate(rows) if len(row) == width)
+        after = sample[named_by + 1 :] or [(sample[-1][0] + 1, "")]
+        return _Layout(sep, rows[named_by], width, after[0][0], named_by)
     if above:
         wanted = column.strip() if isinstance(column, str) else None
         full = [i for i in above if all(rows[i]) and len(set(rows[i])) == width]
@@ -512,7 +522,7 @@ def _header_of_another_width(
         counting = labels[:3] in (["0", "1", "2"][: len(labels)], ["1", "2", "3"][: len(labels)])
         if quoted or (counting and sep != ","):  # as R writes the names of rows
             return _Layout(sep, ["", *names], width, line, first - 1)
-    if len(names) > 1 and sep not in (_BLANKS, _UNIT):
+    if len(names) not in (0, 1, width) and sep not in (_BLANKS, _UNIT):
         raise LineError(
             sample[first - 1][0],
             f"has {count_of(len(names), 'name')}, the rows have {width} fields: --sep, or "

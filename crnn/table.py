@@ -257,13 +257,21 @@ class _Reader:
             self._refuse_unknown_dates(value, keys)
         wanted = [value, *keys, *(plan.columns if plan else ())]
         columns, lines = file.columns(wanted)
-        values = columns[0]
+        values, blank, lines = columns[0], lines < 0, np.abs(lines)
         when = plan.text(columns[1 + len(keys) :]) if plan else None
-        rows = self._data_rows(values, when, lines)
+        rows = self._data_rows(values, when, lines, blank)
         rows = self._choose(rows, keys, columns[1 : 1 + len(keys)], ids, chosen)
-        dates = self._read_dates(plan, when, rows, lines)
+        taken = {value, *keys, *(plan.columns if plan else ())}
+        try:
+            dates = self._read_dates(plan, when, rows, lines)
+        except LineError:
+            # Days and months of several series at once cannot be told apart.
+            if when is not None and not one_series:
+                texts = [when[i] for i in rows]
+                self._refuse_several(rows, np.unique(texts, return_inverse=True)[1], taken)
+            raise
         if not one_series:
-            self._refuse_several(rows, dates, {value, *(plan.columns if plan else ())}, keys, lines)
+            self._refuse_several(rows, None if dates is None else dates.values, taken)
         text = [values[i] for i in rows]
         try:
             read = _numbers.convert(
@@ -313,8 +321,6 @@ class _Reader:
             if kind == "number" and k not in taken and not self._counts_rows(k)
         ]
         if len(found) == 1:
-            if len(self._kinds) > 1:
-                self.assumed.insert(0, f"column {self._file.name(found[0])!r}")
             return found[0]
         if not found:
             raise ValueError(
@@ -440,7 +446,7 @@ class _Reader:
 
     def _moves(self, k: int) -> Array:
         values = self._sample(k)
-        if not all(re.fullmatch(r"-?[0-9]+\.?[0-9]*", value) for value in values):
+        if not all(re.fullmatch(r"-?[0-9]{1,30}\.?[0-9]{0,30}", value) for value in values):
             return np.zeros(0)
         return np.diff([float(value) for value in values])
 
@@ -504,10 +510,16 @@ class _Reader:
 
     # ---- rows ----
 
-    def _data_rows(self, values: list[str], when: list[str] | None, lines: Array) -> Array:
-        """The rows but for empty ones, and for words under the dates."""
-        empty = np.array([not text.strip() for text in values], dtype=bool)
+    def _data_rows(
+        self, values: list[str], when: list[str] | None, lines: Array, blank: Array
+    ) -> Array:
+        """The rows but for empty ones, and for words under the dates.
+
+        Without dates an empty row between others may be a missing value, and stays.
+        """
+        empty = blank
         if when is not None:
+            empty = np.array([not text.strip() for text in values], dtype=bool)
             empty &= np.array([_numbers.is_missing(text) for text in when], dtype=bool)
         last = len(values)
         below = 0
@@ -593,19 +605,12 @@ class _Reader:
     def _refuse_several(
         self,
         rows: Array,
-        dates: Dates | None,
+        times: Array | None,
         taken: set[int],
-        keys: list[int],
-        lines: Array,
     ) -> None:
         """Several series in one column are never taken as one."""
         width = self._file.layout.width
-        known = [
-            k
-            for k in range(width)
-            if self._word(k) in _ID_NAMES and k not in taken and k not in keys
-        ]
-        times = None if dates is None else dates.values
+        known = [k for k in range(width) if self._word(k) in _ID_NAMES and k not in taken]
         equal = 0
         if times is not None:
             equal = len(times) - len(np.unique(times))
@@ -616,7 +621,6 @@ class _Reader:
             k
             for k in range(width)
             if k not in taken
-            and k not in keys
             and (
                 k in known
                 or self._kinds[k] == "text"

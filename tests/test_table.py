@@ -117,6 +117,7 @@ VALUES = [1.5, 2.5, 4.25]
             ("\u20ac removed",),
         ),
         (lines("a,b", "1990,1.5*", "1991,2.5", "1992,4.25"), ("marks (* or #) removed",)),
+        (PLAIN + "\nby hand, in Melbourne, 1981-1990\n", ("1 line after the data left out",)),
         (PLAIN + "\nSource: hand\n", ("1 line after the data left out",)),
         (PLAIN + ",\n,\n", ()),
         (PLAIN + "Total,8.25\n", ("1 line after the data left out",)),
@@ -193,6 +194,7 @@ def test_what_is_no_table(content, message, refused):
         (["-1.5", "\u22122.5"], [-1.5, -2.5], ""),
         (["1e3", "2.5E-3"], [1000, 0.0025], ""),
         (["1,5e3", "2,5"], [1500, 2.5], "decimal comma"),
+        (["1,234e0", "2,345e0"], [1.234, 2.345], "decimal comma"),
         (["-$1,234.50", "-$935.00"], [-1234.5, -935], "$ removed"),
     ],
 )
@@ -349,6 +351,7 @@ def test_decimal_commas_alone_are_one_column(read):
         ("a,b\n2001,2\nsecond part\n2003,3\n", "line 3 is no row of the table"),
         ("a,b\n2001,2\na,b\n2003,3\n2004,4\n", "line 3 is no row of the table: 'a,b'"),
         ("b\n2001\ntwo\n2003\n", "line 3 is no row of the table: 'two'"),
+        ('"a"b\n', "line 1 is not quoted as CSV"),
         ('a,b\n2001,"2\n2002,3\n', "line 2 opens a quote that is never closed"),
         ('a,b\n2001,"2"3\n2002,3\n2003,4\n', "line 2 is not quoted as CSV"),
     ],
@@ -586,6 +589,8 @@ def test_dates_from_several_columns(content, column, last, after, read):
 
 def test_plain_numbers_go_on_and_rows_without_dates_are_counted(read):
     assert read(lines("t,b", "0.0,5", "0.5,6", "1.0,8"), "b").dates.after(2) == ["1.5", "2.0"]
+    assert read(lines("t,b", "0.1,5", "0.2,6", "0.4,8"), "b").dates.after(1) == ["0.5"]
+    assert read(lines("t,b", "10,5", "20,6", "31,8"), "b").dates.after(1) == ["4"]
     assert read(lines("x,b", "10,5", "20,6", "30,8"), "b").dates.after(2) == ["40", "50"]
     assert read(lines("timestamp,b", "1577836800,5", "1577836860,6"), "b").dates.after(1) == [
         "1577836920"
@@ -732,6 +737,10 @@ def test_several_series_are_never_taken_as_one(read, refused):
         # newest first, one after the other
         (lines("plaza;month;b", *(f"{p};{12 - i:02d}/2020;{i}" for p in ("P 1", "P 2")
                                   for i in range(12))), "--id plaza --series 'P 1'"),
+        # and days that cannot be told from months
+        (lines("km;plaza;month;b", *(f"{k};P{k};01/{m:02d}/{y};{m}" for k in (1, 2)
+                                     for y in (2014, 2015) for m in range(1, 13))),
+         "2 series, by column 'plaza': P1, P2"),
         # no times that are equal
         (lines("part,day,b", *(f"A,2021-01-0{i},{i}" for i in range(1, 9)),
                *(f"B,2020-01-0{i},{i}" for i in range(1, 9))), "2 series, by column 'part'"),
@@ -771,6 +780,13 @@ def test_words_beside_one_series_are_no_names(read):
 @pytest.mark.parametrize(
     "content",
     [
+        lines(
+            '"Source","World",',
+            "",
+            '"Name","Code","1960","1961","1962",',
+            '"Aruba","ABW","1","2","3",',
+            '"Spain","ESP","1","2","3",',
+        ),
         lines("Country,1990,1991,1992,1993", "Spain,1,2,3,4", "Italy,2,3,4,5"),
         lines("Country;Code;2000 ;2001 ;2002 ;2003", "Spain;E;1;2;3;4", "Italy;I;2;3;4;5"),
         lines("Month,1958,1959,1960", "JAN,340,360,417", "FEB,318,342,391"),

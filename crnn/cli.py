@@ -1,8 +1,9 @@
 """The `crnn` command: demo, fit, predict and info.
 
 Standard output carries results only. What goes wrong is one line on standard error and exit code
-2; Ctrl-C is 130. (Where CRNN_ISA names what this machine lacks, the package itself says so in one
-line, because it is imported before this module is.)
+2; Ctrl-C is 130. What `predict` assumes about its file is a line on standard error too. (Where
+CRNN_ISA names what this machine lacks, the package itself says so in one line, because it is
+imported before this module is.)
 """
 
 from __future__ import annotations
@@ -10,11 +11,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
-import math
 import os
-import reprlib
 import sys
-from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -25,6 +23,7 @@ from crnn._arguments import Array
 
 if TYPE_CHECKING:
     from crnn.forecast import Forecaster
+    from crnn.table import Series
 
 _FAILURE = 2
 _INTERRUPTED = 128 + 2  # SIGINT
@@ -186,87 +185,82 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_series(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="a table as text, or compressed")
     parser.add_argument(
-        "series", type=Path, metavar="SERIES.csv", help="comma-separated, UTF-8, with a header row"
+        "--column",
+        metavar="NAME",
+        help="the column to take, or its position counted from 1; not needed with only one",
     )
-    parser.add_argument("--column", required=True, metavar="NAME", help="the column to take")
+    told = parser.add_argument_group(
+        "how to read the file", "What is not given is found out and said."
+    )
+    told.add_argument("--sep", metavar="C", help="separates fields: a character, tab or blank")
+    told.add_argument("--decimal", metavar="C", help="decimal separator")
+    told.add_argument("--thousands", metavar="C", help="thousands separator")
+    told.add_argument("--encoding", metavar="NAME", help="such as utf-8, utf-16 or cp1252")
+    told.add_argument("--no-header", action="store_true", help="the first row is data")
+    told.add_argument(
+        "--skip", type=int, default=0, metavar="N", help="lines to leave out at the start"
+    )
+    told.add_argument("--comment", metavar="C", help="begins a comment; a line's first # does")
+    told.add_argument(
+        "--na",
+        action="append",
+        default=[],
+        metavar="VALUE",
+        help="what stands for missing beside NA, ?, . and others, such as -99.99; may be repeated",
+    )
+    told.add_argument(
+        "--missing",
+        choices=["error", "ignore"],
+        default="error",
+        help="what missing values are; ignore cuts them off at both ends (%(default)s)",
+    )
+    told.add_argument("--dates", metavar="NAME", help="the column with the dates, or none")
+    told.add_argument(
+        "--dayfirst",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether 01/02/2020 is 1 February",
+    )
+    told.add_argument("--sort", action="store_true", help="put the rows in order of their dates")
+    told.add_argument(
+        "--id",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the column that names the series, where a file holds several; may be repeated",
+    )
+    told.add_argument(
+        "--series",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the series to take, by its name in the column of --id",
+    )
 
 
-def read_series(path: str | os.PathLike[str], column: str) -> Array:
-    """One column of a CSV file, row by row, as numbers.
+def _read(arguments: argparse.Namespace) -> Series:
+    from crnn.table import read_series
 
-    Parameters
-    ----------
-    path : path-like
-        UTF-8 (a byte-order mark is skipped), comma-separated, quoted as RFC 4180 says, first row
-        the names of the columns.
-    column : str
-        The column's name; spaces around it do not count.
-
-    Returns
-    -------
-    numpy.ndarray, shape (M,), float64
-        In the order of the rows. The file is never in memory as a whole.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be opened or read.
-    ValueError
-        If it is not such a file, the column is missing or there twice, a row has more or fewer
-        fields than the header, or the column holds a blank, text, NaN or infinity; the message
-        names the line.
-    """
-    name = os.fspath(path)
-    values = array("d")
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file, strict=True)
-            header = [field.strip() for field in next(rows, [])]
-            index = _find_column(header, column.strip())
-            blank = 0
-            for row in rows:
-                if not row:
-                    blank = blank or rows.line_num
-                    continue
-                if blank:  # a gap in the series; at the end of the file it would be none
-                    raise ValueError(f"line {blank} is blank")
-                if len(row) != len(header):
-                    raise ValueError(
-                        f"line {rows.line_num} has {len(row)} fields, the header {len(header)}"
-                    )
-                values.append(_number(row[index], rows.line_num, column))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{name}: is not UTF-8 text ({error.reason})") from error
-    except (ValueError, csv.Error) as error:
-        where = f"line {rows.line_num}: " if isinstance(error, csv.Error) else ""
-        raise ValueError(f"{name}: {where}{error}") from error
-    return np.array(values)
-
-
-def _find_column(header: list[str], column: str) -> int:
-    if not any(header):
-        raise ValueError("has no header row that names the columns")
-    if header.count(column) == 1:
-        return header.index(column)
-    problem = "more than one column" if column in header else "no column"
-    names = ", ".join(reprlib.repr(field) for field in header[:12])
-    more = f" and {len(header) - 12} more" if len(header) > 12 else ""
-    raise ValueError(f"{problem} {column!r}; the header names {names}{more}")
-
-
-def _number(field: str, line: int, column: str) -> float:
-    if not field.strip():
-        raise ValueError(f"line {line}: column {column!r} is blank")
-    try:
-        value = math.nan if "_" in field else float(field)  # Python's 1_000 is no number elsewhere
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(
-            f"line {line}: column {column!r} holds {reprlib.repr(field)}, not a finite number"
-        )
-    return value
+    return read_series(
+        arguments.file,
+        arguments.column,
+        sep=arguments.sep,
+        decimal=arguments.decimal,
+        thousands=arguments.thousands,
+        encoding=arguments.encoding,
+        header=False if arguments.no_header else None,
+        skip=arguments.skip,
+        comment=arguments.comment,
+        na=arguments.na,
+        missing=arguments.missing,
+        dates=arguments.dates,
+        dayfirst=arguments.dayfirst,
+        sort=arguments.sort,
+        id=arguments.id,
+        series=arguments.series,
+    )
 
 
 def _demo(arguments: argparse.Namespace) -> None:
@@ -325,21 +319,23 @@ def _fit(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
     )
     if arguments.out is not None:
-        _check_writable(arguments.out, arguments.series)
+        _check_writable(arguments.out, arguments.file)
     if arguments.plots is not None:
         plots.new_figure()  # as for the demo
 
-    series = read_series(arguments.series, arguments.column)
+    read = _read(arguments)
+    series = read.values
     held_out = max(1, round(fraction * len(series))) if fraction else 0
     if len(series) - held_out <= forecaster.timesteps:
         raise CommandError(
-            f"{arguments.series}: {len(series)} rows are too few: without the {held_out} held out, "
+            f"{arguments.file}: {len(series)} rows are too few: without the {held_out} held out, "
             f"more than {forecaster.timesteps} (--timesteps) must be left"
         )
     if arguments.plots is not None:
         arguments.plots.mkdir(parents=True, exist_ok=True)
     predicted = _train(
-        f"{arguments.column}: trained on {len(series) - held_out} values, "
+        "; ".join([f"{arguments.file}: {read.describe()}", *read.assumed])
+        + f"\n{read.name}: trained on {len(series) - held_out} values, "
         + (f"the last {held_out} held out" if held_out else "none held out"),
         forecaster,
         series,
@@ -356,12 +352,15 @@ def _predict(arguments: argparse.Namespace) -> None:
     from crnn.forecast import Forecaster
 
     if arguments.out is not None:
-        _check_writable(arguments.out, arguments.series, arguments.model)
+        _check_writable(arguments.out, arguments.file, arguments.model)
     forecaster = Forecaster.load(arguments.model)
-    series = read_series(arguments.series, arguments.column)
-    forecast = forecaster.forecast(arguments.steps, series)
-    rows = [["step", arguments.column.strip()]]
-    rows += [[str(step), repr(float(value))] for step, value in enumerate(forecast, 1)]
+    series = _read(arguments)
+    if series.assumed:  # on standard error, because the forecast is on standard output
+        print(f"crnn: {arguments.file}: {'; '.join(series.assumed)}", file=sys.stderr)
+    forecast = forecaster.forecast(arguments.steps, series.values)
+    rows = [[series.dates.name, series.name]]
+    dates = series.dates.after(len(forecast))
+    rows += [[date, series.format(value)] for date, value in zip(dates, forecast, strict=True)]
     if arguments.out is None:
         csv.writer(_Out(), lineterminator="\n").writerows(rows)
         return

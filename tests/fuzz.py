@@ -34,10 +34,10 @@ except ImportError:
 if atheris is not None and __name__ == "__main__":
     with atheris.instrument_imports(include=["crnn"]):
         from crnn import RNN, Forecaster, Trainer, TrainingDiverged, dataset, storage
-        from crnn.cli import read_series
+        from crnn.table import read_series
 else:
     from crnn import RNN, Forecaster, Trainer, TrainingDiverged, dataset, storage
-    from crnn.cli import read_series
+    from crnn.table import read_series
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -236,61 +236,101 @@ def files(data: bytes) -> str:
     return outcome
 
 
-# ---- csv: the command's read_series ----
+# ---- csv: the command's reader ----
+
+WORDS = [
+    *["1", "-2.5e3", "1e400", "nan", "1_0", "", " 7 ", '"8"', '"9', "x", "0x1", '"1\n2"', "\u0663"],
+    *[
+        "1" * 400,
+        "+.5",
+        "-0",
+        "1,",
+        "inf",
+        "1.234",
+        "1,5",
+        "12 345,6",
+        "$3",
+        "4 %",
+        "5*",
+        "NA",
+        "?",
+    ],
+    *["2020-01-31", "01/02/2020", "1.2.20", "Jan 2020", "1990Q3", "1990.25", "199001", "12:30"],
+    *["2020-W53", "31 Feb 2020", "2020-01-01T00:00:00+01:00", "99999999", "\0", "# x", "a", "A B"],
+]
+OPTIONS: dict[str, list[Any]] = {
+    "sep": [",", ";", "tab", "blank", '"'],
+    "decimal": [".", ","],
+    "thousands": [",", ".", " "],
+    "encoding": ["utf-8", "latin-1", "utf-16", "none"],
+    "header": [True, False],
+    "skip": [1, 3],
+    "comment": ["#", "a"],
+    "na": [["x"], ["-2500"]],
+    "missing": ["ignore"],
+    "id": ["a", "1", "none"],
+    "series": ["x", "1"],
+    "sort": [True],
+    "dates": ["none", "a", "2"],
+    "dayfirst": [True, False],
+}
 
 
 def csv(data: bytes) -> str:
-    """A finite column, the one that a plain split finds; or a ValueError that names the file."""
+    """A series and dates that go on, plain numbers as they are; or a ValueError of one line."""
     source = Bytes(data)
-    column = source.choice(["b", "a", " b ", "", '"', "é"]) if source.chance(4) else "b"
-    if source.chance(3):
-        content = source.rest()
+    column = (
+        source.choice(["b", "a", " b ", "", '"', "é", "1", "2", None]) if source.chance(4) else "b"
+    )
+    options: dict[str, Any] = {}
+    while source.chance(3):
+        name = source.choice(list(OPTIONS))
+        options[name] = source.choice(OPTIONS[name])
+    plain = not options and column == "b"
+    if source.chance(5):
+        content, plain = source.rest(), False
     else:
-        fields = [
-            b"1",
-            b"-2.5e3",
-            b"1e400",
-            b"nan",
-            b"1_0",
-            b"",
-            b" 7 ",
-            b'"8"',
-            b'"9',
-            b"x",
-            b"0x1",
-            b'"1\n2"',
-            b"\xd9\xa3",
-            b"\xff",
-            b"\0",
-            b"1" * 400,
-            b"+.5",
-            b"-0",
-            b"1,",
-            b"inf",
-        ]
-        ends = [b"\n", b"\n", b"\n", b"\r\n", b"\r", b"\n\n", b""]
-        bom = b"\xef\xbb\xbf" if source.chance(5) else b""
-        content = bom + b"a,b" + source.choice(ends)
-        for _ in range(source.integer(0, 8)):
-            for end in (b",", source.choice(ends)):
-                simple = b"%d" % source.integer(0, 99)
-                content += (source.choice(fields) if source.chance(6) else simple) + end
-        if source.chance(3):
-            content += source.rest()
+        sep = source.choice([",", ",", ";", "\t", "  "])
+        end = source.choice(["\n", "\n", "\r\n", "\r"])
+        rows = [["a", "b"]]
+        odd = source.chance(2)
+        form = source.choice(["{}", "19{:02d}", "2020-01-{:02d}", "{}/1/2020", "Jan {:02d}"])
+        for k in range(source.integer(0, 12)):
+            values = [form.format(k + 10), str(source.integer(0, 99))]
+            for i in range(2):
+                if odd and source.chance(6):
+                    values[i], plain = source.choice(WORDS), False
+            rows.append(values)
+        plain = plain and sep == "," and form == "2020-01-{:02d}" and len(rows) > 2
+        text = end.join(sep.join(row) for row in rows) + end
+        if source.chance(6):
+            text, plain = source.choice(["", "Title\n", "# note\n", "sep=;\n"]) + text, False
+        content = text.encode(source.choice(["utf-8", "utf-8", "utf-8-sig", "utf-16"]))
+        if source.chance(6):
+            content, plain = content + source.rest(), False
     FILE.write_bytes(content)
     try:
-        values = read_series(FILE, column)
+        series = read_series(FILE, column, **options)
     except ValueError as error:
-        must(str(FILE) in str(error), f"no path in {error}")
+        must(str(FILE) in str(error) or "series needs id" in str(error), f"no path in {error}")
+        must(not plain, f"refused: {error}")
         return "refused"
+    values = series.values
     must(values.ndim == 1 and values.dtype == np.float64, "not a series")
-    must(np.isfinite(values).all(), "not finite")
-    text = content.decode("utf-8-sig")
-    if '"' not in text and "\r" not in text and "\0" not in text:
-        lines = text.rstrip("\n").split("\n")
-        index = [name.strip() for name in lines[0].split(",")].index(column.strip())
-        expected = [float(line.split(",")[index]) for line in lines[1:]]
+    must(len(series.dates) == len(values), "dates for other rows")
+    must(not np.isinf(values).any(), "infinite")
+    if options.get("missing") != "ignore":
+        must(np.isfinite(values).all(), "not finite")
+    elif len(values):
+        must(np.isfinite(values[[0, -1]]).all(), "missing values at the ends")
+    must((np.diff(series.dates.values).astype(float) > 0).all(), "out of order")
+    must(len(series.dates.after(3)) == 3 and "\n" not in series.describe(), "no dates go on")
+    for value in values[np.isfinite(values)][:3]:
+        must(math.isclose(float(series.format(value)), value, rel_tol=1e-3, abs_tol=1.0), "digits")
+    if plain:
+        expected = [float(row[1]) for row in rows[1:]]
         must(values.tolist() == expected, f"read {values.tolist()}, there was {expected}")
+        must(series.dates.text(0) == "2020-01-10", "another date")
     return "read"
 
 

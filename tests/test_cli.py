@@ -10,12 +10,16 @@ import sys
 
 import numpy as np
 import pytest
+
+pytest.importorskip("pandas", reason="crnn fit needs the extra crnn[table]")
+
 from tolerances import DEPENDENT_WINDOWS, FLAT_SERIES, FOUR_DIGITS, near
 
 from crnn import dataset, scoring
-from crnn.cli import main, read_series
+from crnn.cli import main
 from crnn.forecast import Forecaster
 from crnn.model import RNN
+from crnn.table import read_series
 
 SERIES = 50 + 20 * np.sin(0.6 * np.arange(80)) + np.random.default_rng(0).normal(size=80)
 QUICK = ["--column", "value", "--timesteps", "6", "--hidden", "5", "--epochs", "4"]
@@ -66,72 +70,95 @@ def table(out):
     return tables
 
 
-# read_series
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"a,b\n1,2\n3,4.5\n",
-        b"a,b\r\n1,2\r\n3,4.5\r\n",
-        b"a,b\n1,2\n3,4.5",
-        b"\xef\xbb\xbfa,b\n1,2\n3,4.5\n",
-        b'"a","b"\n"1","2"\n"3","4.5"\n',
-        b'a,b\n"one, with\na line break and ""quotes""",2\nx,4.5\n',
-        b"a, b \n1, 2\n3, 4.5 \n",
-        b"b\n2\n4.5\n\n\n",
-        b"b,a\n+2e0,\n.45e1,nan\n",
-    ],
-)
-def test_read_series_takes_what_rfc_4180_allows(text, folder):
-    (folder / "x.csv").write_bytes(text)
-    series = read_series(folder / "x.csv", "b")
-    assert series.dtype == np.float64
-    np.testing.assert_array_equal(series, [2.0, 4.5])
-
-
-def test_read_series_takes_the_last_digit(folder):
-    np.testing.assert_array_equal(read_series("series.csv", "value"), SERIES)
-
-
-def test_read_series_of_a_header_alone_is_empty(folder):
-    (folder / "x.csv").write_text("a,b\n")
-    assert read_series("x.csv", "a").shape == (0,)
+# Reading the file: test_table.py has the reader itself.
 
 
 BAD_FILES = [
-    (b"", "no header"),
-    (b"\n1,2\n", "no header"),
-    (b",\n1,2\n", "no header"),
-    (b"a,c\n1,2\n", "no column 'value'; the header names 'a', 'c'"),
+    (b"", "holds no rows"),
+    (b",\n1,2\n", "no column 'value' (--column); it has no header"),
+    (b"a,c\n1,2\n", "no column 'value' (--column); the columns are 'a', 'c'"),
     (b"value,value\n1,2\n", "more than one column 'value'"),
-    (b"a,value\n1,2\n1,two\n", "line 3: column 'value' holds 'two'"),
-    (b"a,value\n1,2\n1,\n", "line 3: column 'value' is blank"),
-    (b"a,value\n1,2\n1,  \n", "line 3: column 'value' is blank"),
-    (b"a,value\n1,nan\n", "line 2: column 'value' holds 'nan'"),
-    (b"a,value\n1,-inf\n", "line 2: column 'value' holds '-inf'"),
-    (b"a,value\n1,1e999\n", "line 2: column 'value' holds '1e999'"),
-    (b"a,value\n1,1_000\n", "line 2: column 'value' holds '1_000'"),
-    (b"a,value\n1,1,000\n", "line 2 has 3 fields, the header 2"),
-    (b"a,value\n1\n", "line 2 has 1 fields, the header 2"),
-    (b"value\n1\n\n2\n", "line 3 is blank"),
-    (b"value\n1\n\xff\n", "not UTF-8"),
-    ("value\n1\n".encode("utf-16"), "not UTF-8"),
-    (b'value\n"1\n2\n', "line 3: unexpected end of data"),
-    (b'value\n"1"2\n', "line 2: "),
-    (b"value\n" + b"1" * 200_000 + b"\n", "line 2: field larger"),
-    (b"value\n\x00\n", "line 2: column 'value' holds"),
-    (b"value\n" + b"x" * 5000 + b"\n", "line 2: column 'value' holds"),
+    (b"a,value\n1,2\n2,two\n3,4\n", "line 3 (column 'value') holds 'two'"),
+    (b"a,value\n1,2\n2,\n", "1 missing value (line 3): --missing ignore"),
+    (b"a,value\n1,-inf\n2,3\n3,4\n", "line 2 (column 'value') holds '-inf'"),
+    (b"a,value\n1,1,000\n2,2,000\n", "line 1 has 2 names, the rows have 3 fields"),
+    (b"a,value\n1,2\n2\n3,4\n", "line 3 has 1 field, the others 2"),
+    (b"value\n1\n\n2\n", "1 missing value (line 3)"),
+    (b'value\n"1\n2\n', "line 2 opens a quote"),
+    (b"value\n1\n\x00\n", "line 3 holds"),
+    (b"value\n1\n2\n3" + b"x" * 5000 + b"\n4\n", "line 4 (column 'value') holds"),
+    (b"d,value\n2020-01-02,1\n2020-01-04,2\n2020-01-03,3\n", "line 4 holds 2020-01-03 after"),
+    (b"id,value\na,1\na,2\na,2\nb,2\nb,5\nb,4\n", "--id id --series a"),
 ]
 
 
 @pytest.mark.parametrize(("text", "message"), BAD_FILES)
-def test_bad_csv_is_one_line_that_says_where(text, message, folder, capsys):
+def test_a_bad_file_is_one_line_that_says_where(text, message, folder, capsys):
     (folder / "bad.csv").write_bytes(text)
     line = failure(capsys, ["fit", "bad.csv", *QUICK])
     assert line.startswith("crnn: error: bad.csv: ")
     assert message in line
     assert len(line) < 300
+
+
+READ_ALIKE = [
+    ("jahr;wert\n{}", "{};{}", ",", ["--column", "wert"]),
+    ("year,value\n{}", '{},"{}"', ",", []),
+    ("{}", "{}\t{}", ".", ["--column", "2"]),
+    ("{}", "{}!{}", ".", ["--column", "2", "--sep", "!", "--no-header"]),
+    ("one\ntwo\nyear value\n{}", "{} {}", ".", ["--skip", "2"]),
+    ("year,value\n{}", "{},{} ~ it", ".", ["--comment", "~"]),
+    ("year;value\n{}", "{};{}", ",", ["--decimal", ",", "--thousands", ".", "--encoding", "ascii"]),
+    ("year,value\n2100,x\n{}", "{},{}", ".", ["--na", "x", "--missing", "ignore", "--sort"]),
+    ("who,year,value\nB,1900,5\n{}", "A,{},{}", ".", ["--id", "who", "--series", "A"]),
+    ("d,year,value\n{}", "05/05/2020,{},{}", ".", ["--dates", "year"]),
+]
+
+
+@pytest.mark.parametrize(("head", "row", "point", "options"), READ_ALIKE)
+def test_every_option_reaches_the_reader(head, row, point, options, folder, capsys):
+    assert main(["fit", "series.csv", *QUICK, "--out", "model"]) == 0
+    rows = [row.format(1900 + i, repr(float(v)).replace(".", point)) for i, v in enumerate(SERIES)]
+    (folder / "other.csv").write_text(head.format("\n".join(rows)))
+    column = [] if "--column" in options else ["--column", "value"]
+    argv = ["fit", "other.csv", *QUICK[2:], *column, *options, "--out", "other"]
+    if "wert" not in head and "value" not in head and "--column" not in options:
+        argv = [*argv, "--column", "2"]
+    assert main(argv) == 0, capsys.readouterr().err
+    assert (folder / "model").read_bytes() == (folder / "other").read_bytes()
+
+
+def test_what_was_assumed_is_one_line(folder, capsys, model):
+    rows = [f"{1990 - i};{v:.2f}".replace(".", ",") for i, v in enumerate(SERIES)]
+    (folder / "other.csv").write_text("\n".join(["jahr;wert", *rows]))
+    assert main(["fit", "other.csv", *QUICK[2:]]) == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line == (
+        "other.csv: 80 values of 'wert', 1911 to 1990 (yearly); separator ';'; decimal comma; "
+        "newest first: turned round by 'jahr'"
+    )
+    assert main(["predict", model, "other.csv", "--steps", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == "jahr,wert"
+    assert [row[:5] for row in out.splitlines()[1:]] == ["1991,", "1992,"]
+    assert [len(row.partition(".")[2]) for row in out.splitlines()[1:]] == [2, 2]
+    assert err.startswith("crnn: other.csv: separator ';'; decimal comma; newest first")
+    assert err.count("\n") == 1
+
+
+def test_day_and_month_as_told(folder, capsys, model):
+    rows = [f"{1 + i:02d}/01/2010,{v}" for i, v in enumerate(SERIES[:12])]
+    (folder / "other.csv").write_text("\n".join(["date,value", *rows]))
+    argv = ["predict", model, "other.csv", "--steps", "1"]
+    assert "--dayfirst or --no-dayfirst" in failure(capsys, argv)
+    for option, date in (("--dayfirst", "2010-01-13"), ("--no-dayfirst", "2011-01-01")):
+        assert main([*argv, option]) == 0
+        assert capsys.readouterr().out.splitlines()[1].startswith(date + ",")
+
+
+def test_without_pandas_the_extra_is_named(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert "pip install 'crnn[table]'" in failure(capsys, ["fit", "series.csv", *QUICK])
 
 
 # fit
@@ -185,7 +212,7 @@ def test_fit_takes_nothing_from_the_held_out_part(folder):
 def test_fit_holds_out_the_nearest_whole_number_of_rows(rows, fraction, held_out, folder, capsys):
     (folder / "some.csv").write_text("\n".join(["value", *map(repr, SERIES[:rows].tolist())]))
     assert main(["fit", "some.csv", *QUICK, "--test-fraction", fraction]) == 0
-    first = capsys.readouterr().out.splitlines()[0]
+    first = capsys.readouterr().out.splitlines()[1]
     trained = rows - held_out
     assert first == f"value: trained on {trained} values, the last {held_out} held out"
 
@@ -211,7 +238,7 @@ def test_fit_of_the_whole_series_scores_nothing(folder, capsys):
     options = ["--test-fraction", "0", "--out", "model", "--plots", "pictures"]
     assert main(["fit", "series.csv", *QUICK, *options]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("value: trained on 80 values, none held out\n")
+    assert out.splitlines()[1] == "value: trained on 80 values, none held out"
     assert table(out) == []
     expected = Forecaster(timesteps=6, hidden_size=5, epochs=4, seed=0).fit(SERIES)
     np.testing.assert_array_equal(Forecaster.load("model").forecast(4), expected.forecast(4))
@@ -290,10 +317,11 @@ def test_predict_prints_valid_csv(model, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     header, *rows = csv.reader(io.StringIO(out))
-    assert header == ["step", "value"]
-    assert [row[0] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert header == ["year", "value"]
+    assert [row[0] for row in rows] == ["1980", "1981", "1982", "1983", "1984"]
     expected = Forecaster.load(model).forecast(5, SERIES)
-    np.testing.assert_array_equal([float(row[1]) for row in rows], expected)
+    digits = max(len(repr(float(v)).partition(".")[2]) for v in SERIES)
+    assert [row[1] for row in rows] == [f"{value:.{digits}f}" for value in expected]
 
 
 def test_predict_writes_a_file_that_can_be_read_again(model, folder, capsys):
@@ -305,7 +333,9 @@ def test_predict_writes_a_file_that_can_be_read_again(model, folder, capsys):
     assert main(argv) == 0
     assert capsys.readouterr().out == "wrote f.csv\n"
     expected = Forecaster.load(model).forecast(3, SERIES)
-    np.testing.assert_array_equal(read_series("f.csv", name), expected)
+    series = read_series("f.csv", name)
+    assert series.values == near(expected, FOUR_DIGITS)
+    assert series.dates.text(0) == "81"
 
 
 @pytest.mark.parametrize(
@@ -493,4 +523,4 @@ def test_a_character_that_the_output_lacks_is_escaped(model, folder):
         env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"},
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("step,gr\\xf6\\xdfe\n")
+    assert done.stdout.startswith("row,gr\\xf6\\xdfe\n")

@@ -13,6 +13,8 @@ from crnn import RNN, Trainer
 
 @pytest.mark.parametrize("target", fuzz.TARGETS)
 def test_random_inputs_break_nothing(target: str) -> None:
+    if target == "csv":
+        pytest.importorskip("pandas", reason="reading files needs the extra crnn[table]")
     outcomes = {fuzz.TARGETS[target](data) for data in islice(fuzz.random_inputs(0), 300)}
     assert len(outcomes) > 1, "all inputs met the same end: the target is not reached"
 

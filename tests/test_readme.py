@@ -60,6 +60,7 @@ def test_the_examples_print_what_stands_behind_them(
 def test_the_command_prints_the_text_below_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("pandas", reason="crnn fit needs the extra crnn[table]")
     monkeypatch.chdir(tmp_path)
     shutil.copy(Path(crnn.__file__).parent / "data" / "sunspots.csv", tmp_path)
     (commands,) = (block for block in blocks("sh") if "crnn predict" in block)

@@ -1,0 +1,360 @@
+"""Numbers as people write them: separators, missing words, signs, decided over a whole column.
+
+A column is one notation. What a single field leaves open ("1.234") is decided by the other fields
+of its column, then by the other columns of the file. What stays open is said or is an error.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import reprlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crnn._arguments import Array
+
+_SPACES = " \u00a0\u202f\u2009"
+_APOSTROPHES = "'\u2019"
+_CURRENCIES = r"(?:R\$|US\$|C\$|A\$|[$\u20ac\u00a3\u00a5\u20b9])"
+# How many numbers of one, two or three groups of three digits it takes to see that none of them has
+# a fraction: of so many fractions without trailing zeros 96 in 100 columns show a shorter one.
+_ENOUGH = 30
+
+_WORDS = frozenset(
+    re.findall(
+        r"\S+",
+        "na n/a #n/a #na <na> nan -nan +nan null none nil missing n/d n.d. n.a. s/d k.a. "
+        "1.#ind -1.#ind 1.#qnan -1.#qnan #value! #div/0! #ref! #num! #null! #name? :",
+    )
+) | {"", "#n/a n/a"}
+_FIELD = re.compile(
+    rf"(?P<minus>[+\-\u2212]?)\s*(?P<currency>{_CURRENCIES}?)\s*(?P<sign>[+\-\u2212]?)"
+    r"(?P<digits>[0-9.,'\u2019 \u00a0\u202f\u2009]*[0-9][.,]?)(?P<power>[eE][+-]?[0-9]+)?"
+    rf"\s*(?P<suffix>%|{_CURRENCIES}|)\s*(?P<mark>[*#]*)",
+    re.ASCII,
+)
+_GROUPED = re.compile(
+    r"[0-9]+[.,]?[0-9]*|[.,][0-9]+"
+    r"|[0-9]{1,3}([.,'\u2019 \u00a0\u202f\u2009])[0-9]{3}(?:\1[0-9]{3})*(?:(?!\1)[.,][0-9]*)?"
+    r"|[0-9]{1,2}(?:,[0-9]{2})*,[0-9]{3}(?:\.[0-9]*)?"
+)
+
+
+# What most fields look like, and what can be read in one way only.
+_PLAIN = re.compile(r"-?(?:[0-9]+\.(?:[0-9]{1,2}|[0-9]{4,})|0\.[0-9]+|[0-9]{1,3})")
+
+
+def is_missing(field: str, also: Iterable[str] = ()) -> bool:
+    """Whether a field is empty or one of the words and signs that stand for no value."""
+    if not also and field[:1].isdigit():
+        return False
+    field = field.strip()
+    if field.casefold() in _WORDS or field in also:
+        return True
+    return field[0] in "-*.?" and not field.strip(field[0])
+
+
+def is_number(field: str) -> bool:
+    """Whether a field is a number in any notation, with a currency, percent or mark or without."""
+    parts = _FIELD.fullmatch(field.strip())
+    return parts is not None and _GROUPED.fullmatch(parts["digits"].strip()) is not None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What fields say about the decimal and the thousands separator: the first field of each."""
+
+    decimal: dict[str, int]
+    thousands: dict[str, int]
+    open: dict[str, int]  # one separator, then three digits: either
+    open_count: int
+    short: int | None  # a number below 1000 without a separator
+    long: int | None  # one of more than three digits without a separator
+
+
+def evidence(fields: Iterable[str]) -> Evidence:
+    """Collect what each number's form says; what is no number says nothing."""
+    decimal: dict[str, int] = {}
+    thousands: dict[str, int] = {}
+    either: dict[str, int] = {}
+    short = long = None
+    count = 0
+    for index, field in enumerate(fields):
+        if _PLAIN.fullmatch(field):
+            if "." in field:
+                decimal.setdefault(".", index)
+            elif short is None:
+                short = index
+            continue
+        power = None
+        if field.isdigit():
+            digits = field
+        else:
+            parts = _FIELD.fullmatch(field.strip())
+            if parts is None or not _GROUPED.fullmatch(parts["digits"].strip()):
+                continue
+            digits, power = parts["digits"].strip(), parts["power"]
+        used = [c for c in digits if not "0" <= c <= "9"]
+        grouping = [c for c in used if c not in ".,"]
+        for c in grouping:
+            thousands.setdefault(c, index)
+        points = [c for c in used if c in ".,"]
+        if not points:
+            if not grouping and len(digits) > 3 and long is None:
+                long = index
+            elif len(digits) <= 3 and short is None:
+                short = index
+        elif len(set(points)) == 2:
+            decimal.setdefault(points[-1], index)
+            thousands.setdefault(points[0], index)
+        elif len(points) > 1:
+            thousands.setdefault(points[0], index)
+        else:
+            head, tail = digits.split(points[0])
+            if power or grouping or len(tail) != 3 or len(head) > 3 or head[:1] in ("", "0"):
+                decimal.setdefault(points[0], index)
+            else:
+                either.setdefault(points[0], index)
+                count += 1
+    return Evidence(decimal, thousands, either, count, short, long)
+
+
+@dataclass(frozen=True)
+class Column:
+    """Numbers read from a column's text.
+
+    `decimals` is the largest number of digits after the decimal separator; None if there is an
+    exponent, and then `significant` is the largest number of digits before it.
+    """
+
+    values: Array
+    decimals: int | None
+    significant: int
+    assumed: list[str]
+
+    def format(self, value: float) -> str:
+        """A number with as many digits as those of the column have."""
+        if not math.isfinite(value):
+            return repr(float(value))
+        if self.decimals is None:
+            return f"{value:.{max(1, self.significant)}g}"
+        text = f"{value:.{self.decimals}f}"
+        return text.removeprefix("-") if not text.strip("-0.") else text
+
+
+class NotationError(ValueError):
+    """A field that is no number, or that the column's notation does not fit; `index` is its row."""
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+def convert(
+    fields: Sequence[str],
+    *,
+    decimal: str | None,
+    thousands: str | None,
+    na: Sequence[str],
+    others: Callable[[], Evidence],
+    separator: str,
+) -> Column:
+    """Convert a column's text to numbers, NaN where a value is missing.
+
+    Parameters
+    ----------
+    fields : sequence of str
+        The column.
+    decimal, thousands : str, optional
+        The separators; what is None is decided.
+    na : sequence of str
+        Further words, or numbers, that stand for missing.
+    others : callable
+        Gives the evidence of the file's other columns; called if the column's own leaves open
+        what a separator means.
+    separator : str
+        What separates the file's fields.
+
+    Raises
+    ------
+    NotationError
+        If a field is no finite number, or what it means cannot be decided.
+    """
+    present = [i for i, field in enumerate(fields) if not is_missing(field, na)]
+    found = evidence(fields[i] for i in present)
+    assumed: list[str] = []
+    decimal, thousands = _decide(
+        [fields[i] for i in present], found, decimal, thousands, others, separator, assumed, present
+    )
+    point, group = re.escape(decimal), re.escape(thousands or "")
+    whole = rf"[0-9]{{1,3}}(?:{group}[0-9]{{3}})+" if thousands else ""
+    if thousands == ",":
+        whole = rf"[0-9]{{1,3}}(?:,[0-9]{{2,3}})*,[0-9]{{3}}|{whole}"
+    whole = rf"(?:{whole}|[0-9]+)" if whole else "[0-9]+"
+    number = re.compile(rf"{whole}(?:{point}[0-9]*)?|{point}[0-9]+")
+    # NaN for what is missing from the start; a number for missing ("-99.99") is found by its value.
+    values = np.full(len(fields), np.nan)
+    codes = [float(word) for word in na if re.fullmatch(r"[+-]?[0-9.]+(?:e[+-]?[0-9]+)?", word)]
+    affix: tuple[str, str] | None = None
+    first = -1
+    marks = decimals = significant = 0
+    power = False
+    for i in present:
+        field = fields[i].strip()
+        if decimal == "." and affix in (None, ("", "")) and _PLAIN.fullmatch(field):
+            value = float(field)
+            if value not in codes:
+                if affix is None:
+                    affix, first = ("", ""), i
+                digits = field.lstrip("-")
+                significant = max(significant, len(digits.replace(".", "").lstrip("0")))
+                decimals = max(decimals, len(digits.partition(".")[2]))
+                values[i] = value
+            continue
+        parts = _FIELD.fullmatch(field)
+        digits = parts["digits"].strip() if parts else ""
+        if parts is None or (parts["minus"] and parts["sign"]) or not number.fullmatch(digits):
+            hint = f"; --na {_shown(field)} takes it as missing"
+            if is_number(field) and (decimal, thousands) != (".", None):
+                took = f"'{decimal}'" + (f" and thousands '{thousands}'" if thousands else "")
+                hint = f" with the decimal separator {took} (--decimal, --thousands)"
+            raise NotationError(f"holds {reprlib.repr(field)}, not a finite number{hint}", i)
+        if thousands:
+            digits = digits.replace(thousands, "")
+        if decimal != ".":
+            digits = digits.replace(decimal, ".")
+        value = float(digits + (parts["power"] or ""))
+        if not math.isfinite(value):
+            raise NotationError(f"holds {reprlib.repr(field)}, not a finite number", i)
+        if (parts["minus"] or parts["sign"]) in ("-", "\u2212"):
+            value = -value
+        if value in codes:
+            continue
+        here = (parts["currency"], parts["suffix"])
+        if affix is None:
+            affix, first = here, i
+        elif here != affix:
+            raise NotationError(
+                f"holds {reprlib.repr(field)} where the first value is "
+                f"{reprlib.repr(fields[first].strip())}: two units in one column",
+                i,
+            )
+        marks += bool(parts["mark"])
+        if parts["power"]:
+            power = True
+            significant = max(significant, len(digits.replace(".", "").lstrip("0")))
+        else:
+            significant = max(significant, len(digits.replace(".", "").lstrip("0")))
+            decimals = max(decimals, len(digits.partition(".")[2]))
+        values[i] = value
+    if affix is not None and any(affix):
+        sign = affix[0] or affix[1]
+        assumed.append("percent signs removed" if sign == "%" else f"{sign} removed")
+    if marks:
+        assumed.append(f"marks (* or #) removed from {marks} values")
+    return Column(values, None if power else decimals, significant, assumed)
+
+
+def _shown(field: str) -> str:
+    return field if field.isalnum() and len(field) < 20 else reprlib.repr(field)
+
+
+def _decide(
+    fields: Sequence[str],
+    found: Evidence,
+    decimal: str | None,
+    thousands: str | None,
+    others: Callable[[], Evidence],
+    separator: str,
+    assumed: list[str],
+    rows: Sequence[int],
+) -> tuple[str, str | None]:
+    """The decimal and the thousands separator, as given or as the column shows them."""
+    given = decimal, thousands
+    named: list[str] = []
+    for c, i in found.thousands.items():
+        if thousands is None and c != decimal and c not in found.decimal:
+            thousands = c
+        elif c != thousands and decimal is None:
+            field = reprlib.repr(fields[i])
+            raise NotationError(
+                f"holds {field}, which does not go with the other values' notation "
+                "(--decimal, --thousands)",
+                rows[i],
+            )
+    for c, i in found.decimal.items():
+        if decimal is None and c != thousands:
+            decimal = c
+        elif c != decimal:
+            raise NotationError(
+                f"holds {reprlib.repr(fields[i])}, where '{c}' would be a second decimal "
+                "separator (--decimal, --thousands)",
+                rows[i],
+            )
+    for c, i in found.open.items():
+        if c in (decimal, thousands):
+            continue
+        if decimal is not None and thousands is None:
+            thousands = c
+        elif decimal is None and thousands is not None:
+            decimal = c
+        elif decimal is None:
+            decimal, thousands = _open(c, i, fields, found, others, separator, named, rows)
+        else:
+            raise NotationError(
+                f"holds {reprlib.repr(fields[i])}, where '{c}' is neither the decimal nor the "
+                "thousands separator (--decimal, --thousands)",
+                rows[i],
+            )
+    if decimal is None:
+        decimal = "," if thousands == "." else "."
+    if decimal == thousands:
+        raise NotationError(f"'{decimal}' cannot separate both decimals and thousands", 0)
+    assumed += named
+    if named:
+        return decimal, thousands
+    if given[0] is None and decimal == "," and (found.decimal or found.open):
+        assumed.append("decimal comma")
+    if given[1] is None and thousands is not None:
+        name = "blank" if thousands in _SPACES else f"'{thousands}'"
+        assumed.append(f"thousands separator {name}")
+    return decimal, thousands
+
+
+def _open(
+    c: str,
+    i: int,
+    fields: Sequence[str],
+    found: Evidence,
+    others: Callable[[], Evidence],
+    separator: str,
+    assumed: list[str],
+    rows: Sequence[int],
+) -> tuple[str, str | None]:
+    """What one separator before three digits is where its column does not say it."""
+    other = "," if c == "." else "."
+    if found.long is not None:
+        assumed.append(f"'{c}' in {fields[i]!r} is the decimal separator (not: --thousands {c})")
+        return c, None
+    elsewhere = others()
+    says_decimal = c in elsewhere.decimal or other in elsewhere.thousands
+    says_thousands = c in elsewhere.thousands or other in elsewhere.decimal
+    if says_decimal != says_thousands:
+        what = "decimal" if says_decimal else "thousands"
+        assumed.append(f"'{c}' in {fields[i]!r} is the {what} separator, by the other columns")
+        return (c, None) if says_decimal else (other, c)
+    if found.short is not None and found.open_count >= _ENOUGH:
+        assumed.append(f"{fields[i]!r} is {fields[i].replace(c, '')} (not: --decimal {c})")
+        return other, c
+    if found.short is None and c == "." and separator != ";":
+        assumed.append(f"'.' in {fields[i]!r} is the decimal separator (not: --thousands .)")
+        return c, None
+    beside = f" beside {reprlib.repr(fields[found.short])}" if found.short is not None else ""
+    raise NotationError(
+        f"holds {reprlib.repr(fields[i])}{beside}, which is one of two numbers: give --decimal {c} "
+        f"or --thousands {c}",
+        rows[i],
+    )

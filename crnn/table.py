@@ -1,0 +1,800 @@
+"""A file as people have it -> one series with its dates.
+
+What can be found out is found out, over whole columns, and said in `Series.assumed`. What cannot is
+an error that names the line and the option that decides it. pandas comes with the extra `table`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import reprlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, pairwise
+
+import numpy as np
+
+from crnn import _dates, _numbers
+from crnn._arguments import Array, choice, integer
+from crnn._dates import Dates
+from crnn._rows import File, LineError, count_of, kind_of, separator_of
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split(" "))
+
+
+_TIME_NAMES = _words(
+    "date dates ds time times timestamp datetime datum data fecha zeit period index t step"
+)
+_PART_NAMES = {
+    "year": _words("year yr yyyy jahr ano año anno année annee any"),
+    "quarter": _words("quarter qtr q quartal trimestre trimester"),
+    "month": _words("month mon mm mo mnth monat mes mês mois mese"),
+    "day": _words("day dd dy tag dia día jour giorno"),
+    "hour": _words("hour hh hr stunde hora heure ora"),
+}
+_ID_NAMES = _words("unique_id series_id item_id ts_id")
+# Equal times that sorting may meet, as when clocks go back: this part of the rows at most.
+_MOST_EQUAL = 0.05
+
+
+@dataclass(frozen=True)
+class Series:
+    """One column of a file, in the order of time.
+
+    Attributes
+    ----------
+    name : str
+        The column's, or its position where the file has no header.
+    values : numpy.ndarray, shape (M,), float64
+        NaN where a value is missing.
+    dates : crnn._dates.Dates
+        When each value was; the rows' numbers if the file has no dates. ``dates.after(24)`` are
+        the 24 dates that go on.
+    assumed : tuple of str
+        What was found out about the file, in phrases for one line.
+    """
+
+    name: str
+    values: Array
+    dates: Dates
+    assumed: tuple[str, ...]
+    _column: _numbers.Column = field(repr=False)
+
+    def format(self, value: float) -> str:
+        """A value with as many digits as those of the file have."""
+        return self._column.format(value)
+
+    def describe(self) -> str:
+        """How many values of what, from when to when, in one line."""
+        line = f"{len(self.values)} values of {self.name!r}"
+        if self.dates.name != "row" and len(self.values):
+            line += f", {self.dates.text(0)} to {self.dates.text(-1)}"
+            if (step := _dates.find_step(self.dates)) is not None:
+                line += f" ({step.name})"
+        return line
+
+
+def read_series(
+    path: str | os.PathLike[str],
+    column: str | int | None = None,
+    *,
+    sep: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    skip: int = 0,
+    comment: str | None = None,
+    na: Sequence[str] = (),
+    missing: str = "error",
+    id: str | Sequence[str] | None = None,  # noqa: A002 - the option's name
+    series: str | Sequence[str] | None = None,
+    sort: bool = False,
+    dates: str | None = None,
+    dayfirst: bool | None = None,
+) -> Series:
+    r"""Read one series of a text file, as it is.
+
+    Parameters
+    ----------
+    path : path-like
+        Fields and rows in text, which may be compressed (gzip, bzip2, xz).
+    column : str or int, optional
+        The name of the column or its position, counted from 1. It may be left out where only one
+        column holds numbers that are no dates.
+    sep : str, optional
+        What separates fields: one character, or ``"\s+"`` for blanks.
+    decimal, thousands : str, optional
+        The separators in numbers.
+    encoding : str, optional
+        By default what the byte-order mark says, then UTF-8, then Windows-1252.
+    header : bool, optional
+        Whether there is a row with the columns' names.
+    skip : int, default 0
+        How many lines to leave out at the start.
+    comment : str, optional
+        What begins a comment. By default a line that begins with # is one.
+    na : sequence of str
+        What stands for a missing value beside the usual words. A number is compared as one.
+    missing : {"error", "ignore"}
+        What missing values are. With "ignore" those at both ends are cut off and the others are
+        NaN.
+    id, series : str or sequence of str, optional
+        The column that names the series, and the series to take.
+    sort : bool, default False
+        Whether to put the rows in the order of their dates.
+    dates : str, optional
+        The column with the dates, or "none".
+    dayfirst : bool, optional
+        Whether 01/02/2020 is 1 February.
+
+    Returns
+    -------
+    Series
+        Oldest value first.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it cannot be read as one series; the message names the file, the line and the option.
+    ImportError
+        If pandas is not installed; the message names the extra that brings it.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from crnn.table import read_series
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "sales.csv")
+    ...     _ = file.write_text("Monat;Umsatz\n2020-01;1,5\n2020-02;2,5\n2020-03;2,25\n")
+    ...     sales = read_series(file)
+    >>> sales.values
+    array([1.5 , 2.5 , 2.25])
+    >>> sales.dates.after(2), sales.format(2)
+    (['2020-04', '2020-05'], '2.00')
+    >>> sales.assumed
+    ("separator ';'", 'decimal comma')
+    """
+    try:
+        import pandas  # noqa: F401 - its absence is told first
+    except ImportError as error:
+        raise ImportError(
+            f"reading a file needs pandas: pip install 'crnn[table]' ({error})", name="pandas"
+        ) from error
+    choice("missing", missing, ["error", "ignore"])
+    integer("skip", skip, minimum=0)
+    for option, value in (("decimal", decimal), ("thousands", thousands), ("comment", comment)):
+        if value is not None and len(value) != 1:
+            raise ValueError(f"{option} must be one character, got {value!r}")
+    ids = [id] if isinstance(id, str) else list(id or ())
+    chosen = [series] if isinstance(series, str) else list(series or ())
+    if len(chosen) > len(ids):
+        raise ValueError("series needs id: the column that names the series (--id)")
+    try:
+        file = File(path, encoding, separator_of(sep), header, skip, comment, na, column)
+        reader = _Reader(file, decimal, thousands, na, dates, dayfirst)
+        return reader.read(column, ids, chosen, missing, sort)
+    except LineError as error:
+        raise ValueError(f"{os.fspath(path)}: line {error.line} {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+# ---- columns ----
+
+
+@dataclass(frozen=True)
+class _DatePlan:
+    """Which columns make the dates: one, a date and a time, or the parts of a date."""
+
+    columns: tuple[int, ...]
+    parts: tuple[str, ...] = ()  # "year", "month", ...; none: the columns' text is joined
+    plain: bool = False  # numbers that are no dates
+
+    def text(self, columns: Sequence[Sequence[str]]) -> list[str]:
+        if len(columns) == 1 and not self.parts:
+            return list(columns[0])
+        if not self.parts:
+            return [" ".join(row) for row in zip(*columns, strict=True)]
+        return [self._join(row) for row in zip(*columns, strict=True)]
+
+    def _join(self, row: tuple[str, ...]) -> str:
+        if _numbers.is_missing(row[0]):
+            return ""
+        found = dict(zip(self.parts, (re.sub(r"\.0*$", "", v.strip()) for v in row), strict=True))
+        if "month" in found and (number := _dates.month(found["month"])) is not None:
+            found["month"] = str(number)
+        year = found.get("year") or found.get("date", "")
+        if "quarter" in found:
+            return f"{year}Q{found['quarter'].lstrip('Qq')}"
+        text = "-".join([year, *(found[part] for part in ("month", "day") if part in found)])
+        return f"{text} {found['hour']}:00" if "hour" in found else text
+
+
+class _Reader:
+    """One column of a file, its dates, and whether it is one series."""
+
+    def __init__(
+        self,
+        file: File,
+        decimal: str | None,
+        thousands: str | None,
+        na: Sequence[str],
+        dates: str | None,
+        dayfirst: bool | None,
+    ) -> None:
+        self._file = file
+        self._decimal, self._thousands, self._na = decimal, thousands, na
+        self._dates, self._dayfirst = dates, dayfirst
+        self._kinds = [
+            kind_of([row[k] for row in file.sample], na) for k in range(file.layout.width)
+        ]
+        self.assumed = file.assumed
+
+    def read(
+        self,
+        column: str | int | None,
+        ids: list[str],
+        chosen: list[str],
+        missing: str,
+        sort: bool,
+    ) -> Series:
+        file = self._file
+        self._refuse_wide()
+        value = None if column is None else self._find(column, "--column")
+        one_series = [name.casefold() for name in ids] == ["none"]
+        keys = [] if one_series else [self._find(name, "--id") for name in ids]
+        plan = self._plan({value, *keys})
+        if value is None:
+            value = self._only_column(plan, keys)
+        if plan is None and self._dates is None:
+            self._refuse_unknown_dates(value, keys)
+        wanted = [value, *keys, *(plan.columns if plan else ())]
+        columns, lines = file.columns(wanted)
+        values, blank, lines = columns[0], lines < 0, np.abs(lines)
+        when = plan.text(columns[1 + len(keys) :]) if plan else None
+        rows = self._data_rows(values, when, lines, blank)
+        rows = self._choose(rows, keys, columns[1 : 1 + len(keys)], ids, chosen)
+        taken = {value, *keys, *(plan.columns if plan else ())}
+        try:
+            dates = self._read_dates(plan, when, rows, lines)
+        except LineError:
+            # Days and months of several series at once cannot be told apart.
+            if when is not None and not one_series:
+                texts = [when[i] for i in rows]
+                self._refuse_several(rows, np.unique(texts, return_inverse=True)[1], taken)
+            raise
+        if not one_series:
+            self._refuse_several(rows, None if dates is None else dates.values, taken)
+        text = [values[i] for i in rows]
+        try:
+            read = _numbers.convert(
+                text,
+                decimal=self._decimal,
+                thousands=self._thousands,
+                na=self._na,
+                others=lambda: self._other_columns(value, plan),
+                separator=file.layout.sep,
+            )
+        except _numbers.NotationError as error:
+            where = int(lines[rows[error.index]]) if len(rows) else file.layout.first
+            raise LineError(where, f"(column {file.name(value)!r}) {error}") from error
+        self.assumed += read.assumed
+        return self._in_order(file.name(value), read, dates, lines[rows], missing, sort)
+
+    # ---- which columns ----
+
+    def _find(self, wanted: str | int, option: str) -> int:
+        names = self._file.layout.names
+        if isinstance(wanted, str) and names is not None:
+            for alike in (str.strip, lambda name: " ".join(name.split()).casefold()):
+                found = [k for k, name in enumerate(names) if alike(name) == alike(wanted)]
+                if len(found) > 1:
+                    positions = " and ".join(str(k + 1) for k in found)
+                    raise ValueError(
+                        f"more than one column {wanted!r}: give a position, {positions} ({option})"
+                    )
+                if found:
+                    return found[0]
+        width = self._file.layout.width
+        if str(wanted).strip().isdecimal():
+            position = int(wanted)
+            if 1 <= position <= width:
+                return position - 1
+            raise ValueError(
+                f"no column {wanted}: columns are counted from 1 to {width} ({option}); "
+                + self._file.all_names()
+            )
+        raise ValueError(f"no column {wanted!r} ({option}); {self._file.all_names()}")
+
+    def _only_column(self, plan: _DatePlan | None, keys: list[int]) -> int:
+        taken = {*keys, *(plan.columns if plan else ())}
+        found = [
+            k
+            for k, kind in enumerate(self._kinds)
+            if kind == "number" and k not in taken and not self._counts_rows(k)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise ValueError(
+                f"no column holds numbers (--sep, --skip, --decimal); {self._file.all_names()}"
+            )
+        raise ValueError(
+            f"{len(found)} columns hold numbers, choose one with --column; {self._file.all_names()}"
+        )
+
+    def _word(self, k: int) -> str | None:
+        """A column's name in small letters; None where the file has no names."""
+        names = self._file.layout.names
+        return None if names is None else names[k].strip().casefold().strip("#_:() ")
+
+    def _sample(self, k: int) -> list[str]:
+        return [
+            row[k].strip() for row in self._file.sample if not _numbers.is_missing(row[k], self._na)
+        ]
+
+    def _integers(self, k: int) -> list[int] | None:
+        values = [re.sub(r"\.0*$", "", value) for value in self._sample(k)]
+        if not values or not all(re.fullmatch(r"-?[0-9]{1,15}", value) for value in values):
+            return None
+        return [int(value) for value in values]
+
+    def _counts_rows(self, k: int) -> bool:
+        """Whether a column without a name is 0, 1, 2, ... or 1, 2, 3, ... or backwards."""
+        values = self._integers(k)
+        if values is None or len(values) < 2 or self._word(k) not in ("", None, "index"):
+            return False
+        return {b - a for a, b in pairwise(values)} in ({1}, {-1})
+
+    def _plan(self, taken: set[int | None]) -> _DatePlan | None:
+        """The columns that say when a row was."""
+        if self._dates is not None:
+            if self._dates.casefold() == "none":
+                return None
+            k = self._find(self._dates, "--dates")
+            plain = self._kinds[k] == "number" and not _dates.looks_like(
+                self._sample(k), numbers=True
+            )
+            return _DatePlan((k,), plain=plain)
+        free = [k for k in range(len(self._kinds)) if k not in taken]
+        found = [k for k in free if self._kinds[k] == "date"]
+        if found:
+            best = next((k for k in found if self._word(k) in _TIME_NAMES), found[0])
+            return self._with_time(best, free)
+        parts = self._parts(free)
+        if parts is not None:
+            return parts
+        for k in sorted(free, key=lambda k: self._word(k) not in _TIME_NAMES):
+            word = self._word(k)
+            if self._kinds[k] != "number" or not (word in _TIME_NAMES or k == 0):
+                continue
+            digits = _dates.looks_like(self._sample(k), numbers=True)
+            if digits and (word in _TIME_NAMES or self._ordered(k)):
+                return self._with_time(k, free)
+            if word in _TIME_NAMES or self._counts_rows(k) or self._regular(k):
+                return _DatePlan((k,), plain=True)
+            if word == "" and self._integers(k) is not None and not self._repeats(k):
+                return _DatePlan((k,), plain=True)  # a table's index, out of order
+        return None
+
+    def _with_time(self, k: int, free: list[int]) -> _DatePlan:
+        """A date, and the time of day from another column where the date has none."""
+        values = self._sample(k)
+        if len(set(values)) < len(values) and not any(":" in value for value in values):
+            for other in free:
+                if self._kinds[other] == "time":
+                    return _DatePlan((k, other))
+                hours = self._integers(other)
+                if (
+                    self._word(other) in _PART_NAMES["hour"]
+                    and hours is not None
+                    and 0 <= min(hours) <= max(hours) <= 24
+                ):
+                    return _DatePlan((k, other), ("date", "hour"))
+        return _DatePlan((k,))
+
+    def _parts(self, free: list[int]) -> _DatePlan | None:
+        """Columns with a year, a month, a day and an hour."""
+        ranges = {
+            "year": (1500, 2200),
+            "quarter": (1, 4),
+            "month": (1, 12),
+            "day": (1, 31),
+            "hour": (0, 24),
+        }
+
+        def fits(k: int, part: str) -> bool:
+            if part == "month" and self._kinds[k] == "text":
+                return all(_dates.month(value) is not None for value in self._sample(k))
+            if part == "quarter" and self._kinds[k] == "text":
+                return all(re.fullmatch("[Qq][1-4]", value) for value in self._sample(k))
+            values = self._integers(k)
+            low, high = ranges[part]
+            return values is not None and low <= min(values) <= max(values) <= high
+
+        found: dict[str, int] = {}
+        if self._file.layout.names is not None:
+            for part, names in _PART_NAMES.items():
+                for k in free:
+                    if part not in found and self._word(k) in names and fits(k, part):
+                        found[part] = k
+        elif {0, 1} <= set(free) and fits(0, "year"):
+            months = self._integers(1)
+            if fits(1, "month") and months is not None and self._repeats(0):
+                found = {"year": 0, "month": 1}
+                if 2 in free and fits(2, "day") and self._repeats(1, 0):
+                    found["day"] = 2
+        if "year" not in found:
+            return None
+        if "quarter" in found:
+            found = {part: found[part] for part in ("year", "quarter")}
+        for part, before in (("month", "year"), ("day", "month"), ("hour", "day")):
+            if before not in found:
+                found.pop(part, None)
+        return _DatePlan(tuple(found.values()), tuple(found))
+
+    def _repeats(self, *columns: int) -> bool:
+        values = list(zip(*(self._sample(k) for k in columns), strict=False))
+        return len(set(values)) < len(values)
+
+    def _moves(self, k: int) -> Array:
+        values = self._sample(k)
+        if not all(re.fullmatch(r"-?[0-9]{1,30}\.?[0-9]{0,30}", value) for value in values):
+            return np.zeros(0)
+        return np.diff([float(value) for value in values])
+
+    def _ordered(self, k: int) -> bool:
+        """Whether numbers rise, or fall, nearly always: one that does not is then named."""
+        moves = self._moves(k)
+        return len(moves) > 0 and max((moves > 0).mean(), (moves < 0).mean()) >= 0.9
+
+    def _regular(self, k: int) -> bool:
+        """Whether numbers rise, or fall, in equal steps."""
+        moves = self._moves(k)
+        return len(moves) > 1 and bool(np.ptp(moves) <= 1e-9 * abs(moves[0]) > 0)
+
+    def _other_columns(self, value: int, plan: _DatePlan | None) -> _numbers.Evidence:
+        skip = {value, *(plan.columns if plan else ())}
+        return _numbers.evidence(
+            row[k]
+            for row in self._file.sample
+            for k, kind in enumerate(self._kinds)
+            if k not in skip and kind == "number"
+        )
+
+    # ---- what is refused ----
+
+    def _refuse_wide(self) -> None:
+        """One row a series: a column would be one moment of all of them."""
+        file = self._file
+        names = file.layout.names or next(iter(file.sample), [])
+        times = [name.strip() for name in names[1:]]
+        if self._kinds[:1] != ["text"] or len(times) < 3:
+            return
+        dated = [name for name in times if _dates.looks_like([name], numbers=True)]
+        if len(dated) < max(3, 0.6 * len(times)):
+            # V1, V2, ... beside names that are all different, and no dates
+            parts = [re.fullmatch(r"(\D*)([0-9]+)", name) for name in times]
+            counted = len({part and part[1] for part in parts}) == 1 and {
+                int(b[2]) - int(a[2]) for a, b in pairwise(parts) if a and b
+            } == {1}
+            if not counted or len(times) < 10 or self._repeats(0) or "date" in self._kinds:
+                return
+            dated = times
+        raise ValueError(
+            f"holds a series a row: its columns are times, {dated[0]} to {dated[-1]}. Write one "
+            "row for each time and one column for each series"
+        )
+
+    def _refuse_unknown_dates(self, value: int, keys: list[int]) -> None:
+        for k, kind in enumerate(self._kinds):
+            values = self._sample(k)
+            if k == value or k in keys or kind not in ("text", "time"):
+                continue
+            digits = sum(any(c.isdigit() for c in text) for text in values)
+            if kind == "time" or (
+                digits >= 0.9 * len(values) and len(set(values)) >= 0.3 * len(values)
+            ):
+                raise ValueError(
+                    f"column {self._file.name(k)!r} may hold dates, but {reprlib.repr(values[0])} "
+                    "is none that is known: --dates none takes the rows in their order, "
+                    "--dates COLUMN names the dates"
+                )
+
+    # ---- rows ----
+
+    def _data_rows(
+        self, values: list[str], when: list[str] | None, lines: Array, blank: Array
+    ) -> Array:
+        """The rows but for empty ones, and for words under the dates.
+
+        Without dates an empty row between others may be a missing value, and stays.
+        """
+        empty = blank
+        if when is not None:
+            empty = np.array([not text.strip() for text in values], dtype=bool)
+            empty &= np.array([_numbers.is_missing(text) for text in when], dtype=bool)
+        last = len(values)
+        below = 0
+        while last and (empty[last - 1] or self._is_below(when, last - 1)):
+            last -= 1
+            below += not empty[last]
+        if below:
+            self.assumed.append(f"{count_of(below, 'line')} after the data left out")
+        rows: Array = np.arange(last)
+        if when is None:
+            return rows
+        inside = int(empty[:last].sum())
+        if inside:
+            self.assumed.append(f"{count_of(inside, 'empty row')} left out")
+        rows = np.flatnonzero(~empty[:last])
+        for i in rows:
+            if _numbers.is_missing(when[i]):
+                raise LineError(int(lines[i]), "has no date (--dates none ignores the dates)")
+        return rows
+
+    @staticmethod
+    def _is_below(when: list[str] | None, i: int) -> bool:
+        """Whether a row under the data is a sum or a note: its date is a word."""
+        if when is None or _numbers.is_missing(when[i]):
+            return False
+        return not any(c.isdigit() for c in when[i])
+
+    def _choose(
+        self,
+        rows: Array,
+        keys: list[int],
+        texts: list[list[str]],
+        ids: list[str],
+        chosen: list[str],
+    ) -> Array:
+        for k, text in enumerate(texts):
+            names = [text[i].strip() for i in rows]
+            if k >= len(chosen):
+                raise ValueError(
+                    f"choose one of {_listed(names)} with --series ({self._file.name(keys[k])!r})"
+                )
+            wanted = chosen[k].strip()
+            if wanted not in names:
+                raise ValueError(
+                    f"no series {wanted!r} in column {self._file.name(keys[k])!r} (--series): "
+                    f"it holds {_listed(names)}"
+                )
+            rows = rows[np.array([name == wanted for name in names])]
+            self.assumed.append(f"series {wanted!r}")
+        return rows
+
+    def _read_dates(
+        self, plan: _DatePlan | None, when: list[str] | None, rows: Array, lines: Array
+    ) -> Dates | None:
+        if plan is None or when is None or not len(rows):
+            return None
+        name = self._file.name(plan.columns[0])
+        if self._file.layout.names is None or not self._file.layout.names[plan.columns[0]]:
+            name = "date" if not plan.plain else "index"
+        if plan.parts and plan.parts[0] == "year" and len(plan.parts) > 1:
+            name = "date"
+        text = [when[i] for i in rows]
+        try:
+            if plan.plain:
+                read = _numbers.convert(
+                    text,
+                    decimal=self._decimal,
+                    thousands=self._thousands,
+                    na=(),
+                    others=lambda: _numbers.evidence(()),
+                    separator=self._file.layout.sep,
+                )
+                return _dates.from_numbers(name, read.values, read.decimals or 0)
+            found = _dates.parse(name, text, dayfirst=self._dayfirst)
+        except (_dates.DateError, _numbers.NotationError) as error:
+            where = f"(column {self._file.name(plan.columns[0])!r}) {error}"
+            if "--" not in where:
+                where += " (--dates none ignores the dates)"
+            raise LineError(int(lines[rows[error.index]]), where) from error
+        self.assumed += found.assumed
+        return found
+
+    def _refuse_several(
+        self,
+        rows: Array,
+        times: Array | None,
+        taken: set[int],
+    ) -> None:
+        """Several series in one column are never taken as one."""
+        width = self._file.layout.width
+        known = [k for k in range(width) if self._word(k) in _ID_NAMES and k not in taken]
+        equal = 0
+        if times is not None:
+            equal = len(times) - len(np.unique(times))
+            moves = np.diff(times).astype(float)
+            if not known and ((moves > 0).all() or (moves < 0).all()):
+                return
+        free = [
+            k
+            for k in range(width)
+            if k not in taken
+            and (
+                k in known
+                or self._kinds[k] == "text"
+                or (equal > _MOST_EQUAL * len(rows) and self._integers(k) is not None)
+            )
+        ]
+        if not free or len(rows) < 2:
+            return
+        # Text first, and few series before many.
+        columns, _ = self._file.columns(free)
+        labels = {}
+        for k, text in zip(free, columns, strict=True):
+            codes = np.unique([text[i].strip() for i in rows], return_inverse=True)[1]
+            count = int(codes.max()) + 1
+            if k in known and count > 1:
+                self._tell([k], [[text[i] for i in rows]])
+            if 1 < count <= len(rows) // 2:
+                labels[k] = (codes, text)
+        order = sorted(labels, key=lambda k: (self._kinds[k] != "text", labels[k][0].max()))
+        if times is None:
+            for k in order:
+                if self._kinds[k] == "text" and _in_blocks(labels[k][0]):
+                    self._tell([k], [[labels[k][1][i] for i in rows]], "; --id none if it is one")
+            return
+        moments = np.unique(times, return_inverse=True)[1].astype(np.int64)
+        for size in (1, 2):
+            for some in combinations(order[:12], size):
+                key = moments
+                for k in some:
+                    key = key * (int(labels[k][0].max()) + 1) + labels[k][0]
+                if len(np.unique(key)) < len(key):
+                    continue
+                if not equal and not (
+                    self._kinds[some[0]] == "text" and _in_blocks(labels[some[0]][0])
+                ):
+                    continue
+                self._tell(list(some), [[labels[k][1][i] for i in rows] for k in some])
+
+    def _tell(self, columns: list[int], texts: list[list[str]], more: str = "") -> None:
+        names = [
+            " and ".join(row) for row in zip(*([t.strip() for t in c] for c in texts), strict=True)
+        ]
+        options = " ".join(
+            f"--id {_shell(self._file.name(k))} --series {_shell(text[0].strip())}"
+            for k, text in zip(columns, texts, strict=True)
+        )
+        where = " and ".join(repr(self._file.name(k)) for k in columns)
+        raise ValueError(
+            f"holds {len(set(names))} series, by column {where}: {_listed(names)}; choose one, as "
+            f"{options}{more}"
+        )
+
+    # ---- order, gaps, missing values ----
+
+    def _in_order(
+        self,
+        name: str,
+        read: _numbers.Column,
+        dates: Dates | None,
+        lines: Array,
+        missing: str,
+        sort: bool,
+    ) -> Series:
+        values = read.values
+        if dates is not None:
+            values, dates, lines = self._put_in_order(values, dates, lines, sort)
+        elif sort:
+            raise ValueError("--sort needs dates, and no column holds any (--dates COLUMN)")
+        gone = np.flatnonzero(np.isnan(values))
+        if 0 < len(gone) == len(values):
+            raise ValueError(f"column {name!r} holds no value")
+        if len(gone) and missing == "error":
+            some = ", ".join(str(line) for line in lines[gone[:3]])
+            more = ", ..." if len(gone) > 3 else ""
+            raise ValueError(
+                f"column {name!r} has {count_of(len(gone), 'missing value')} "
+                f"(line{'s' if len(gone) > 1 else ''} {some}{more}): --missing ignore goes on"
+            )
+        if len(gone):
+            there = np.flatnonzero(~np.isnan(values))
+            inside = slice(int(there[0]), int(there[-1]) + 1)
+            ends = len(values) - (inside.stop - inside.start)
+            values, lines = values[inside], lines[inside]
+            dates = None if dates is None else dates[inside]
+            if ends:
+                self.assumed.append(f"{count_of(ends, 'missing value')} at the ends cut off")
+            if len(gone) > ends:
+                self.assumed.append(f"{count_of(len(gone) - ends, 'missing value')} inside")
+        if dates is None:
+            dates = _dates.rows(len(values))
+        elif len(values) > 1:
+            self._say_gaps(dates)
+        self._say_codes(values, read)
+        return Series(name, values, dates, tuple(dict.fromkeys(self.assumed)), read)
+
+    def _put_in_order(
+        self, values: Array, dates: Dates, lines: Array, sort: bool
+    ) -> tuple[Array, Dates, Array]:
+        moves = np.diff(dates.values).astype(float)
+        if (moves > 0).all():
+            return values, dates, lines
+        if (moves < 0).all():
+            self.assumed.append(f"newest first: turned round by {dates.name!r}")
+            return values[::-1], dates[::-1], lines[::-1]
+        if not sort:
+            falling = (moves < 0).sum() > (moves > 0).sum()
+            i = int(np.argmax(moves >= 0 if falling else moves <= 0)) + 1
+            what = "again" if moves[i - 1] == 0 else "after " + dates.text(i - 1)
+            raise LineError(
+                int(lines[i]),
+                f"holds {dates.text(i)} {what} (line {lines[i - 1]}): --sort puts the rows in "
+                f"order, --dates none takes them as they are",
+            )
+        order = np.argsort(dates.values, kind="stable")
+        values, dates, lines = values[order], dates[order], lines[order]
+        self.assumed.append(f"sorted by {dates.name!r}")
+        times, first, counts = np.unique(dates.values, return_index=True, return_counts=True)
+        equal = len(values) - len(times)
+        if not equal:
+            return values, dates, lines
+        at = int(first[np.argmax(counts > 1)])
+        if equal > _MOST_EQUAL * len(values) + 1:
+            raise LineError(
+                int(lines[at + 1]),
+                f"holds {dates.text(at)} again (line {lines[at]}), and {equal} rows do so: several "
+                "series in one file? (--id, --series)",
+            )
+        with np.errstate(invalid="ignore"):
+            mean = np.add.reduceat(values, first) / counts
+        self.assumed.append(
+            f"{count_of(equal, 'row')} with a time that was there (line {lines[at + 1]}): mean"
+        )
+        return mean, dates[first], lines[first]
+
+    def _say_gaps(self, dates: Dates) -> None:
+        step = _dates.find_step(dates)
+        if step is None:
+            self.assumed.append(f"{dates.name!r} has no regular step: forecasts are numbered")
+        elif step.gaps:
+            self.assumed.append(
+                f"{count_of(step.missing, 'date')} missing in {count_of(step.gaps, 'gap')}, the "
+                f"first after {dates.text(step.first)}, not closed"
+            )
+
+    def _say_codes(self, values: Array, read: _numbers.Column) -> None:
+        """Numbers far from all others, again and again, may stand for missing ones."""
+        there = values[~np.isnan(values)]
+        distinct, counts = np.unique(there, return_counts=True)
+        if len(distinct) < 3:
+            return
+        for code, count, rest in (
+            (distinct[0], counts[0], distinct[1] - distinct[0]),
+            (distinct[-1], counts[-1], distinct[-1] - distinct[-2]),
+        ):
+            nines = re.fullmatch(r"-?9+\.?9*0*|-[129]00+\.?0*", read.format(code)) is not None
+            inner = there[there != code]
+            if count > 1 and nines and rest > 0.5 * float(np.ptp(inner)):
+                self.assumed.append(
+                    f"{read.format(code)} {count} times: missing? (--na {read.format(code)})"
+                )
+
+
+def _in_blocks(codes: Array) -> bool:
+    """Whether each label stands in one block of at least three rows."""
+    changes = np.flatnonzero(np.diff(codes)) + 1
+    lengths = np.diff([0, *changes, len(codes)])
+    return len(lengths) == int(codes.max()) + 1 and int(lengths.min()) >= 3
+
+
+def _listed(names: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(names))
+    more = f", ... ({len(distinct)})" if len(distinct) > 20 else ""
+    return ", ".join(distinct[:20]) + more
+
+
+def _shell(word: str) -> str:
+    return word if re.fullmatch(r"[\w.:-]+", word) else f"'{word}'"

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from crnn import dataset, losses
 from crnn._threads import cpu_info
 from crnn.model import RNN
-from crnn.trainer import History, Trainer, TrainingDiverged
+from crnn.run import History, TrainingDiverged, TrainingRun
+from crnn.trainer import EarlyStopping, Trainer
 
 if _TYPE_CHECKING:
     from crnn import notebook, plots, scoring
@@ -32,11 +33,13 @@ if _TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "RNN",
+    "EarlyStopping",
     "Forecaster",
     "History",
     "Stream",
     "Trainer",
     "TrainingDiverged",
+    "TrainingRun",
     "cpu_info",
     "dataset",
     "losses",

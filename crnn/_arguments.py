@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -124,3 +125,21 @@ def not_finite(name: str, sample: int, dtype: np.dtype[Any]) -> ValueError:
     return ValueError(
         f"{name} must be finite in {dtype}, got NaN, infinity or overflow in sample {sample}"
     )
+
+
+def drawn_seed(value: int | None) -> int:
+    """The seed, or where it is None one from the operating system."""
+    if value is not None:
+        return value
+    entropy: Any = np.random.SeedSequence().entropy
+    return int(entropy)
+
+
+def folder(name: str, path: object) -> None:
+    """A path whose folder is there."""
+    try:
+        where = os.path.dirname(os.path.abspath(os.fspath(path)))  # type: ignore[call-overload]
+    except TypeError:
+        raise TypeError(f"{name} must be a path, got {path!r}") from None
+    if not os.path.isdir(where):
+        raise ValueError(f"{name} must be in a folder that exists, got {path!r}")

@@ -70,6 +70,8 @@ cdef class Training(Forward):
     cdef crnn_atomic turn # the shard that may add to the tables
     cdef double loss_sum, loss_weight, last_loss
     cdef ptrdiff_t bad_batch, batch
+    cdef crnn_atomic halted   # somebody asked to end the epoch after the current batch
+    cdef bint ended
     cdef readonly object gradient
 
     def __init__(
@@ -172,6 +174,7 @@ cdef class Training(Forward):
         self.dropout.key = self.recurrent_dropout.key = dropout_key
         self.loss_sum = self.loss_weight = self.last_loss = 0
         self.bad_batch = self.batch = 0
+        self.ended = False
         self.report.clipped = self.report.poison = 0
         crnn_store(&self.turn, 0)
         with nogil:
@@ -212,11 +215,16 @@ cdef class Training(Forward):
                 if valid > 0:
                     self.end_update(valid, shards, of_type)
                 crnn_store(&self.turn, 0)
+                self.ended = crnn_load(&self.halted) != 0
                 self.let_go()
             elif not self.wait(generation, thread == 0):
                 return
-            if self.bad_batch:
+            if self.bad_batch or self.ended:
                 return
+
+    def halt(self):
+        """End the epoch after its current batch, and every later one after its first; from any thread."""
+        crnn_store(&self.halted, 1)
 
     cdef double shard(
         self, Desk *desk, ptrdiff_t number, ptrdiff_t batch_first, ptrdiff_t first, ptrdiff_t rows,

@@ -68,7 +68,7 @@ class RNN:
         and by zero.
     seed : int, optional
         The same seed gives the same network on every machine (with "notebook", on every machine
-        whose C library has the same logarithm). None draws one from the system.
+        whose C library has the same logarithm). None draws one from the system, and keeps it.
 
     Attributes
     ----------
@@ -166,7 +166,7 @@ class RNN:
             if number > most:
                 raise ValueError(f"{name} must be at most {most} in {dtype}, got {number}")
         self.init = _arguments.choice("init", given["init"], INITS)
-        self.seed = _arguments.seed("seed", given["seed"])
+        self.seed = _arguments.drawn_seed(_arguments.seed("seed", given["seed"]))
         self._weights = _cell.Weights(
             inputs,
             hidden,
@@ -504,18 +504,34 @@ class RNN:
         wanted = self._targets("y", y, samples, chosen, missing)
         weight = _samples.sample_weight("sample_weight", sample_weight, len(samples))
         self._batches(samples, wanted, chosen, len(samples), samples.steps, missing, weight)
-        rows = np.empty(
-            (samples.elements if self._every else len(samples), self.output_size), self.dtype
-        )
+        predicted, targets, weights = self._evaluated(samples, wanted, weight, h0, threads)
+        return self._mean_loss(predicted, targets, chosen, weights)
+
+    def _evaluated(
+        self,
+        samples: Samples,
+        wanted: Samples,
+        weight: Array | None,
+        h0: object,
+        threads: int | None,
+    ) -> tuple[Array, Array, Array | None]:
+        """A row for each output that there is: outputs, targets, weights."""
         steps = np.full(len(samples), samples.steps) if samples.lengths is None else samples.lengths
-        starts = np.cumsum(steps) - steps
-        self._run("x", samples, h0, threads, y=rows, starts=starts if self._every else None)
+        count = samples.elements if self._every else len(samples)
+        predicted = np.empty((count, self.output_size), self.dtype)
+        starts = np.cumsum(steps) - steps if self._every else None
+        self._run("x", samples, h0, threads, y=predicted, starts=starts)
         if weight is not None and self._every:
             weight = np.repeat(weight, steps)
-        total, valid = _cell.loss_of(
-            rows, np.ascontiguousarray(_samples.rows(wanted, self.dtype)), chosen, weight
-        )
-        return total / valid
+        targets = np.ascontiguousarray(_samples.rows(wanted, self.dtype))
+        return predicted, targets, weight
+
+    @staticmethod
+    def _mean_loss(
+        predicted: Array, targets: Array, loss: losses.Loss, weight: Array | None
+    ) -> float:
+        total, valid = _cell.loss_of(predicted, targets, loss, weight)
+        return total / valid if valid else float("nan")
 
     def gradients(
         self,

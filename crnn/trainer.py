@@ -1,81 +1,77 @@
-"""Trainer, History, TrainingDiverged: epochs, batches, optimiser, clipping, validation."""
+"""Trainer: how a network is trained; EarlyStopping."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import copy
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import _arguments, _cell, _samples, _threads, losses
+from crnn import _arguments, losses
+from crnn._arguments import Array
+from crnn._fit import Data, Fit
 from crnn.dataset import Sequences
 from crnn.model import RNN
+from crnn.run import History, TrainingDiverged, TrainingRun
 
 OPTIMIZERS = ("sgd", "adam")
 
+__all__ = ["EarlyStopping", "History", "Trainer", "TrainingDiverged", "TrainingRun"]
 
-@dataclass(repr=False)
-class History:
-    """What a fit measured, one entry an epoch.
 
-    Attributes
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when the validation loss no longer improves, and restore the best parameters.
+
+    Parameters
     ----------
-    loss : list of float
-        Mean over the epoch of the losses of its batches as they were trained, weighted by rows.
-    validation_loss : list of float
-        Loss on the validation data after the epoch; empty without validation data.
-    seconds : list of float
-        Time of the epoch's training, without validation.
-    clipped_fraction : list of float
-        Gradient elements that were clipped over all gradient elements of the epoch.
-    workspace_bytes : int
-        Memory that the fit allocated once for its activations, gradients and packed weights.
+    patience : int, default 10
+        Stop after so many epochs without an improvement, as Keras does.
+    min_delta : float, default 0.0
+        An epoch improves when its loss is lower than the best by more than this.
+    refit : bool, default False
+        Then begin again from the parameters before the fit, and train on all data, the validation
+        part included, for the best number of epochs with the same learning rates.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what it got and what it takes.
+
+    References
+    ----------
+    L. Prechelt, "Early stopping - but when?", Neural Networks: Tricks of the Trade, 1998.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> crnn.EarlyStopping(patience=5)
+    EarlyStopping(patience=5, min_delta=0.0, refit=False)
     """
 
-    loss: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    clipped_fraction: list[float] = field(default_factory=list)
-    workspace_bytes: int = 0
+    patience: int = 10
+    min_delta: float = 0.0
+    refit: bool = False
 
-    def __repr__(self) -> str:
-        last = f", {_losses(self)}" if self.loss else ""
-        return f"<History of {len(self.loss)} epochs{last}>"
+    def __post_init__(self) -> None:
+        _arguments.integer("patience", self.patience)
+        _arguments.real("min_delta", self.min_delta, minimum=0)
+        _arguments.boolean("refit", self.refit)
 
-
-class TrainingDiverged(RuntimeError):
-    """Something was no longer finite in training; the parameters are those of the last good epoch.
-
-    Attributes
-    ----------
-    epoch, batch : int
-        Where a loss or gradient was first not finite, both counted from 1; the epoch's last batch
-        where only a parameter was.
-    history : History
-        The epochs before.
-    """
-
-    def __init__(self, epoch: int, batch: int, history: History) -> None:
-        restored = (
-            f"those of the end of epoch {epoch - 1}" if epoch > 1 else "those before this fit"
-        )
-        super().__init__(
-            f"a loss, gradient or parameter was not finite in epoch {epoch}, batch {batch}; the "
-            f"parameters are {restored}. A smaller learning_rate or clip_value may help"
-        )
-        self.epoch = epoch
-        self.batch = batch
-        self.history = history
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.epoch, self.batch, self.history)
+    def best(self, losses: Sequence[float]) -> tuple[int, bool]:
+        """The best epoch so far, counted from 1 (0: none), and whether it is time to stop."""
+        best, lowest = 0, np.inf
+        for epoch, loss in enumerate(losses, 1):
+            if loss < lowest - (self.min_delta if best else 0):
+                best, lowest = epoch, loss
+        return best, len(losses) - best >= self.patience
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Trainer:
     """Trains an RNN in batches, by SGD or Adam with clipped gradients.
 
@@ -144,6 +140,7 @@ class Trainer:
     """
 
     epochs: int = 50
+    _: KW_ONLY
     batch_size: int = 32
     learning_rate: float = 1e-2
     optimizer: str = "sgd"
@@ -173,6 +170,40 @@ class Trainer:
         if self.threads is not None:
             self.threads = _arguments.integer("threads", self.threads)
 
+    def start(
+        self,
+        model: RNN,
+        x: ArrayLike | Sequences,
+        y: ArrayLike | Sequences,
+        *,
+        lengths: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        missing: str = "error",
+    ) -> TrainingRun:
+        """Begin a training whose epochs the caller asks for, one by one.
+
+        Parameters
+        ----------
+        model, x, y, lengths, sample_weight, missing
+            As in ``fit``.
+
+        Returns
+        -------
+        TrainingRun
+
+        Examples
+        --------
+        >>> import crnn
+        >>> x, y = crnn.dataset.windows(crnn.dataset.sine_wave(200), timesteps=25)
+        >>> run = crnn.Trainer(seed=0).start(crnn.RNN(1, 16, 1, seed=0), x, y)
+        >>> run.epoch()
+        >>> len(run.history.loss)
+        1
+        """
+        trainer, loss = self._for(model)
+        data = Data.checked(model, loss, "", x, y, lengths, sample_weight, missing)
+        return TrainingRun(trainer, model, data, loss, _arguments.drawn_seed(self.seed))
+
     def fit(
         self,
         model: RNN,
@@ -183,8 +214,18 @@ class Trainer:
         sample_weight: ArrayLike | None = None,
         missing: str = "error",
         validation_data: tuple[Any, Any] | None = None,
+        validation: float | tuple[ArrayLike, ArrayLike] | None = None,
+        gap: int = 0,
+        early_stopping: EarlyStopping | None = None,
+        metrics: Mapping[str, Callable[[Array, Array], float]] | None = None,
+        callbacks: Sequence[Callable[[int, RNN, History], Any]] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 1,
     ) -> History:
         """Train the model, going on from the parameters it has, with a fresh optimiser state.
+
+        A loop over ``fit`` starts the optimiser and the orders anew in each call; ``start`` gives a
+        run whose epochs go on.
 
         Parameters
         ----------
@@ -199,12 +240,33 @@ class Trainer:
         lengths : array_like of int, shape (N,), optional
             Steps of each sample, from 1 to T. What lies past them is not looked at.
         sample_weight : array_like, shape (N,), optional
-            Weights of the samples, at least 0; scaled to mean 1. Each multiplies the loss of its
-            sample.
+            Weights of the samples, at least 0; scaled to mean 1 over those that are trained on.
+            Each multiplies the loss of its sample.
         missing : {"error", "ignore"}, default "error"
             "ignore": targets that are NaN (classes below 0) are left out.
         validation_data : (x, y), optional
             Its loss is taken after every epoch.
+        validation : float, or (train, held out) arrays of indices, optional
+            In place of `validation_data`: hold out the last samples, this part of them; or the
+            samples of the second array. Nothing is drawn at random: overlapping windows would leak.
+        gap : int, default 0
+            Samples left out before the held-out part, of a `validation` that is a number.
+        early_stopping : EarlyStopping, optional
+            Stop when the validation loss no longer improves.
+        metrics : dict of str to callable, optional
+            ``f(y, predicted)`` -> float, taken after every epoch on the held-out data, or without
+            it on the training data. f gets the valid elements only: two arrays of one dimension, or
+            of the cross entropy classes (K,) and logits (K, O).
+        callbacks : sequence of callables, default ()
+            Each is called after an epoch with (epoch, model, history); epochs count from 1. One
+            that returns True ends the training.
+        checkpoint : path, optional
+            A file that keeps the state of the training. If it is there, the training goes on from
+            it, and ends with the bits of one that was never interrupted. Model, settings and data
+            must be the same, except for `epochs`, `threads`, `progress`, `callbacks`, `metrics` and
+            `checkpoint_every`.
+        checkpoint_every : int, default 1
+            Epochs between two writings of the checkpoint. Ctrl-C writes one too.
 
         Returns
         -------
@@ -218,128 +280,74 @@ class Trainer:
             If a loss or gradient is no longer finite.
         KeyboardInterrupt
             On Ctrl-C, within 0.1 s; the parameters are those after the last whole batch, or with
-            ``truncated_bptt_steps`` the last whole chunk.
+            ``truncated_bptt_steps`` the last whole chunk. Its attribute ``history`` is the History.
+
+        Examples
+        --------
+        >>> import crnn
+        >>> x, y = crnn.dataset.windows(crnn.dataset.mackey_glass(400, seed=0), timesteps=20)
+        >>> model = crnn.RNN(1, 16, 1, seed=0)
+        >>> history = crnn.Trainer(epochs=200, optimizer="adam", seed=0).fit(
+        ...     model, x, y, validation=0.2, gap=20, early_stopping=crnn.EarlyStopping(patience=3)
+        ... )
+        >>> history.best_epoch == 1 + history.validation_loss.index(min(history.validation_loss))
+        True
         """
+        trainer, loss = self._for(model)
+        data = Data.checked(model, loss, "", x, y, lengths, sample_weight, missing)
+        train, held = data, None
+        if validation_data is not None:
+            if validation is not None:
+                raise ValueError("validation must be None where validation_data is given")
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+                raise TypeError("validation_data must be a pair (x, y)")
+            held = Data.checked(model, loss, "validation_data", *validation_data, missing=missing)
+        elif validation is not None:
+            train, held = data.split(validation, gap)
+        if early_stopping is not None:
+            if not isinstance(early_stopping, EarlyStopping):
+                raise TypeError(
+                    f"early_stopping must be a crnn.EarlyStopping, got {early_stopping!r}"
+                )
+            if held is None:
+                raise ValueError("early_stopping needs validation or validation_data")
+            if early_stopping.refit and validation_data is not None:
+                raise ValueError("early_stopping with refit needs validation, not validation_data")
+        fit = Fit(
+            trainer=trainer,
+            model=model,
+            loss=loss,
+            data=data,
+            train=train,
+            held=held,
+            early_stopping=early_stopping,
+            metrics=_functions("metrics", dict(metrics or {})),
+            callbacks=list(_functions("callbacks", dict(enumerate(callbacks))).values()),
+            checkpoint=checkpoint,
+            checkpoint_every=_arguments.integer("checkpoint_every", checkpoint_every),
+        )
+        return fit.run()
+
+    def _for(self, model: RNN) -> tuple[Trainer, losses.Loss]:
+        """A checked copy of this Trainer for the model, and its loss."""
         if not isinstance(model, RNN):
             raise TypeError(f"model must be a crnn.RNN, got {type(model).__name__}")
-        self.__post_init__()  # an attribute may have been set since
+        trainer = copy.copy(self)
+        trainer.__post_init__()  # an attribute may have been set since
         for name in ("learning_rate", "clip_value"):
-            value = getattr(self, name)
+            value = getattr(trainer, name)
             if value is not None and np.float64(value) < np.finfo(model.dtype).smallest_subnormal:
                 raise ValueError(f"{name} must not vanish in {model.dtype}, got {value}")
-        loss = losses.named("loss", self.loss, model.output_size)
-        if self.truncated_bptt_steps is not None and model.bidirectional:
+        if trainer.truncated_bptt_steps is not None and model.bidirectional:
             raise ValueError(
                 "truncated_bptt_steps must be None for a bidirectional network, whose backward "
-                f"direction begins with the last step, got {self.truncated_bptt_steps}"
+                f"direction begins with the last step, got {trainer.truncated_bptt_steps}"
             )
-        samples = model._inputs("x", x, lengths)
-        _samples.check("x", samples, model.dtype)
-        wanted = model._targets("y", y, samples, loss, missing)
-        weight = _samples.sample_weight("sample_weight", sample_weight, len(samples))
-        if validation_data is not None:
-            _check_validation(model, validation_data, loss, missing)
-
-        steps = min(samples.steps, self.truncated_bptt_steps or samples.steps)
-        rows = min(self.batch_size, len(samples))
-        batches = model._batches(samples, wanted, loss, rows, steps, missing, weight)
-        threads = _threads.choose(
-            self.threads,
-            3 * rows * steps * model._weights.work,
-            _cell.shards(rows, model.hidden_size),
-        )
-        weights = model._weights
-        training = _cell.Training(
-            weights,
-            samples,
-            wanted,
-            rows,
-            threads,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            clip=self.clip_value,
-            loss=loss,
-            every=model.output == "all",
-            steps=steps,
-            sample_weight=weight,
-            dropout=model.dropout if model.num_layers > 1 else 0.0,
-            recurrent_dropout=model.recurrent_dropout,
-        )
-        history = History(workspace_bytes=training.workspace_bytes)
-        seed = np.random.SeedSequence().entropy if self.seed is None else self.seed
-        drops = model.dropout > 0 or model.recurrent_dropout > 0
-        good = weights.flat.copy()
-        with _cell.Crew(threads) as crew, _reporting(self.progress, self.epochs) as report:
-            try:
-                for epoch in range(1, self.epochs + 1):
-                    start = time.perf_counter()
-                    order = batches.order(seed, epoch - 1 if self.shuffle else None)
-                    key = _cell.dropout_key(seed, epoch - 1) if drops else 0
-                    training.begin_epoch(batches.plan(order), order, key)
-                    crew.run(training)
-                    mean_loss, _, clipped, updates, bad_batch = training.end_epoch()
-                    if not bad_batch and not np.isfinite(weights.flat).all():
-                        bad_batch = updates  # a finite gradient, and an update that overflows
-                    if bad_batch:
-                        weights.flat[:] = good
-                        raise TrainingDiverged(epoch, bad_batch, history)
-                    good[:] = weights.flat
-                    history.seconds.append(time.perf_counter() - start)
-                    history.loss.append(mean_loss)
-                    history.clipped_fraction.append(clipped / (max(updates, 1) * weights.elements))
-                    if validation_data is not None:
-                        history.validation_loss.append(
-                            model.loss(
-                                *validation_data, loss=loss, missing=missing, threads=self.threads
-                            )
-                        )
-                    report(history)
-            except BaseException:  # a signal in the very epoch that diverges
-                if not np.isfinite(weights.flat).all():
-                    weights.flat[:] = good
-                raise
-        return history
+        return trainer, losses.named("loss", trainer.loss, model.output_size)
 
 
-def _check_validation(model: RNN, data: Any, loss: losses.Loss, missing: str) -> None:
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise TypeError("validation_data must be a pair (x, y)")
-    samples = model._inputs("validation_data[0]", data[0], None)
-    _samples.check("validation_data[0]", samples, model.dtype)
-    model._targets("validation_data[1]", data[1], samples, loss, missing)
-
-
-class _Report(Protocol):
-    def __call__(self, history: History) -> None: ...
-
-
-@contextmanager
-def _reporting(progress: bool, epochs: int) -> Iterator[_Report]:
-    """What is to be shown after each epoch: nothing, a tqdm bar, or lines."""
-    if not progress:
-        yield lambda history: None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError:
-
-        def line(history: History) -> None:
-            done = len(history.loss)
-            print(f"epoch {done}/{epochs}  {_losses(history)}", flush=True)
-
-        yield line
-        return
-    with tqdm(total=epochs, unit="epoch") as bar:
-
-        def advance(history: History) -> None:
-            bar.set_postfix_str(_losses(history), refresh=False)
-            bar.update()
-
-        yield advance
-
-
-def _losses(history: History) -> str:
-    text = f"loss {history.loss[-1]:.3e}"
-    if history.validation_loss:
-        text += f"  validation {history.validation_loss[-1]:.3e}"
-    return text
+def _functions(name: str, given: dict[Any, Any]) -> dict[Any, Callable[..., Any]]:
+    for key, value in given.items():
+        if not callable(value):
+            raise TypeError(f"{name}[{key!r}] must be callable, got {value!r}")
+    return given

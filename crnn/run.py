@@ -1,0 +1,250 @@
+"""TrainingRun: what a training needs while it goes on; History and TrainingDiverged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crnn import _batches, _cell, _threads, losses
+from crnn._arguments import Array
+from crnn.model import RNN
+
+if TYPE_CHECKING:
+    from crnn._fit import Data
+    from crnn.trainer import Trainer
+
+
+@dataclass(repr=False)
+class History:
+    """What a fit measured, one entry an epoch.
+
+    Attributes
+    ----------
+    loss : list of float
+        Mean over the epoch of the losses of its batches as they were trained, weighted by their
+        valid elements.
+    validation_loss : list of float
+        Loss on the validation data after the epoch; empty without validation data.
+    metrics : dict of str to list of float
+        What the metrics gave after the epoch.
+    best_epoch : int or None
+        With early stopping the epoch, counted from 1, whose parameters were restored.
+    refit_loss : list of float
+        As `loss`, of the epochs of a refit.
+    seconds : list of float
+        Time of the epoch's training, without validation.
+    clipped_fraction : list of float
+        Gradient elements that were clipped by value over all gradient elements of the epoch.
+    learning_rate : list of float
+        The learning rate of the epoch's last update.
+    workspace_bytes : int
+        Memory that the fit allocated once for its activations, gradients and packed weights.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    best_epoch: int | None = None
+    refit_loss: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    clipped_fraction: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    workspace_bytes: int = 0
+
+    def __repr__(self) -> str:
+        last = f", {self.last()}" if self.loss else ""
+        return f"<History of {len(self.loss)} epochs{last}>"
+
+    def last(self) -> str:
+        """The last epoch's losses in words."""
+        text = f"loss {self.loss[-1]:.3e}"
+        if self.validation_loss:
+            text += f"  validation {self.validation_loss[-1]:.3e}"
+        return text
+
+
+class TrainingDiverged(RuntimeError):
+    """Something was no longer finite in training; the parameters are those of the last good epoch.
+
+    Attributes
+    ----------
+    epoch, batch : int
+        Epoch and batch, counted from 1, where training first produced NaN or infinity. If only the
+        weights overflowed, the last batch of that epoch.
+    history : History
+        The epochs before.
+    """
+
+    def __init__(self, epoch: int, batch: int, history: History) -> None:
+        restored = (
+            f"those of the end of epoch {epoch - 1}" if epoch > 1 else "those before this fit"
+        )
+        super().__init__(
+            f"a loss, gradient or parameter was not finite in epoch {epoch}, batch {batch}; the "
+            f"parameters are {restored}. A smaller learning_rate or clip_value may help"
+        )
+        self.epoch = epoch
+        self.batch = batch
+        self.history = history
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.epoch, self.batch, self.history)
+
+
+class TrainingRun:
+    """A training that goes on: optimiser state, epochs so far, seed and History.
+
+    Made by ``Trainer.start``. A loop over ``epoch`` trains as ``Trainer.fit`` does: every epoch has
+    an order of its own, and the optimiser keeps its state.
+
+    Attributes
+    ----------
+    model : RNN
+        Its parameters change.
+    history : History
+    seed : int
+        Of the order of samples and the dropout masks; drawn from the system where the Trainer's is
+        None.
+    stopped : bool
+        Whether ``stop`` was called.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> x, y = crnn.dataset.windows(crnn.dataset.sine_wave(200), timesteps=25)
+    >>> model = crnn.RNN(1, 16, 1, seed=0)
+    >>> run = crnn.Trainer(optimizer="adam", seed=0).start(model, x, y)
+    >>> for _ in range(3):
+    ...     run.epoch()
+    >>> len(run.history.loss)
+    3
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        model: RNN,
+        data: Data,
+        loss: losses.Loss,
+        seed: int,
+        history: History | None = None,
+        rates: list[float] | None = None,
+    ) -> None:
+        samples, weight = data.samples, data.weight
+        self.model, self.seed = model, seed
+        self.history = History() if history is None else history
+        self.stopped = False
+        self._trainer = trainer
+        self._rates = rates  # of the epochs, where they were recorded: this is a refit
+        steps = min(samples.steps, trainer.truncated_bptt_steps or samples.steps)
+        rows = min(trainer.batch_size, len(samples))
+        self._batches: _batches.Batches = model._batches(
+            samples, data.wanted, loss, rows, steps, data.missing, weight
+        )
+        self._threads = _threads.choose(
+            trainer.threads,
+            3 * rows * steps * model._weights.work,
+            _cell.shards(rows, model.hidden_size),
+        )
+        self._training = _cell.Training(
+            model._weights,
+            samples,
+            data.wanted,
+            rows,
+            self._threads,
+            optimizer=trainer.optimizer,
+            learning_rate=trainer.learning_rate,
+            clip=trainer.clip_value,
+            loss=loss,
+            every=model.output == "all",
+            steps=steps,
+            sample_weight=weight,
+            dropout=model.dropout if model.num_layers > 1 else 0.0,
+            recurrent_dropout=model.recurrent_dropout,
+        )
+        self.history.workspace_bytes = self._training.workspace_bytes
+        self._crew: _cell.Crew | None = None
+        self._epochs = 0
+        self._good = model._weights.flat.copy()
+
+    @contextmanager
+    def _keeping_threads(self) -> Iterator[None]:
+        """Threads that stay from epoch to epoch."""
+        with _cell.Crew(self._threads) as self._crew:
+            try:
+                yield
+            finally:
+                self._crew = None
+
+    def epoch(self) -> None:
+        """Train for one epoch, and note it in ``history``. After ``stop`` it does nothing.
+
+        Raises
+        ------
+        TrainingDiverged
+            If a loss or gradient is no longer finite; the parameters are those before the epoch.
+        KeyboardInterrupt
+            On Ctrl-C, within 0.1 s; the parameters are those after the last whole batch.
+        """
+        if self._crew is not None:
+            self._epoch(self._crew)
+        else:
+            with _cell.Crew(self._threads) as crew:
+                self._epoch(crew)
+
+    def _epoch(self, crew: _cell.Crew) -> None:
+        if self.stopped:
+            return
+        weights, model, training = self.model._weights, self.model, self._training
+        self._good[:] = weights.flat
+        try:
+            start = time.perf_counter()
+            order = self._batches.order(self.seed, self._epochs if self._trainer.shuffle else None)
+            drops = model.dropout > 0 or model.recurrent_dropout > 0
+            key = _cell.dropout_key(self.seed, self._epochs) if drops else 0
+            training.begin_epoch(self._batches.plan(order), order, key)
+            if self.stopped:
+                return
+            crew.run(training)
+            mean_loss, _, clipped, updates, bad_batch = training.end_epoch()
+            if not bad_batch and not np.isfinite(weights.flat).all():
+                bad_batch = updates  # a finite gradient, and an update that overflows
+            if bad_batch:
+                weights.flat[:] = self._good
+                raise TrainingDiverged(self._epochs + 1, bad_batch, self.history)
+        except BaseException:  # a signal in the very epoch that diverges
+            if not np.isfinite(weights.flat).all():
+                weights.flat[:] = self._good
+            raise
+        self._epochs += 1
+        if self._rates is not None:
+            self.history.refit_loss.append(mean_loss)
+            return
+        self.history.seconds.append(time.perf_counter() - start)
+        self.history.loss.append(mean_loss)
+        self.history.learning_rate.append(self._trainer.learning_rate)
+        self.history.clipped_fraction.append(clipped / (max(updates, 1) * weights.elements))
+
+    # ---- for checkpoints ----
+
+    def _state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Parameters and the optimiser's state after an epoch, copied, and the schedule's state."""
+        return {"parameters": self.model._weights.flat.copy()}, {}
+
+    def _restore(self, arrays: Mapping[str, Array], schedule: dict[str, Any], epochs: int) -> None:
+        """What `_state` gave after so many epochs."""
+        self.model._weights.flat[:] = arrays["parameters"]
+        self._epochs = epochs
+
+    def _after_epoch(self) -> None:
+        """Tell the schedule how the epoch went."""
+
+    def stop(self) -> None:
+        """End the epoch after its current batch; from any thread. No epoch follows."""
+        self.stopped = True
+        self._training.halt()

@@ -51,6 +51,9 @@ RUNNERS: dict[tuple[str, Kind], Callable[[Workload, int], Runner]] = {
 for _name, _variant in c.VARIANTS.items():
     RUNNERS[_name, "train"] = RUNNERS[_name, "predict"] = functools.partial(c.on_blas, _variant)
 
+# Those that have an entry for the networks that are not basic.
+BROAD = ("crnn", "torch", "jax")
+
 FRAMEWORKS = ("notebook", "numpy", "torch", "jax", "jax-unrolled", "onnxruntime")
 C_PEERS = ("c-blas", "c-fixed")
 PEERS = (*FRAMEWORKS, *C_PEERS)
@@ -75,6 +78,8 @@ def enters(peer: str, workload: Workload) -> bool:
         return peer in ("crnn", "python", "numpy", "torch", "jax", "onnxruntime")
     if peer == "notebook":
         return workload.name == "seed64"
+    if not workload.basic and peer not in BROAD:
+        return False
     if peer == "jax-unrolled" and workload.T > jax.JaxUnrolledTrain.UNROLL:
         return False
     if peer in c.VARIANTS and not c.enters(c.VARIANTS[peer], workload):

@@ -169,6 +169,13 @@ def lengths(workload: Workload) -> Array:
     return rng.integers(workload.shortest, workload.T, workload.N, endpoint=True)
 
 
+def by_length(workload: Workload) -> Array:
+    """The samples in an order that sorts each batch by length, longest first, shape (N,)."""
+    batches = lengths(workload).reshape(-1, workload.B)
+    starts = np.arange(0, workload.N, workload.B)[:, None]
+    return (starts + np.argsort(-batches, axis=1, kind="stable")).ravel()
+
+
 def data(workload: Workload) -> tuple[Array, Array]:
     """Windows over a series of noisy sines, and the values that follow them.
 

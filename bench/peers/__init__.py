@@ -67,8 +67,8 @@ RUNNERS: dict[tuple[str, Kind], Callable[[Workload, int], Runner]] = {
 for _name, _variant in c.VARIANTS.items():
     RUNNERS[_name, "train"] = RUNNERS[_name, "predict"] = functools.partial(c.on_blas, _variant)
 
-# Those that have an entry for the networks that are not basic.
-BROAD = ("crnn", "numpy", "torch", "jax")
+# The peers that train networks which are not basic.
+BROAD = ("crnn", "numpy", "torch", "jax", *c.VARIANTS)
 
 FRAMEWORKS = ("notebook", "numpy", "torch", "jax", "jax-unrolled", "onnxruntime")
 C_PEERS = ("c-blas", "c-fixed")

@@ -68,7 +68,7 @@ for _name, _variant in c.VARIANTS.items():
     RUNNERS[_name, "train"] = RUNNERS[_name, "predict"] = functools.partial(c.on_blas, _variant)
 
 # The peers that train networks which are not basic.
-BROAD = ("crnn", "numpy", "torch", "jax", *c.VARIANTS)
+BROAD = ("crnn", "numpy", "torch", "jax", "c-fixed", *c.VARIANTS)
 
 FRAMEWORKS = ("notebook", "numpy", "torch", "jax", "jax-unrolled", "onnxruntime")
 C_PEERS = ("c-blas", "c-fixed")
@@ -97,6 +97,9 @@ def enters(peer: str, workload: Workload) -> bool:
     if not workload.basic and peer not in BROAD:
         return False
     if peer == "jax-unrolled" and workload.T > jax.JaxUnrolledTrain.UNROLL:
+        return False
+    # No page of C leaves the steps out that a sequence lacks.
+    if workload.shortest and column(peer) in C_PEERS:
         return False
     if peer in c.VARIANTS and not c.enters(c.VARIANTS[peer], workload):
         return False

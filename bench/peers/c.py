@@ -1,4 +1,4 @@
-"""The peers in C: `c/blas*.c` on each BLAS, `c/fixed.c` with its sizes compiled in.
+"""The peers in C: `c/blas*.c` on each BLAS, `c/fixed*.c` with its sizes compiled in.
 
 They are compiled when a row starts, into the folder that $CRNN_BENCH_BUILD names. An ImportError
 says why one cannot run.
@@ -60,12 +60,7 @@ VARIANTS = {
 
 
 def enters(variant: Variant, workload: Workload) -> bool:
-    """A batch of one has no product to pack, and one product for its gradients is short.
-
-    Padding has to be left out step by step, which no page of C does.
-    """
-    if workload.shortest:
-        return False
+    """A batch of one has no product to pack, and one product for its gradients is short."""
     if workload.kind == "train" and workload.B == 1:
         return not (variant.packed or variant.chunks)
     return workload.kind == "train" or not variant.chunks
@@ -185,8 +180,8 @@ PREDICT_ROWS_FIXED = 48
 _TILES = {16: (6, 4, 24), 32: (6, 2, 13), 64: (12, 2, 28)}
 
 
-def fixed(workload: Workload, threads: int) -> Trained | Predicted:
-    """`c/fixed.c`, which has one thread."""
+def fixed(workload: Workload, threads: int) -> Trained | TrainedNetwork | Predicted:
+    """`c/fixed.c` or `c/fixed_network.c`, which have one thread."""
     if threads > 1:
         raise ImportError("has one thread only")
     train = workload.kind == "train"
@@ -207,6 +202,15 @@ def fixed(workload: Workload, threads: int) -> Trained | Predicted:
         # 256 rows of states and slopes fit L2 up to H = 256 or so; 2 to 16 steps differ by 3 %.
         "CHUNK": max(1, 256 // rows),
     }
+    if not workload.basic:
+        defines |= {
+            "LAYERS": workload.L,
+            "DIRECTIONS": workload.D,
+            "EVERY": int(workload.output == "all"),
+            "TOKENS": int(workload.tokens),
+            "CLASSES": int(workload.classes),
+        }
+        return TrainedNetwork(_compiled("fixed_network.c", workload, defines), workload)
     if not train:
         defines["PREDICT"] = 1
     program = _compiled("fixed.c", workload, defines)

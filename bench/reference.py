@@ -173,8 +173,10 @@ def _cell(
 
 def _loss_gradient(z: Array, y: Array, workload: Workload) -> Array:
     """Of the squared error, mean over all elements, or of the cross entropy, mean over all rows."""
-    if not workload.classes:
-        return (z - y) * (2.0 / y.size)
-    exponentials = np.exp(z - z.max(axis=-1, keepdims=True))
-    softmax = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return (softmax - np.eye(workload.output_size)[y]) / y.size
+    if workload.classes:
+        exponentials = np.exp(z - z.max(axis=-1, keepdims=True))
+        softmax = exponentials / exponentials.sum(axis=-1, keepdims=True)
+        dz: Array = (softmax - np.eye(workload.output_size)[y]) / y.size
+    else:
+        dz = (z - y) * (2.0 / y.size)
+    return dz

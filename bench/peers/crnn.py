@@ -19,13 +19,17 @@ def package() -> Any:
 
 
 def _settings(workload: Workload) -> dict[str, Any]:
-    """What a network that is not basic is made with."""
-    return {
-        "num_layers": workload.L,
-        "bidirectional": workload.D == 2,
-        "output": workload.output,
-        "tokens": workload.tokens,
-    }
+    """Those of the network that are not the defaults."""
+    settings: dict[str, Any] = {}
+    if workload.L > 1:
+        settings["num_layers"] = workload.L
+    if workload.D == 2:
+        settings["bidirectional"] = True
+    if workload.output == "all":
+        settings["output"] = "all"
+    if workload.tokens:
+        settings["tokens"] = True
+    return settings
 
 
 def _require(function: Callable[..., Any], names: Iterable[str]) -> None:
@@ -43,7 +47,7 @@ class CrnnTrain:
         crnn = package()
         self.x, self.y = data(workload)
         self.start = weights(workload)
-        settings: dict[str, Any] = {} if workload.basic else _settings(workload)
+        settings = _settings(workload)
         self.ragged = {"lengths": lengths(workload)} if workload.shortest else {}
         _require(crnn.RNN, settings)
         _require(crnn.Trainer.fit, self.ragged)

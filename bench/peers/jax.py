@@ -43,9 +43,10 @@ class JaxTrain:
                 return after, None if last and name.startswith(top) else after
 
             times = jnp.arange(len(a))
-            return jax.lax.scan(
+            h, states = jax.lax.scan(
                 step, jnp.zeros_like(a[0]), (times, a), reverse=reverse, unroll=self.UNROLL
             )
+            return h, states
 
         top = f"_l{workload.L - 1}"
 

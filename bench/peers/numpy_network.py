@@ -167,7 +167,7 @@ class NumpyNetwork:
 
     def _loss_gradient(self, read: Array, y: Array) -> Array:
         """Of the squared error or the cross entropy, by the outputs."""
-        z = np.dot(read, self.params["Wy"])
+        z: Array = np.dot(read, self.params["Wy"])
         z += self.params["by"]
         if not self.workload.classes:
             z -= y

@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, data, weights
+from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, data, lengths, weights
 
 
 @functools.cache  # one race asks for the same once for each peer
@@ -25,10 +25,10 @@ def expected(workload: Workload, *, notebook: bool = False) -> dict[str, Array]:
         Float64. For "train" the parameters after one epoch; for "predict" y (N, O); for "step"
         y (units, O), one row a step; for "import" nothing.
     """
-    x, y = (array.astype(np.float64) for array in data(workload))
+    x, y = (a.astype(np.float64) if a.dtype.kind == "f" else a for a in data(workload))
     params = {name: array.astype(np.float64) for name, array in weights(workload).items()}
     if workload.kind == "train":
-        return _epoch(params, x, y, workload.B, notebook)
+        return _epoch(params, x, y, workload, notebook)
     if workload.kind == "predict":
         return {"y": _states(params, x)[-1] @ params["Wy"] + params["by"]}
     if workload.kind == "step":
@@ -64,14 +64,19 @@ def _states(params: dict[str, Array], x: Array) -> Array:
 
 
 def _epoch(
-    params: dict[str, Array], x: Array, y: Array, B: int, notebook: bool
+    params: dict[str, Array], x: Array, y: Array, workload: Workload, notebook: bool
 ) -> dict[str, Array]:
     params = dict(params)
     if notebook:
         params["b_l0"] = np.zeros_like(params["b_l0"])
         params["by"] = np.zeros_like(params["by"])
-    for start in range(0, len(x), B):
-        gradients = _gradients(params, x[start : start + B], y[start : start + B], notebook)
+    steps = lengths(workload)
+    for start in range(0, len(x), workload.B):
+        rows = slice(start, start + workload.B)
+        if notebook:
+            gradients = _notebook_gradients(params, x[rows], y[rows])
+        else:
+            gradients = _gradients(params, x[rows], y[rows], steps[rows], workload)
         for name, gradient in gradients.items():
             step = LEARNING_RATE * np.clip(gradient, -CLIP_VALUE, CLIP_VALUE)
             params[name] = params[name] - step
@@ -80,25 +85,98 @@ def _epoch(
     return params
 
 
-def _gradients(params: dict[str, Array], x: Array, y: Array, notebook: bool) -> dict[str, Array]:
+def _notebook_gradients(params: dict[str, Array], x: Array, y: Array) -> dict[str, Array]:
     h = _states(params, x)
     dy = h[-1] @ params["Wy"] + params["by"] - y
-    if not notebook:
-        dy = dy * (2.0 / y.size)
-    # The states after and before each step; the notebook's are one step older, and its h_{-1} is
-    # the last state.
-    after, before = (h[:-1], np.roll(h, 1, axis=0)) if notebook else (h[1:], h)
-    gradients = {
-        "Wx_l0": np.zeros_like(params["Wx_l0"]),
-        "Wh_l0": np.zeros_like(params["Wh_l0"]),
-        "Wy": h[-1].T @ dy,
-    }
-    db = np.zeros_like(params["b_l0"])
+    # Each step's states are one step too old, and h_{-1} is the last state.
+    after, before = h[:-1], np.roll(h, 1, axis=0)
+    gradients = {name: np.zeros_like(params[name]) for name in ("Wx_l0", "Wh_l0")}
+    gradients["Wy"] = h[-1].T @ dy
     dh = dy @ params["Wy"].T
     for t in reversed(range(x.shape[1])):
         da = dh * (1.0 - after[t] ** 2)
         gradients["Wx_l0"] += x[:, t].T @ da
         gradients["Wh_l0"] += before[t].T @ da
-        db += da.sum(axis=0)
         dh = da @ params["Wh_l0"].T
-    return gradients if notebook else gradients | {"b_l0": db, "by": dy.sum(axis=0)}
+    return gradients
+
+
+def _gradients(
+    params: dict[str, Array], x: Array, y: Array, steps: Array, workload: Workload
+) -> dict[str, Array]:
+    """Gradients of one batch's mean loss: x (B, T, I) or tokens (B, T), `steps` (B,)."""
+    T, D, H = workload.T, workload.D, workload.H
+    # (T, B, 1): whether a row has this step. A row keeps its state through the steps it lacks.
+    active = (np.arange(T)[:, None] < steps)[..., None]
+    inputs = np.eye(workload.input_size)[x.T] if workload.tokens else x.transpose(1, 0, 2)
+    directions = [range(T), range(T - 1, -1, -1)][:D]
+    layers = []  # the input of each layer, and of each direction the states before and after a step
+    for layer in range(workload.L):
+        cells = [name for name, _ in workload.cells[layer * D : (layer + 1) * D]]
+        states = [
+            _cell(params, cell, inputs, times, active)
+            for cell, times in zip(cells, directions, strict=True)
+        ]
+        layers.append((cells, inputs, states))
+        inputs = np.concatenate([after for _, after in states], axis=2)
+
+    # inputs (T, B, D H): the states of the last layer
+    gradients = {}
+    from_above = np.zeros_like(inputs)
+    if workload.output == "all":
+        dy = _loss_gradient(inputs @ params["Wy"] + params["by"], y.swapaxes(0, 1), workload)
+        gradients["Wy"] = np.einsum("tbh,tbo->ho", inputs, dy)
+        gradients["by"] = dy.sum(axis=(0, 1))
+        from_above[...] = dy @ params["Wy"].T
+    else:
+        last = [inputs[times[-1], :, d * H : (d + 1) * H] for d, times in enumerate(directions)]
+        final = np.concatenate(last, axis=1)
+        dy = _loss_gradient(final @ params["Wy"] + params["by"], y, workload)
+        gradients["Wy"] = final.T @ dy
+        gradients["by"] = dy.sum(axis=0)
+        dfinal = dy @ params["Wy"].T
+        for d, times in enumerate(directions):
+            from_above[times[-1], :, d * H : (d + 1) * H] = dfinal[:, d * H : (d + 1) * H]
+    for cells, inputs, states in reversed(layers):
+        from_cells = np.zeros_like(inputs)
+        for d, (cell, times) in enumerate(zip(cells, directions, strict=True)):
+            dWx, dWh, db = (np.zeros_like(params[name + cell]) for name in ("Wx", "Wh", "b"))
+            before, after = states[d]
+            dh = np.zeros_like(after[0])
+            for t in reversed(times):
+                dh = dh + from_above[t, :, d * H : (d + 1) * H]
+                da = np.where(active[t], dh * (1.0 - after[t] ** 2), 0.0)
+                dWx += inputs[t].T @ da
+                dWh += before[t].T @ da
+                db += da.sum(axis=0)
+                from_cells[t] += da @ params["Wx" + cell].T
+                dh = np.where(active[t], da @ params["Wh" + cell].T, dh)
+            gradients |= {"Wx" + cell: dWx, "Wh" + cell: dWh, "b" + cell: db}
+        from_above = from_cells
+    return gradients
+
+
+def _cell(
+    params: dict[str, Array], cell: str, inputs: Array, times: range, active: Array
+) -> tuple[Array, Array]:
+    """The states before and after each step, both (T, B, H), from zero in the order of `times`."""
+    Wx, Wh, b = (params[name + cell] for name in ("Wx", "Wh", "b"))
+    before = np.zeros((*inputs.shape[:2], len(b)))
+    after = np.zeros_like(before)
+    h = before[0]
+    for t in times:
+        before[t] = h
+        h = np.where(active[t], np.tanh(inputs[t] @ Wx + h @ Wh + b), h)
+        after[t] = h
+    return before, after
+
+
+def _loss_gradient(z: Array, y: Array, workload: Workload) -> Array:
+    """Of the squared error, mean over all elements, or of the cross entropy, mean over all rows."""
+    if workload.classes:
+        exponentials = np.exp(z - z.max(axis=-1, keepdims=True))
+        softmax = exponentials / exponentials.sum(axis=-1, keepdims=True)
+        dz: Array = (softmax - np.eye(workload.output_size)[y]) / y.size
+    else:
+        dz = (z - y) * (2.0 / y.size)
+    return dz

@@ -6,25 +6,7 @@
    A row of S holds [h_t | x_{t+1} | 1 | 0], the rows of W are those of Wh, Wx and b. So one product a step adds the
    inputs and the bias to the states, and one long product S' D is the gradient of all three. */
 #include "cell.h"
-
-typedef BLAS_INT integer;
-typedef void gemm_function(int, int, int, integer, integer, integer, real, const real *, integer, const real *, integer,
-                           real, real *, integer);
-typedef void gemv_function(int, int, integer, integer, real, const real *, integer, const real *, integer, real, real *,
-                           integer);
-typedef size_t pack_size_function(int, integer, integer, integer);
-typedef void pack_function(int, int, int, integer, integer, integer, real, const real *, integer, real *);
-typedef void compute_function(int, int, int, integer, integer, integer, const real *, integer, const real *, integer, real,
-                              real *, integer);
-enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112, PACKED = 151, B_MATRIX = 162 };
-
-typedef struct {
-    gemm_function *gemm;
-    gemv_function *gemv;
-    pack_size_function *pack_size; /* null: weights are not packed */
-    pack_function *pack;
-    compute_function *compute;
-} library;
+#include "gemm.h"
 
 static library blas;
 static int T, I, H, O, B; /* B: rows of a batch, or of a block of predict */

@@ -1,7 +1,8 @@
-/* What blas.c and fixed.c share: the real type, vectors of it, tanh, one clipped step, the output layer.
+/* What the programs here share: the real type, vectors of it, tanh, one clipped step, the output layer.
 
    Compiled with -DVECTOR_BYTES=16, 32 or 64, and -DDOUBLE for float64. Vectors are GCC's and Clang's own
    types, so that one text serves every instruction set. */
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,10 @@
 
 #ifdef DOUBLE
 typedef double real;
+#define EXP exp /* with -ffast-math the C library's vectors */
 #else
 typedef float real;
+#define EXP expf
 #endif
 
 #define LANES ((int)(VECTOR_BYTES / sizeof(real)))
@@ -145,6 +148,24 @@ static void output_layer(real *dh, real *Wy, real *by, const real *h, const real
             for (int b = 0; b < B; b++) sum += error[b * O + o] * LOAD(h + (size_t)b * stride + i);
             STORE(Wy + (size_t)o * stride + i, stepped(LOAD(Wy + (size_t)o * stride + i), sum));
         }
+    }
+}
+
+/* z (rows, O) becomes its loss's gradient, that of the mean over all elements: of the squared error against y (rows, O),
+   or, if `classes` (rows) is not null, of the cross entropy. z comes without its bias. dby (O): the gradient of by. */
+static void loss_gradient(real *z, real *dby, const real *by, const real *y, const int32_t *classes, int rows, int O)
+{
+    memset(dby, 0, sizeof(real) * O);
+    for (int n = 0; n < rows; n++, z += O) {
+        if (classes) {
+            real most = z[0] + by[0], total = 0;
+            for (int o = 0; o < O; o++) z[o] += by[o], most = z[o] > most ? z[o] : most;
+            for (int o = 0; o < O; o++) z[o] = EXP(z[o] - most), total += z[o];
+            for (int o = 0; o < O; o++) z[o] *= 1 / (total * rows);
+            z[classes[n]] -= (real)1 / rows;
+        } else
+            for (int o = 0; o < O; o++) z[o] = (z[o] + by[o] - y[(size_t)n * O + o]) * ((real)2 / ((real)rows * O));
+        for (int o = 0; o < O; o++) dby[o] += z[o];
     }
 }
 

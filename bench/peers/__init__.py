@@ -13,7 +13,18 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
-from bench.peers import blas, c, crnn, interpreter, jax, notebook, numpy, onnxruntime, torch
+from bench.peers import (
+    blas,
+    c,
+    crnn,
+    interpreter,
+    jax,
+    notebook,
+    numpy,
+    numpy_network,
+    onnxruntime,
+    torch,
+)
 from bench.workloads import Array, Kind, Workload
 
 
@@ -30,12 +41,17 @@ class Runner(Protocol):
         """What `reference.expected` describes, after `run`."""
 
 
+def _numpy_train(workload: Workload, threads: int) -> Runner:
+    chosen = numpy.NumpyTrain if workload.basic else numpy_network.NumpyNetwork
+    return chosen(workload, threads)
+
+
 RUNNERS: dict[tuple[str, Kind], Callable[[Workload, int], Runner]] = {
     ("crnn", "train"): crnn.CrnnTrain,
     ("crnn", "predict"): crnn.CrnnPredict,
     ("crnn", "step"): crnn.CrnnStep,
     ("notebook", "train"): notebook.NotebookTrain,
-    ("numpy", "train"): numpy.NumpyTrain,
+    ("numpy", "train"): _numpy_train,
     ("numpy", "predict"): numpy.NumpyPredict,
     ("numpy", "step"): numpy.NumpyStep,
     ("torch", "train"): torch.TorchTrain,
@@ -50,6 +66,9 @@ RUNNERS: dict[tuple[str, Kind], Callable[[Workload, int], Runner]] = {
 }
 for _name, _variant in c.VARIANTS.items():
     RUNNERS[_name, "train"] = RUNNERS[_name, "predict"] = functools.partial(c.on_blas, _variant)
+
+# The peers that train networks which are not basic.
+BROAD = ("crnn", "numpy", "torch", "jax", "c-fixed", *c.VARIANTS)
 
 FRAMEWORKS = ("notebook", "numpy", "torch", "jax", "jax-unrolled", "onnxruntime")
 C_PEERS = ("c-blas", "c-fixed")
@@ -75,7 +94,12 @@ def enters(peer: str, workload: Workload) -> bool:
         return peer in ("crnn", "python", "numpy", "torch", "jax", "onnxruntime")
     if peer == "notebook":
         return workload.name == "seed64"
+    if not workload.basic and peer not in BROAD:
+        return False
     if peer == "jax-unrolled" and workload.T > jax.JaxUnrolledTrain.UNROLL:
+        return False
+    # No page of C leaves the steps out that a sequence lacks.
+    if workload.shortest and column(peer) in C_PEERS:
         return False
     if peer in c.VARIANTS and not c.enters(c.VARIANTS[peer], workload):
         return False

@@ -1,4 +1,4 @@
-"""The peers in C: `c/blas.c` on each BLAS, `c/fixed.c` with its sizes compiled in.
+"""The peers in C: `c/blas*.c` on each BLAS, `c/fixed*.c` with its sizes compiled in.
 
 They are compiled when a row starts, into the folder that $CRNN_BENCH_BUILD names. An ImportError
 says why one cannot run.
@@ -21,7 +21,7 @@ import numpy as np
 
 from bench.instruction_sets import INSTRUCTION_SETS
 from bench.peers import blas
-from bench.workloads import Array, Workload, data, weights
+from bench.workloads import Array, Workload, data, time_major, weights
 
 SOURCES = Path(__file__).resolve().parent.parent / "c"
 
@@ -94,6 +94,30 @@ class Trained:
         return found
 
 
+class TrainedNetwork:
+    """The same for a network that is not basic: tokens and classes are int32."""
+
+    def __init__(self, program: ctypes.CDLL, workload: Workload) -> None:
+        self.program, self.N = program, workload.N
+        self.batches = [
+            np.ascontiguousarray(array, np.int32 if array.dtype.kind == "i" else workload.dtype)
+            for array in time_major(workload)
+        ]
+        self.start = weights(workload)
+
+    def reset(self) -> None:
+        self.program.load(_pointers(self.start))
+
+    def run(self, units: int) -> None:
+        for _ in range(units):
+            self.program.train(*_addresses(self.batches), self.N)
+
+    def result(self) -> dict[str, Array]:
+        found = {name: np.empty_like(array) for name, array in self.start.items()}
+        self.program.store(_pointers(found))
+        return found
+
+
 class Predicted:
     """Calls of a compiled program: `load`, `predict`."""
 
@@ -115,8 +139,10 @@ class Predicted:
         return {"y": self.y}
 
 
-def on_blas(variant: Variant, workload: Workload, threads: int) -> Trained | Predicted:
-    """`c/blas.c` on a library, whose threads are set by the environment."""
+def on_blas(
+    variant: Variant, workload: Workload, threads: int
+) -> Trained | TrainedNetwork | Predicted:
+    """`c/blas.c` or `c/blas_network.c` on a library, whose threads are set by the environment."""
     found = variant.find()
     letter = "s" if workload.dtype == "float32" else "d"
     names = ["gemm", "gemv"]
@@ -128,10 +154,17 @@ def on_blas(variant: Variant, workload: Workload, threads: int) -> Trained | Pre
     train = workload.kind == "train"
     rows = workload.B if train else PREDICT_ROWS_BLAS
     chunk = max(4, 256 // rows) if variant.chunks else workload.T
-    program = _compiled("blas.c", workload, {"BLAS_INT": found.integer})
+    source = "blas.c" if workload.basic else "blas_network.c"
+    program = _compiled(source, workload, {"BLAS_INT": found.integer})
     sizes = (workload.T, workload.input_size, workload.H, workload.output_size, rows, chunk)
+    addresses = (ctypes.c_void_p * 5)(*functions)
+    if not workload.basic:
+        every = workload.output == "all"
+        more = (workload.L, workload.D, every, workload.tokens, workload.classes)
+        program.start(addresses, (ctypes.c_int * 11)(*sizes, *more))
+        return TrainedNetwork(program, workload)
     program.start(
-        (ctypes.c_void_p * 5)(*functions),
+        addresses,
         (ctypes.c_int * 7)(*sizes, workload.T if train else 0),
     )
     return Trained(program, workload, ones=False) if train else Predicted(program, workload)
@@ -147,8 +180,8 @@ PREDICT_ROWS_FIXED = 48
 _TILES = {16: (6, 4, 24), 32: (6, 2, 13), 64: (12, 2, 28)}
 
 
-def fixed(workload: Workload, threads: int) -> Trained | Predicted:
-    """`c/fixed.c`, which has one thread."""
+def fixed(workload: Workload, threads: int) -> Trained | TrainedNetwork | Predicted:
+    """`c/fixed.c` or `c/fixed_network.c`, which have one thread."""
     if threads > 1:
         raise ImportError("has one thread only")
     train = workload.kind == "train"
@@ -169,6 +202,15 @@ def fixed(workload: Workload, threads: int) -> Trained | Predicted:
         # 256 rows of states and slopes fit L2 up to H = 256 or so; 2 to 16 steps differ by 3 %.
         "CHUNK": max(1, 256 // rows),
     }
+    if not workload.basic:
+        defines |= {
+            "LAYERS": workload.L,
+            "DIRECTIONS": workload.D,
+            "EVERY": int(workload.output == "all"),
+            "TOKENS": int(workload.tokens),
+            "CLASSES": int(workload.classes),
+        }
+        return TrainedNetwork(_compiled("fixed_network.c", workload, defines), workload)
     if not train:
         defines["PREDICT"] = 1
     program = _compiled("fixed.c", workload, defines)
@@ -193,7 +235,7 @@ def _compiled(source: str, workload: Workload, defines: dict[str, Any]) -> ctype
     key = hashlib.sha256(" ".join([source, *options]).encode()).hexdigest()[:16]
     program = Path(os.environ["CRNN_BENCH_BUILD"], f"{key}.so")
     if not program.exists():
-        command = [_cc(), *options, str(SOURCES / source), "-o", str(program)]
+        command = [_cc(), *options, str(SOURCES / source), "-o", str(program), "-lm"]
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
         if answer.returncode:
             raise ImportError(f"does not compile: {answer.stderr.strip()[:200]}")
@@ -223,3 +265,8 @@ def _target() -> list[str]:
 
 def _addresses(arrays: Any) -> list[ctypes.c_void_p]:
     return [array.ctypes.data_as(ctypes.c_void_p) for array in arrays]
+
+
+def _pointers(arrays: dict[str, Array]) -> Any:
+    """The addresses as one array in C, in the order of the names."""
+    return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays.values()))

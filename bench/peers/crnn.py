@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, data, weights
+from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, data, lengths, weights
 
 
 def package() -> Any:
     """The package; ImportError where its compiled module is not built."""
     importlib.import_module("crnn._cell")
     return importlib.import_module("crnn")
+
+
+def _settings(workload: Workload) -> dict[str, Any]:
+    """Those of the network that are not the defaults."""
+    settings: dict[str, Any] = {}
+    if workload.L > 1:
+        settings["num_layers"] = workload.L
+    if workload.D == 2:
+        settings["bidirectional"] = True
+    if workload.output == "all":
+        settings["output"] = "all"
+    if workload.tokens:
+        settings["tokens"] = True
+    return settings
+
+
+def _require(function: Callable[..., Any], names: Iterable[str]) -> None:
+    """ImportError, so that the row is skipped, if this crnn is too old for one of the arguments."""
+    known = inspect.signature(function).parameters
+    absent = [name for name in names if name not in known]
+    if absent:
+        raise ImportError(f"this version's {function.__qualname__} has no {', '.join(absent)}")
 
 
 class CrnnTrain:
@@ -23,8 +47,12 @@ class CrnnTrain:
         crnn = package()
         self.x, self.y = data(workload)
         self.start = weights(workload)
+        settings = _settings(workload)
+        self.ragged = {"lengths": lengths(workload)} if workload.shortest else {}
+        _require(crnn.RNN, settings)
+        _require(crnn.Trainer.fit, self.ragged)
         self.model = crnn.RNN(
-            workload.input_size, workload.H, workload.output_size, dtype=workload.dtype
+            workload.input_size, workload.H, workload.output_size, dtype=workload.dtype, **settings
         )
         self.trainers = {
             units: crnn.Trainer(
@@ -33,7 +61,7 @@ class CrnnTrain:
                 learning_rate=LEARNING_RATE,
                 optimizer="sgd",
                 clip_value=CLIP_VALUE,
-                loss="mse",
+                loss="cross_entropy" if workload.classes else "mse",
                 shuffle=False,
                 threads=threads,
             )
@@ -44,7 +72,7 @@ class CrnnTrain:
         self.model.load_state_dict(self.start)
 
     def run(self, units: int) -> None:
-        self.trainers[units].fit(self.model, self.x, self.y)
+        self.trainers[units].fit(self.model, self.x, self.y, **self.ragged)
 
     def result(self) -> dict[str, Array]:
         return dict(self.model.state_dict())

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, data, weights
+from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, lengths, time_major, weights
 
 
 class JaxTrain:
-    """The whole epoch in one jit: lax.scan over batches, in it over steps; parameters donated."""
+    """The whole epoch in one jit: lax.scan over batches, in it over steps; parameters donated.
+
+    Sequences of different lengths are padded, and keep their state through the padding.
+    """
 
     UNROLL = 1
 
@@ -19,25 +22,51 @@ class JaxTrain:
         jax = self.jax = importlib.import_module("jax")
         jnp: Any = importlib.import_module("jax.numpy")
         jax.config.update("jax_enable_x64", True)
-        x, y = data(workload)
-        batches, T, B = workload.N // workload.B, workload.T, workload.B
         # Time-major batches, laid out once.
-        self.x = jnp.asarray(x.reshape(batches, B, T, -1).transpose(0, 2, 1, 3).copy())
-        self.y = jnp.asarray(y.reshape(batches, B, -1))
+        x, y = (jnp.asarray(array) for array in time_major(workload))
+        steps = jnp.asarray(lengths(workload).reshape(-1, workload.B))
+        self.batches = x, y, steps
         self.start = weights(workload)
+        D, last = workload.D, workload.output == "last"
 
-        def loss(params: Any, x: Any, y: Any) -> Any:
-            Wh = params["Wh_l0"]
-            inputs = x @ params["Wx_l0"] + params["b_l0"]
+        def cell(params: Any, name: str, inputs: Any, steps: Any, reverse: bool) -> tuple[Any, Any]:
+            """The last state and, unless nothing reads them, those after each step."""
+            Wx, Wh = params["Wx" + name], params["Wh" + name]
+            product = Wx[inputs] if inputs.ndim == 2 else inputs @ Wx
+            a = product + params["b" + name]
 
-            def cell(h: Any, a: Any) -> tuple[Any, None]:
-                return jnp.tanh(a + h @ Wh), None
+            def step(h: Any, ta: Any) -> tuple[Any, Any]:
+                t, a_t = ta
+                after = jnp.tanh(a_t + h @ Wh)
+                if workload.shortest:
+                    after = jnp.where((t < steps)[:, None], after, h)
+                return after, None if last and name.startswith(top) else after
 
-            h, _ = jax.lax.scan(cell, jnp.zeros_like(inputs[0]), inputs, unroll=self.UNROLL)
-            return jnp.mean((h @ params["Wy"] + params["by"] - y) ** 2)
+            times = jnp.arange(len(a))
+            h, states = jax.lax.scan(
+                step, jnp.zeros_like(a[0]), (times, a), reverse=reverse, unroll=self.UNROLL
+            )
+            return h, states
 
-        def batch(params: Any, xy: Any) -> tuple[Any, Any]:
-            value, gradients = jax.value_and_grad(loss)(params, *xy)
+        top = f"_l{workload.L - 1}"
+
+        def loss(params: Any, x: Any, y: Any, steps: Any) -> Any:
+            states = x
+            for layer in range(workload.L):
+                cells = workload.cells[layer * D : (layer + 1) * D]
+                found = [
+                    cell(params, name, states, steps, d == 1) for d, (name, _) in enumerate(cells)
+                ]
+                read = [h if last and layer == workload.L - 1 else all_h for h, all_h in found]
+                states = jnp.concatenate(read, axis=-1) if D == 2 else read[0]
+            z = states @ params["Wy"] + params["by"]
+            if workload.classes:
+                chosen = jnp.take_along_axis(jax.nn.log_softmax(z), y[..., None], axis=-1)
+                return -jnp.mean(chosen)
+            return jnp.mean((z - y) ** 2)
+
+        def batch(params: Any, arrays: Any) -> tuple[Any, Any]:
+            value, gradients = jax.value_and_grad(loss)(params, *arrays)
             stepped = jax.tree.map(
                 lambda w, dw: w - LEARNING_RATE * jnp.clip(dw, -CLIP_VALUE, CLIP_VALUE),
                 params,
@@ -45,8 +74,8 @@ class JaxTrain:
             )
             return stepped, value
 
-        def epoch(params: Any, x: Any, y: Any) -> Any:
-            return jax.lax.scan(batch, params, (x, y))
+        def epoch(params: Any, batches: Any) -> Any:
+            return jax.lax.scan(batch, params, batches)
 
         self.epoch = jax.jit(epoch, donate_argnums=0)
 
@@ -56,7 +85,7 @@ class JaxTrain:
 
     def run(self, units: int) -> None:
         for _ in range(units):
-            self.params, losses = self.epoch(self.params, self.x, self.y)
+            self.params, losses = self.epoch(self.params, self.batches)
         self.jax.block_until_ready((self.params, losses))
 
     def result(self) -> dict[str, Array]:

@@ -7,7 +7,7 @@ import numpy as np
 from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, data, weights
 
 
-def _views(flat: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
+def views(flat: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
     """Named arrays that lie one behind the other in `flat`."""
     views, at = {}, 0
     for name, shape in shapes.items():
@@ -31,7 +31,7 @@ class NumpyTrain:
         shapes = {name: array.shape for name, array in self.start.items()}
         size = sum(array.size for array in self.start.values())
         self.flat, self.dflat = np.empty(size, dtype), np.empty(size, dtype)
-        self.params, self.gradients = _views(self.flat, shapes), _views(self.dflat, shapes)
+        self.params, self.gradients = views(self.flat, shapes), views(self.dflat, shapes)
         self.x_t = np.empty((T, B, workload.input_size), dtype)
         self.a = np.empty((T, B, H), dtype)
         self.h = np.zeros((T + 1, B, H), dtype)

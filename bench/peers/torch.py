@@ -5,7 +5,16 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, data, weights
+from bench.workloads import (
+    CLIP_VALUE,
+    LEARNING_RATE,
+    Array,
+    Workload,
+    by_length,
+    data,
+    lengths,
+    weights,
+)
 
 
 def _torch(threads: int) -> Any:
@@ -14,65 +23,95 @@ def _torch(threads: int) -> Any:
     return torch
 
 
-def _load_torch(cell: Any, linear: Any, suffix: str, start: dict[str, Array]) -> None:
-    """Our weights into a recurrent module and an output layer.
+def _tensors(cell: Any, linear: Any, suffixes: list[str]) -> dict[str, Any]:
+    """PyTorch's parameters by our names; all are transposed. `suffixes`: of the cells."""
+    named = {}
+    for suffix in suffixes:
+        theirs = suffix if hasattr(cell, "weight_ih" + suffix) else ""  # RNNCell's have none
+        named["Wx" + suffix] = getattr(cell, "weight_ih" + theirs)
+        named["Wh" + suffix] = getattr(cell, "weight_hh" + theirs)
+        named["b" + suffix] = getattr(cell, "bias_ih" + theirs)
+    return named | {"Wy": linear.weight, "by": linear.bias}
+
+
+def _load_torch(cell: Any, linear: Any, start: dict[str, Array]) -> dict[str, Any]:
+    """Our weights into a recurrent module and an output layer; the tensors by our names.
 
     PyTorch has two recurrent biases where the formula has one: the second is zero and not trained.
     """
     torch: Any = importlib.import_module("torch")
+    tensors = _tensors(cell, linear, [name[2:] for name in start if name.startswith("Wx")])
     with torch.no_grad():
-        for tensor, name in (
-            (getattr(cell, "weight_ih" + suffix), "Wx_l0"),
-            (getattr(cell, "weight_hh" + suffix), "Wh_l0"),
-            (getattr(cell, "bias_ih" + suffix), "b_l0"),
-            (linear.weight, "Wy"),
-            (linear.bias, "by"),
-        ):
+        for name, tensor in tensors.items():
             tensor.copy_(torch.from_numpy(start[name].T))
-        second_bias = getattr(cell, "bias_hh" + suffix)
-        second_bias.zero_()
-        second_bias.requires_grad_(False)
+        for name, second_bias in cell.named_parameters():
+            if name.startswith("bias_hh"):
+                second_bias.zero_()
+                second_bias.requires_grad_(False)
+    return tensors
 
 
 class TorchTrain:
-    """nn.RNN and nn.Linear, MSELoss, SGD, clip_grad_value_: the loop of the tutorials."""
+    """nn.RNN and nn.Linear, their loss, SGD, clip_grad_value_: the loop of the tutorials.
+
+    Tokens are one-hot vectors, made once. Sequences of different lengths are sorted
+    within each batch once, which is 5 % faster than unsorted, and packed.
+    """
 
     def __init__(self, workload: Workload, threads: int) -> None:
         torch = self.torch = _torch(threads)
-        x, y = data(workload)
-        self.x, self.y, self.B = torch.from_numpy(x), torch.from_numpy(y), workload.B
-        self.start = weights(workload)
+        order = by_length(workload) if workload.shortest else slice(None)
+        arrays = (*data(workload), lengths(workload))
+        x, y, steps = (torch.from_numpy(array[order]) for array in arrays)
         dtype = getattr(torch, workload.dtype)
-        self.rnn = torch.nn.RNN(workload.input_size, workload.H, batch_first=True, dtype=dtype)
-        self.linear = torch.nn.Linear(workload.H, workload.output_size, dtype=dtype)
+        if workload.tokens:
+            x = torch.nn.functional.one_hot(x, workload.input_size).to(dtype)
+        self.batches = list(zip(*(array.split(workload.B) for array in (x, y, steps)), strict=True))
+        self.workload, self.start = workload, weights(workload)
+        self.rnn = torch.nn.RNN(
+            workload.input_size,
+            workload.H,
+            workload.L,
+            batch_first=True,
+            bidirectional=workload.D == 2,
+            dtype=dtype,
+        )
+        self.linear = torch.nn.Linear(workload.D * workload.H, workload.output_size, dtype=dtype)
         self.reset()
         both = [*self.rnn.parameters(), *self.linear.parameters()]
         self.trained = [tensor for tensor in both if tensor.requires_grad]
         self.optimizer = torch.optim.SGD(self.trained, lr=LEARNING_RATE)
-        self.loss = torch.nn.MSELoss()
+        self.loss = torch.nn.CrossEntropyLoss() if workload.classes else torch.nn.MSELoss()
 
     def reset(self) -> None:
-        _load_torch(self.rnn, self.linear, "_l0", self.start)
+        self.tensors = _load_torch(self.rnn, self.linear, self.start)
 
     def run(self, units: int) -> None:
         clip = self.torch.nn.utils.clip_grad_value_
         for _ in range(units):
-            for x, y in zip(self.x.split(self.B), self.y.split(self.B), strict=True):
+            for x, y, steps in self.batches:
                 self.optimizer.zero_grad()
-                states, _ = self.rnn(x)
-                self.loss(self.linear(states[:, -1]), y).backward()
+                z = self.linear(self._states(x, steps))
+                if self.workload.classes:
+                    z, y = z.flatten(0, 1), y.flatten()
+                self.loss(z, y).backward()
                 clip(self.trained, CLIP_VALUE)
                 self.optimizer.step()
 
     def result(self) -> dict[str, Array]:
-        tensors = {
-            "Wx_l0": self.rnn.weight_ih_l0,
-            "Wh_l0": self.rnn.weight_hh_l0,
-            "b_l0": self.rnn.bias_ih_l0,
-            "Wy": self.linear.weight,
-            "by": self.linear.bias,
-        }
-        return {name: tensor.detach().numpy().T.copy() for name, tensor in tensors.items()}
+        return {name: w.detach().numpy().T.copy() for name, w in self.tensors.items()}
+
+    def _states(self, x: Any, steps: Any) -> Any:
+        """Those that the output layer reads: of all steps, or of the last."""
+        if self.workload.shortest:
+            pack = self.torch.nn.utils.rnn.pack_padded_sequence
+            x = pack(x, steps, batch_first=True)
+        states, last = self.rnn(x)
+        if self.workload.output == "all":
+            return states
+        if self.workload.D == 2:
+            return self.torch.cat([last[-2], last[-1]], dim=1)
+        return last[-1] if self.workload.shortest else states[:, -1]
 
 
 class TorchPredict:
@@ -90,7 +129,7 @@ class TorchPredict:
         dtype = getattr(torch, workload.dtype)
         self.rnn = torch.nn.RNN(workload.input_size, workload.H, batch_first=True, dtype=dtype)
         self.linear = torch.nn.Linear(workload.H, workload.output_size, dtype=dtype)
-        _load_torch(self.rnn, self.linear, "_l0", weights(workload))
+        _load_torch(self.rnn, self.linear, weights(workload))
 
     def reset(self) -> None:
         pass
@@ -114,7 +153,7 @@ class TorchStep:
         dtype = getattr(torch, workload.dtype)
         self.cell = torch.nn.RNNCell(workload.input_size, workload.H, dtype=dtype)
         self.linear = torch.nn.Linear(workload.H, workload.output_size, dtype=dtype)
-        _load_torch(self.cell, self.linear, "", weights(workload))
+        _load_torch(self.cell, self.linear, weights(workload))
 
     def reset(self) -> None:
         self.h = self.x[0].new_zeros(1, self.cell.hidden_size)

@@ -88,6 +88,8 @@ class Checkpoint:
         try:
             kept = settings["identity"]
             for name in {**identity, **kept}:
+                if name == "data" and kept.get(name) != identity.get(name):
+                    raise ValueError("the data (x, y, lengths or sample_weight) differ")
                 if kept.get(name) != identity.get(name):
                     raise ValueError(
                         f"{name} is {kept.get(name)!r} there and {identity.get(name)!r} here"

@@ -119,11 +119,7 @@ class Fit:
             self.checkpoint or "", self.identity(), _arguments.drawn_seed(self.trainer.seed)
         )
         if self.checkpoint is not None:
-            there = Checkpoint.read(self.checkpoint, state.identity)
-            if there is None:
-                _arguments.folder("checkpoint", self.checkpoint)
-            else:
-                state = there
+            state = Checkpoint.read(self.checkpoint, state.identity) or state
         state.arrays.setdefault("before", flat.copy())
         if not state.finished and state.phase == "train":
             self.phase(state, self.train, self.trainer.epochs)

@@ -313,6 +313,8 @@ class Trainer:
                 raise ValueError("early_stopping needs validation or validation_data")
             if early_stopping.refit and validation_data is not None:
                 raise ValueError("early_stopping with refit needs validation, not validation_data")
+        if checkpoint is not None:
+            _arguments.folder("checkpoint", checkpoint)
         fit = Fit(
             trainer=trainer,
             model=model,

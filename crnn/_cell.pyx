@@ -173,6 +173,7 @@ cdef struct Cell:
     # one layer in one direction: its parameters in the flat array, and packed in the panels
     ptrdiff_t l, d             # layer; direction, 1: backward in time
     ptrdiff_t I                # rows of Wx: inputs, or D H where a layer is below
+    int sources                # terms of its sum besides its own state
     ptrdiff_t Wx, b, Wh
     ptrdiff_t pWx, pWh, pWh_t
     ptrdiff_t work, rows       # multiply-adds of a row forward; rows that go forward at once
@@ -235,6 +236,7 @@ cdef Layout layout(
         cell = &cells[c]
         cell.l, cell.d = c // D, c % D
         cell.I = I if c < D else D * H
+        cell.sources = <int>D if c >= D else 0 if tokens else 1
         cell.work = H * (H + cell.I)
         cell.rows = piece_rows(cell.work)
         cell.work_back = H * H * (1 + (0 if cell.l == L - 1 else D))

@@ -13,6 +13,7 @@ cdef struct Block:
     bint given                 # states before the first steps are given, and not zero
     bint alternate             # a batch of one walks Wh forth and back
     ptrdiff_t *active          # [T + 1] rows that have step t, and 0
+    crnn_term *terms           # [L D, CRNN_TERMS] of each cell's product: its sources, its own state
     void *x                    # (steps, rows, I + bias), or the tokens (steps, rows)
     void *h                    # (L D, slots, rows, lds)
     void *top                  # (rows, ldj): the output layer's states, those of both directions in a row
@@ -75,13 +76,35 @@ cdef inline void embed(
             init[r * at.lds + j] = b[j] + row[j]
 
 
-cdef inline crnn_term term(
-    const real *a, ptrdiff_t lda, Net *net, ptrdiff_t panel, ptrdiff_t panel_rows, ptrdiff_t place,
-    ptrdiff_t k) noexcept nogil:
-    """a times k rows of weights: those packed at `panel`, or where nothing is packed those at `place`."""
-    if net.panels != NULL:
-        return crnn_term(a, lda, <const real *>net.panels + panel, panel_rows, k)
-    return crnn_term(a, lda, <const real *>net.flat + place, net.at.ldh, k)
+cdef void prepare(Net *net, Block *block, real *of_type) noexcept nogil:
+    """The weights of all forward products, which are those packed, or where nothing is packed those of
+    the flat array; what they are multiplied by comes with each step."""
+    cdef Layout *at = &net.at
+    cdef Cell *own
+    cdef crnn_term *terms
+    cdef ptrdiff_t c, i, k
+    for c in range(at.L * at.D):
+        own = &at.cells[c]
+        terms = block.terms + c * CRNN_TERMS
+        for i in range(own.sources + 1):
+            k = at.H if own.l > 0 or i == own.sources else at.I
+            if net.panels == NULL:
+                terms[i].w = <const real *>net.flat + (
+                    own.Wh if i == own.sources else own.Wx + i * at.H * at.ldh)
+                terms[i].ldw = at.ldh
+            else:
+                terms[i].w = <const real *>net.panels + (
+                    own.pWh if i == own.sources else own.pWx + i * at.H * at.width)
+                terms[i].ldw = at.H if i == own.sources else own.I
+            terms[i].lda = at.lds
+            terms[i].k = k
+
+
+cdef inline void prepare_block(Net *net, Block *block) noexcept nogil:
+    if net.at.item == 4:
+        prepare(net, block, <float *>NULL)
+    else:
+        prepare(net, block, <double *>NULL)
 
 
 cdef inline void cell(
@@ -90,28 +113,22 @@ cdef inline void cell(
     """h_t = tanh(x_t Wx + h_{t-1} Wh + b) for rows r, r + 1, ... of a cell; `before`: h_{t-1} is not zero."""
     cdef Layout *at = &net.at
     cdef Cell *own = &at.cells[c]
-    cdef const real *flat = <const real *>net.flat
-    cdef const real *b = flat + own.b if at.bias else <const real *>net.zero
+    cdef crnn_term *terms = block.terms + c * CRNN_TERMS
+    cdef const real *b = <const real *>net.flat + own.b if at.bias else <const real *>net.zero
     cdef const real *x = <const real *>block.x + ((t - block.x_first) * block.rows + r) * ldx
-    cdef ptrdiff_t ldi = 0, s
-    cdef int n_terms = 0
-    cdef crnn_term[CRNN_TERMS] terms
-    cdef real *h_t = states(block, at, c, t + 1 - own.d, of_type) + r * at.lds
-    if c >= at.D:
+    cdef ptrdiff_t ldi = 0, s, first = r * at.lds
+    cdef int n_terms = own.sources
+    cdef real *h_t = states(block, at, c, t + 1 - own.d, of_type) + first
+    if own.l > 0:
         for s in range(at.D):
-            terms[n_terms] = term(
-                seen(block, at, (own.l - 1) * at.D + s, t, of_type) + r * at.lds, at.lds, net,
-                own.pWx + s * at.H * at.width, own.I, own.Wx + s * at.H * at.ldh, at.H)
-            n_terms += 1
+            terms[s].a = seen(block, at, (own.l - 1) * at.D + s, t, of_type) + first
     elif at.tokens:
-        embed(<real *>block.init, x, b, flat + own.Wx, at, rows)
+        embed(<real *>block.init, x, b, <const real *>net.flat + own.Wx, at, rows)
         b, ldi = <const real *>block.init, at.lds
     else:
-        terms[0] = term(x, ldx, net, own.pWx, at.I, own.Wx, at.I)
-        n_terms = 1
+        terms[0].a, terms[0].lda = x, ldx
     if before:
-        terms[n_terms] = term(state_before(block, at, c, t, of_type) + r * at.lds, at.lds, net,
-                              own.pWh, at.H, own.Wh, at.H)
+        terms[n_terms].a = state_before(block, at, c, t, of_type) + first
         n_terms += 1
     if net.panels == NULL:
         row_product(h_t, b, terms, n_terms, at.finish, <const real *>NULL, at.H,
@@ -207,6 +224,9 @@ cdef class Forward(Team):
         self.kept.append(active)
         self.workspace_bytes += active.nbytes
         block.active = <ptrdiff_t *>pointer(active)
+        terms = np.zeros(at.L * at.D * CRNN_TERMS * sizeof(crnn_term), np.uint8)
+        self.kept.append(terms)
+        block.terms = <crnn_term *>pointer(terms)
         block.slots = slots
         x = self.kept_zeros(<object>x_steps * rows * self.ldx)
         if self.ldx > at.I:

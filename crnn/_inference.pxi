@@ -128,6 +128,8 @@ cdef class Prediction(Forward):
         if self.N > 1:
             self.net.panels = self.keep(at.packed_forward)
             pack_net(&self.net, False)
+        for i in range(threads):
+            prepare_block(&self.net, &self.own[i])
         self.begin()
 
     cdef void part(self, int thread) noexcept nogil:

@@ -55,6 +55,10 @@ cdef class Stream:
         if batch_size > 1:
             self.net.panels = self.keep(at.packed_forward)
             pack_net(&self.net, False)
+        terms = np.zeros(at.L * CRNN_TERMS * sizeof(crnn_term), np.uint8)
+        self.kept.append(terms)
+        self.block.terms = <crnn_term *>pointer(terms)
+        prepare_block(&self.net, &self.block)
 
     cdef void *keep(self, ptrdiff_t count) except? NULL:
         array = zeros(count, self.dtype)

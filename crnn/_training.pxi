@@ -152,6 +152,8 @@ cdef class Training(Forward):
                 desk.b_rows = self.keep(self.chunk * rows * widest)
         if not self.by_row:
             self.net.panels = self.keep(at.packed)
+        for i in range(self.threads):
+            prepare_block(&self.net, &self.desks[i].block)
         if not self.by_row or self.optimizer != SGD:
             gradients = self.kept_zeros(self.shards * self.stride)
             self.gradients = pointer(gradients)
@@ -473,9 +475,8 @@ cdef class Training(Forward):
         cdef real *da = self.da_of(desk, c, place, of_type) + first
         cdef const real *next = da + (-b.step if d else b.step)
         cdef const real *after = states(b, at, c, t + 1 - d, of_type) + first
-        cdef const real *dy = <const real *>desk.y + ((t if self.every else 0) * b.rows + r) * at.ldo
-        cdef const real *flat = <const real *>self.net.flat
         cdef const real *panels = <const real *>self.net.panels
+        cdef const real *dy
         cdef const real *init = <const real *>self.net.zero
         cdef ptrdiff_t ldi = 0
         cdef bint is_last = own.l == at.L - 1
@@ -483,13 +484,14 @@ cdef class Training(Forward):
         cdef int n_terms = 0
         if self.shifted:
             after -= b.step
+        if panels == NULL and goes_on:
+            row_product_transposed(da, next, <const real *>self.net.flat + own.Wh, at.ldh, at.slope,
+                                   after, at.H, at.H, t & 1)
+            return
+        dy = <const real *>desk.y + ((t if self.every else 0) * b.rows + r) * at.ldo
         if panels == NULL:
-            if goes_on:
-                row_product_transposed(da, next, flat + own.Wh, at.ldh, at.slope, after, at.H, at.H,
-                                       t & 1)
-            else:
-                terms[0] = crnn_term(dy, at.ldo, flat + at.Wy, at.ldj, at.O)
-                row_product(da, init, terms, 1, at.slope, after, at.H, 0)
+            terms[0] = crnn_term(dy, at.ldo, <const real *>self.net.flat + at.Wy, at.ldj, at.O)
+            row_product(da, init, terms, 1, at.slope, after, at.H, 0)
             return
         if goes_on:
             terms[n_terms] = crnn_term(next, at.lds, panels + own.pWh_t, at.H, at.H)

@@ -26,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from crnn import storage
+from crnn import RNN, storage
 from crnn.storage import read, write
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -876,3 +876,75 @@ except OSError as error:
         monkeypatch.undo()
         assert np.isnan(array).all()
         assert_same(read(tmp_path / "m", "network")[0], {"a": np.zeros(1000)})
+
+
+# ---- the whole network's settings ----
+
+
+def test_a_network_of_version_0_1_loads(tmp_path: Path) -> None:
+    old = RNN(2, 5, 3, dtype="float64", seed=4)
+    wanted = {
+        "input_size": 2,
+        "hidden_size": 5,
+        "output_size": 3,
+        "bias": True,
+        "dtype": "float64",
+        "init": "orthogonal",
+        "seed": 4,
+    }
+    storage.write(tmp_path / "file", "network", old.state_dict(), wanted)
+    loaded = RNN.load(tmp_path / "file")
+    assert repr(loaded) == repr(old)
+    assert (loaded.num_layers, loaded.bidirectional, loaded.output) == (1, False, "last")
+    x = np.random.default_rng(0).normal(size=(7, 6, 2))
+    assert np.array_equal(loaded.predict(x), old.predict(x))
+
+
+WHOLE = {
+    "layers": {"num_layers": 3, "dropout": 0.25},
+    "directions": {"bidirectional": True, "num_layers": 2, "bias": False},
+    "steps": {"output": "all", "nonlinearity": "relu", "recurrent_dropout": 0.5},
+}
+
+
+@pytest.mark.parametrize("wanted", WHOLE.values(), ids=WHOLE)
+def test_the_whole_networks_settings_are_kept(wanted: dict[str, Any], tmp_path: Path) -> None:
+    model = RNN(2, 5, 3, seed=4, **wanted)
+    model.save(tmp_path / "file")
+    loaded = RNN.load(tmp_path / "file")
+    assert repr(loaded) == repr(model)
+    for name, value in wanted.items():
+        assert getattr(loaded, name) == value
+    x = np.random.default_rng(0).normal(size=(7, 6, 2))
+    assert np.array_equal(loaded.predict(x), model.predict(x))
+
+
+def test_a_network_of_tokens_is_kept(tmp_path: Path) -> None:
+    model = RNN(11, 5, 3, tokens=True, seed=4)
+    model.save(tmp_path / "file")
+    x = np.random.default_rng(0).integers(0, 11, (7, 6))
+    assert np.array_equal(RNN.load(tmp_path / "file").predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_layers", 2),
+        ("num_layers", 10**9),
+        ("num_layers", "1"),
+        ("bidirectional", True),
+        ("bidirectional", 1),
+        ("nonlinearity", "sigmoid"),
+        ("output", "first"),
+        ("tokens", 0),
+        ("dropout", 1.0),
+        ("recurrent_dropout", "0"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused(name: str, value: Any, tmp_path: Path) -> None:
+    model = RNN(2, 5, 3, seed=4)
+    storage.write(
+        tmp_path / "file", "network", model.state_dict(), {**model._settings(), name: value}
+    )
+    with pytest.raises(ValueError, match="is not a valid network"):
+        RNN.load(tmp_path / "file")

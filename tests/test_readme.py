@@ -39,12 +39,12 @@ def alike(line: str, shown: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("index", range(3))
+@pytest.mark.parametrize("index", range(4))
 def test_the_examples_print_what_stands_behind_them(
     index: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = blocks("python")[index]
-    assert len(blocks("python")) == 3
+    assert len(blocks("python")) == 4
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
     comments = re.findall(r"^(?:print|rnn\.train|rnn\.test)\(.*\)  # (.*)$", code, re.MULTILINE)

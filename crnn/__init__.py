@@ -27,7 +27,7 @@ from crnn.run import History, TrainingDiverged, TrainingRun
 from crnn.trainer import EarlyStopping, Trainer
 
 if _TYPE_CHECKING:
-    from crnn import notebook, plots, scoring
+    from crnn import diagnostics, notebook, plots, scoring
     from crnn.forecast import Forecaster
 
 __version__ = "0.1.0"
@@ -41,6 +41,7 @@ __all__ = [
     "TrainingDiverged",
     "TrainingRun",
     "cpu_info",
+    "diagnostics",
     "dataset",
     "losses",
     "notebook",
@@ -55,7 +56,7 @@ def __getattr__(name: str) -> object:
 
     if name == "Forecaster":
         return import_module("crnn.forecast").Forecaster
-    if name in ("forecast", "notebook", "plots", "scoring"):
+    if name in ("diagnostics", "forecast", "notebook", "plots", "scoring"):
         return import_module(f"crnn.{name}")
     raise AttributeError(f"module 'crnn' has no attribute {name!r}")
 

@@ -618,13 +618,18 @@ class RNN:
         wanted = _samples.targets(
             name, y, samples, self.output_size, every=self._every, classes=classes
         )
+        self._check_targets(name, wanted, loss, ignore=ignore)
+        return wanted
+
+    def _check_targets(
+        self, name: str, wanted: Samples, loss: losses.Loss, *, ignore: bool
+    ) -> None:
         low, high = -np.inf, np.inf
-        if classes:
+        if isinstance(loss, losses.CrossEntropy):
             low, high = -np.inf if ignore else 0, self.output_size - 1
         elif isinstance(loss, losses.BinaryCrossEntropy):
             low, high = 0, 1
         _samples.check(name, wanted, self.dtype, low=low, high=high, missing=ignore)
-        return wanted
 
     def _batches(
         self,

@@ -1,4 +1,4 @@
-"""Loss by epoch and actual against predicted, drawn on Matplotlib axes.
+"""Loss by epoch, actual against predicted, and diagnostics, drawn on Matplotlib axes.
 
 Matplotlib comes with the extra `plot` and is imported by the functions that draw, not by this
 module. Without `ax=` a drawing gets a `matplotlib.figure.Figure` of its own that pyplot knows
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from crnn.trainer import History
+    from crnn.model import RNN
+    from crnn.run import History
 
 # A ratio of largest to smallest loss from which a linear axis shows the end of a training as zero.
 LOGARITHMIC_FROM = 100.0
@@ -183,4 +184,109 @@ def plot_prediction(actual: ArrayLike, predicted: ArrayLike, *, ax: Axes | None 
     ax.grid(True, linestyle="--", linewidth=0.5, alpha=0.6)
     ax.margins(x=0.01, y=0.15)  # room for the legend: a wave leaves none inside
     ax.legend(loc="upper right", ncols=2)
+    return ax
+
+
+def plot_gradient_by_lag(norms: ArrayLike, *, ax: Axes | None = None) -> Axes:
+    """Draw how far the gradient reaches back.
+
+    Parameters
+    ----------
+    norms : array_like, shape (T,)
+        What ``diagnostics.gradient_by_lag`` returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. By default on a new figure that pyplot does not know.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The norms over the lag, on a logarithmic axis; zeros leave a gap.
+
+    Examples
+    --------
+    >>> from crnn.plots import plot_gradient_by_lag
+    >>> plot_gradient_by_lag([1.0, 0.1, 0.01]).get_yscale()
+    'log'
+    """
+    curve = _curve("norms", norms)
+    if ax is None:
+        ax = new_figure().add_subplot()
+    curve[curve <= 0] = np.nan
+    ax.plot(curve, marker=_marker(curve))
+    ax.set_yscale("log")
+    ax.margins(x=0)
+    ax.set_title("How far the gradient reaches back")
+    ax.set_xlabel("Steps before the last")
+    ax.set_ylabel("Norm of dloss/dh")
+    ax.grid(True, linestyle="--", linewidth=0.5, alpha=0.6)
+    return ax
+
+
+def plot_spectrum(model: RNN, *, ax: Axes | None = None) -> Axes:
+    """Draw the eigenvalues of the recurrent matrices, with the unit circle.
+
+    Parameters
+    ----------
+    model : RNN
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. By default on a new figure that pyplot does not know.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The complex plane.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> ax = crnn.plots.plot_spectrum(crnn.RNN(1, 8, 1, num_layers=2, seed=0))
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['Wh_l0', 'Wh_l1']
+    """
+    from crnn.diagnostics import eigenvalues
+
+    if ax is None:
+        ax = new_figure().add_subplot()
+    circle = np.exp(2j * np.pi * np.linspace(0, 1, 200))
+    ax.plot(circle.real, circle.imag, color="grey", linewidth=0.8)
+    for name, values in eigenvalues(model).items():
+        ax.plot(values.real, values.imag, linestyle="", marker=".", label=name)
+    ax.set_aspect("equal")
+    ax.set_title("Eigenvalues of the recurrent weights")
+    ax.set_xlabel("Real part")
+    ax.set_ylabel("Imaginary part")
+    ax.grid(True, linestyle="--", linewidth=0.5, alpha=0.6)
+    ax.legend(loc="upper right")
+    return ax
+
+
+def plot_saturation(shares: ArrayLike, *, ax: Axes | None = None) -> Axes:
+    """Draw how many units let no gradient through, and how often.
+
+    Parameters
+    ----------
+    shares : array_like, shape (D H,)
+        What ``diagnostics.saturation`` returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. By default on a new figure that pyplot does not know.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        A histogram of the shares, from 0 to 1.
+
+    Examples
+    --------
+    >>> from crnn.plots import plot_saturation
+    >>> plot_saturation([0.0, 0.2, 1.0]).get_ylabel()
+    'Units'
+    """
+    curve = _curve("shares", shares)
+    if ax is None:
+        ax = new_figure().add_subplot()
+    ax.hist(curve, bins=20, range=(0, 1))
+    ax.set_title("Saturated units")
+    ax.set_xlabel("Share of steps at which a unit is saturated")
+    ax.set_ylabel("Units")
+    ax.grid(True, linestyle="--", linewidth=0.5, alpha=0.6)
     return ax

@@ -1,4 +1,4 @@
-"""TrainingRun, validation, early stopping, metrics and callbacks: what happens around the epochs."""
+"""TrainingRun, validation, early stopping, metrics, callbacks: what happens around the epochs."""
 
 from __future__ import annotations
 

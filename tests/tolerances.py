@@ -182,6 +182,9 @@ LAST_DIGIT = 1.01
 # between AVX2 and portable.
 OTHER_ROUNDINGS = 1e-5
 
+# Relative: gradients by central differences, step 1e-6, through whole forward passes in float64.
+BY_DIFFERENCES = 1e-6
+
 
 def relative_error(actual: Array, expected: Array) -> float:
     """Norm of the difference over the norm of what is expected (which, if 0, must be met)."""

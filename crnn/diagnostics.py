@@ -104,7 +104,7 @@ def spectral_radius(model: RNN) -> dict[str, float]:
     Examples
     --------
     >>> import crnn
-    >>> {k: round(v, 5) for k, v in crnn.diagnostics.spectral_radius(crnn.RNN(1, 8, 1)).items()}
+    >>> {k: round(v, 3) for k, v in crnn.diagnostics.spectral_radius(crnn.RNN(1, 8, 1)).items()}
     {'Wh_l0': 1.0}
     """
     return {name: float(np.abs(values).max()) for name, values in eigenvalues(model).items()}

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 
 from crnn import _arguments, losses
 from crnn._arguments import Array
-from crnn._fit import Data, Fit
 from crnn.dataset import Sequences
 from crnn.model import RNN
 from crnn.run import History, TrainingDiverged, TrainingRun
@@ -200,6 +199,8 @@ class Trainer:
         >>> len(run.history.loss)
         1
         """
+        from crnn._fit import Data  # storage and hashlib: import crnn does not wait for them
+
         trainer, loss = self._for(model)
         data = Data.checked(model, loss, "", x, y, lengths, sample_weight, missing)
         return TrainingRun(trainer, model, data, loss, _arguments.drawn_seed(self.seed))
@@ -293,6 +294,8 @@ class Trainer:
         >>> history.best_epoch == 1 + history.validation_loss.index(min(history.validation_loss))
         True
         """
+        from crnn._fit import Data, Fit
+
         trainer, loss = self._for(model)
         data = Data.checked(model, loss, "", x, y, lengths, sample_weight, missing)
         train, held = data, None

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import _arguments, _cell, _samples, _threads, losses
+from crnn import _arguments, _cell, _samples, _threads, losses, optimizers
 from crnn.dataset import Sequences
 from crnn.model import RNN
 
@@ -256,9 +256,8 @@ class Trainer:
             wanted,
             rows,
             threads,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            clip=self.clip_value,
+            optimizer=optimizers.named("optimizer", self.optimizer),
+            clip_value=self.clip_value,
             loss=loss,
             every=model.output == "all",
             steps=steps,
@@ -276,7 +275,7 @@ class Trainer:
                     start = time.perf_counter()
                     order = batches.order(seed, epoch - 1 if self.shuffle else None)
                     key = _cell.dropout_key(seed, epoch - 1) if drops else 0
-                    training.begin_epoch(batches.plan(order), order, key)
+                    training.begin_epoch(batches.plan(order), order, key, self.learning_rate)
                     crew.run(training)
                     mean_loss, _, clipped, updates, bad_batch = training.end_epoch()
                     if not bad_batch and not np.isfinite(weights.flat).all():

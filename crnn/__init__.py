@@ -20,7 +20,7 @@ except ImportError as error:
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from crnn import dataset
+from crnn import dataset, optimizers, schedules
 from crnn._threads import cpu_info
 from crnn.model import RNN
 from crnn.trainer import History, Trainer, TrainingDiverged
@@ -40,7 +40,9 @@ __all__ = [
     "cpu_info",
     "dataset",
     "notebook",
+    "optimizers",
     "plots",
+    "schedules",
     "scoring",
 ]
 

@@ -20,7 +20,7 @@ except ImportError as error:
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from crnn import dataset, losses
+from crnn import dataset, losses, optimizers, schedules
 from crnn._threads import cpu_info
 from crnn.model import RNN
 from crnn.run import History, TrainingDiverged, TrainingRun
@@ -45,7 +45,9 @@ __all__ = [
     "diagnostics",
     "losses",
     "notebook",
+    "optimizers",
     "plots",
+    "schedules",
     "scoring",
 ]
 

@@ -6,6 +6,7 @@ from typing_extensions import disjoint_base
 
 from crnn._samples import Samples
 from crnn.losses import Loss
+from crnn.optimizers import Optimizer
 
 _Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -126,6 +127,8 @@ class Forward(Team):
 @disjoint_base
 class Training(Forward):
     gradient: dict[str, _Array]
+    moments: dict[str, _Array]
+    updates_done: int
     def __init__(
         self,
         weights: Weights,
@@ -134,9 +137,9 @@ class Training(Forward):
         batch_size: int,
         threads: int,
         *,
-        optimizer: str | None = "sgd",
-        learning_rate: float = 0.01,
-        clip: float | None = None,
+        optimizer: Optimizer | None = None,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
         mean: bool = True,
         shifted: bool = False,
         loss: Loss,
@@ -147,8 +150,14 @@ class Training(Forward):
         dropout: float = 0,
         recurrent_dropout: float = 0,
     ) -> None: ...
+    @property
+    def gradient_norm(self) -> tuple[float, float] | None: ...
     def begin_epoch(
-        self, plan: _Array, order: _Array | None = None, dropout_key: int = 0
+        self,
+        plan: _Array,
+        order: _Array | None = None,
+        dropout_key: int = 0,
+        rates: float | _Array = 0.0,
     ) -> None: ...
     def end_epoch(self) -> tuple[float, float, float, int, int]: ...
     def halt(self) -> None: ...

@@ -21,19 +21,20 @@ What was chosen, and what it buys (one core of a Zen 4 at 117 GFLOP/s, float32; 
 (c) dWh is one long sum over timesteps and rows, taken over the last steps of BPTT while their states
     are still in the second-level cache (`chunk_steps`): mid 97 % of the multipliers' peak there.
 (d) A batch of one packs nothing: the row vector's sums stay in registers, Wh is walked forth on even
-    steps and back on odd ones (what the cache kept is used first), and with SGD a gradient is clipped
-    and subtracted from the weights without ever being stored.
+    steps and back on odd ones (what the cache kept is used first), and with plain SGD a gradient is
+    clipped and subtracted from the weights without ever being stored.
 (e) The state before the first step is zero, so that step has no h Wh, and its dWh is skipped: 1/T of
     the work. The notebook's shifted gradient is other views of the same states (`shifted`).
 (f) All parameters lie in one padded array, gradients and moments in arrays of the same layout: the
-    optimiser is one pass over it. Padding columns are zeros and stay zeros.
+    optimiser is one pass over it, and with clipping by norm another one before it. Padding columns
+    are zeros and stay zeros.
 """
 
 cimport cython
 from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer
 from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport INFINITY, fabs, isfinite, isnan, sqrt
+from libc.math cimport INFINITY, NAN, fabs, isfinite, isnan, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
@@ -153,6 +154,23 @@ cdef inline void logarithm(real *out, const real *x, ptrdiff_t count) noexcept n
         isa.f32.log(out, x, count)
     else:
         isa.f64.log(out, x, count)
+
+
+cdef inline double sum_shards(
+    real *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count) noexcept nogil:
+    if real is float:
+        return isa.f32.sum(g, stride, shards, count)
+    else:
+        return isa.f64.sum(g, stride, shards, count)
+
+
+cdef inline void update(
+    real *w, real *m, real *v, const real *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count,
+    const crnn_rule *rule, crnn_report *report) noexcept nogil:
+    if real is float:
+        isa.f32.update(w, m, v, g, stride, shards, count, rule, report)
+    else:
+        isa.f64.update(w, m, v, g, stride, shards, count, rule, report)
 
 
 cdef inline int gather(

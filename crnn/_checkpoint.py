@@ -123,10 +123,12 @@ class Checkpoint:
             ) from error
 
 
-def _values(history: History, name: str, array: Array) -> list[float]:
+def _values(history: History, name: str, array: Array) -> list[Any]:
     if not isinstance(getattr(history, name[len("history.") :]), list):
         raise TypeError(f"{name} is no list")
-    values: list[float] = array.tolist()
+    if array.ndim == 2:
+        return [tuple(row) for row in array.tolist()]
+    values: list[Any] = array.tolist()
     return values
 
 

@@ -179,7 +179,6 @@ class Fit:
                     state.epochs += 1
                     if not refits:
                         self.measure(history)
-                        run._after_epoch()
                     if stopping is not None:
                         history.best_epoch, stop = stopping.best(history.validation_loss)
                         if history.best_epoch == state.epochs:

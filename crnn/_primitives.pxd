@@ -17,10 +17,27 @@ cdef extern from "_kernels/kernels.h" nogil:
         CRNN_STORE
         CRNN_ADD
         CRNN_DESCEND
+        CRNN_SGD
+        CRNN_RMSPROP
+        CRNN_ADAM
+        CRNN_ADAMW
 
     ctypedef struct crnn_report:
         double clipped
         double poison
+
+    ctypedef struct crnn_rule:
+        int kind
+        int nesterov
+        double scale
+        double clip
+        double rate
+        double decay
+        double momentum
+        double beta1
+        double beta2
+        double eps
+        double correction
 
     ctypedef struct crnn_term:
         const void *a
@@ -46,13 +63,10 @@ cdef extern from "_kernels/kernels.h" nogil:
         void (*accumulate)(
             float *, ptrdiff_t, const float *, ptrdiff_t, const float *, ptrdiff_t,
             ptrdiff_t, ptrdiff_t, ptrdiff_t, int, float, float, crnn_report *) noexcept nogil
-        void (*sum)(float *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
-        void (*sgd)(
-            float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
-            float, float, crnn_report *) noexcept nogil
-        void (*adam)(
+        double (*sum)(float *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*update)(
             float *, float *, float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
-            float, float, double, double, float, float, crnn_report *) noexcept nogil
+            const crnn_rule *, crnn_report *) noexcept nogil
         void (*tanh)(float *, const float *, ptrdiff_t) noexcept nogil
         void (*exp)(float *, const float *, ptrdiff_t) noexcept nogil
         void (*log)(float *, const float *, ptrdiff_t) noexcept nogil
@@ -76,13 +90,10 @@ cdef extern from "_kernels/kernels.h" nogil:
         void (*accumulate)(
             double *, ptrdiff_t, const double *, ptrdiff_t, const double *, ptrdiff_t,
             ptrdiff_t, ptrdiff_t, ptrdiff_t, int, double, double, crnn_report *) noexcept nogil
-        void (*sum)(double *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
-        void (*sgd)(
-            double *, const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
-            double, double, crnn_report *) noexcept nogil
-        void (*adam)(
+        double (*sum)(double *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*update)(
             double *, double *, double *, const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
-            double, double, double, double, double, double, crnn_report *) noexcept nogil
+            const crnn_rule *, crnn_report *) noexcept nogil
         void (*tanh)(double *, const double *, ptrdiff_t) noexcept nogil
         void (*exp)(double *, const double *, ptrdiff_t) noexcept nogil
         void (*log)(double *, const double *, ptrdiff_t) noexcept nogil

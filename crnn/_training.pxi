@@ -2,9 +2,6 @@
 
 cdef enum:
     MAX_SHARDS = 16
-    SGD = 0
-    ADAM = 1
-    NONE = 2   # the sum of the gradients is wanted, not an update
 
 
 cdef ptrdiff_t shard_rows(ptrdiff_t batch, ptrdiff_t H) noexcept nogil:
@@ -29,6 +26,23 @@ cdef ptrdiff_t chunk_steps(ptrdiff_t rows, ptrdiff_t T, ptrdiff_t row_bytes) noe
     return min(T, max(128 // rows, CRNN_L2_BYTES // 2 // (row_bytes * rows), 1))
 
 
+cdef crnn_rule rule_of(optimizer, clip_value) except *:
+    """An optimiser's rule, without the numbers that change from update to update."""
+    cdef crnn_rule rule
+    settings = optimizer.settings()
+    rule.kind = {"sgd": CRNN_SGD, "rmsprop": CRNN_RMSPROP, "adam": CRNN_ADAM, "adamw": CRNN_ADAMW}[
+        settings["name"]]
+    rule.nesterov = settings.get("nesterov", False)
+    rule.scale = 1
+    rule.clip = INFINITY if clip_value is None else clip_value
+    rule.decay = settings["weight_decay"]
+    rule.momentum = settings.get("momentum", 0)
+    rule.beta1, rule.beta2 = settings.get("betas", (0, settings.get("alpha", 0)))
+    rule.eps = settings.get("eps", 0)
+    rule.rate = rule.correction = 0
+    return rule
+
+
 cdef struct Desk:
     # what one thread works on, besides the rows that run forward: da (L D, room + 1, rows, lds), the
     # outputs and their gradients y (outs, rows, ldo), the targets of a step, the weights of the rows;
@@ -50,15 +64,21 @@ cdef class Training(Forward):
     cdef crnn_source y
     cdef ptrdiff_t B, rows, shards, chunk, room, stride, steps, targets
     cdef bint mean, shifted, by_row, every
-    cdef int optimizer
-    cdef double learning_rate, clip
+    cdef bint trains      # or the sum of the gradients is wanted, and no update
+    cdef bint direct      # the gradient is subtracted from the weights and never stored
+    cdef bint measures    # the norm of the gradient
+    cdef crnn_rule rule
+    cdef double learning_rate, weight_decay, clip_norm
     cdef double beta1_power, beta2_power
+    cdef ptrdiff_t step   # updates that the optimiser has made
+    cdef double norm_sum, norm_max
     cdef Loss loss
     cdef double rate, recurrent_rate
     cdef const int64_t *plan
     cdef const double *sample_weight
     cdef ptrdiff_t updates
-    cdef object order_array, plan_array
+    cdef const double *rates
+    cdef object order_array, plan_array, rates_array
     cdef Desk *desks
     cdef void *gradients
     cdef void *table      # the gradient of the tables: all shards add to it, in their order
@@ -73,10 +93,11 @@ cdef class Training(Forward):
     cdef crnn_atomic halted   # somebody asked to end the epoch after the current batch
     cdef bint ended
     cdef readonly object gradient
+    cdef readonly object moments  # by name, flat arrays in the order of the weights' own
 
     def __init__(
-        self, Weights weights not None, x, y, ptrdiff_t batch_size, int threads, *, optimizer="sgd",
-        double learning_rate=0.01, clip=None, bint mean=True, bint shifted=False, loss,
+        self, Weights weights not None, x, y, ptrdiff_t batch_size, int threads, *, loss,
+        optimizer=None, clip_value=None, clip_norm=None, bint mean=True, bint shifted=False,
         bint every=False, steps=None, sample_weight=None, h0=None, double dropout=0,
         double recurrent_dropout=0,
     ):
@@ -93,15 +114,20 @@ cdef class Training(Forward):
         self.steps = self.T if steps is None else min(self.T, steps)
         if sample_weight is not None:
             self.sample_weight = <const double *>pointer(sample_weight)
-        self.optimizer = {"sgd": SGD, "adam": ADAM, None: NONE}[optimizer]
-        self.learning_rate = learning_rate
-        self.clip = INFINITY if clip is None else clip
+        self.trains = optimizer is not None
+        if self.trains:
+            self.rule = rule_of(optimizer, clip_value)
+        self.weight_decay = self.rule.decay
+        self.measures = clip_norm is not None
+        self.clip_norm = INFINITY if clip_norm is None else clip_norm
         self.beta1_power = self.beta2_power = 1
         self.rate, self.recurrent_rate = dropout, recurrent_dropout
         self.dropout, self.recurrent_dropout = dropout_of(dropout), dropout_of(recurrent_dropout)
         # the simplest network reads its weights where they lie, and packs nothing
         self.by_row = (self.B == 1 and at.L * at.D == 1 and not every and not at.tokens
                        and recurrent_dropout == 0)
+        self.direct = (self.by_row and self.trains and self.rule.kind == CRNN_SGD
+                       and self.rule.momentum == 0 and self.weight_decay == 0 and not self.measures)
         # the last, shorter batch of an epoch may have longer shards
         self.rows = max(shard_rows(self.B, at.H), shard_rows(self.N % self.B, at.H))
         self.shards = (self.B + shard_rows(self.B, at.H) - 1) // shard_rows(self.B, at.H)
@@ -154,29 +180,66 @@ cdef class Training(Forward):
             self.net.panels = self.keep(at.packed)
         for i in range(self.threads):
             prepare_block(&self.net, &self.desks[i].block)
-        if not self.by_row or self.optimizer != SGD:
+        if not self.direct:
             gradients = self.kept_zeros(self.shards * self.stride)
             self.gradients = pointer(gradients)
             table = self.kept_zeros(at.count - at.tables)
             self.table = pointer(table)
             self.gradient = self.weights.views(gradients, table)
-        if self.optimizer == ADAM:
-            self.m = self.keep(at.count)
-            self.v = self.keep(at.count)
+        self.moments = {}
+        if self.trains and (self.rule.kind >= CRNN_ADAM or self.rule.momentum != 0):
+            self.moments["m"] = self.kept_zeros(at.count)
+            self.m = pointer(self.moments["m"])
+        if self.trains and self.rule.kind != CRNN_SGD:
+            self.moments["v"] = self.kept_zeros(at.count)
+            self.v = pointer(self.moments["v"])
         if self.steps < self.T:
             self.carried = self.keep(<object>at.L * self.B * at.lds)
         return 0
 
-    def begin_epoch(self, plan, order=None, dropout_key=0):
+    @property
+    def updates_done(self):
+        """Updates that the optimiser has made; with `moments` all that it knows."""
+        return self.step
+
+    @updates_done.setter
+    def updates_done(self, ptrdiff_t updates):
+        cdef ptrdiff_t i
+        self.step = updates
+        self.beta1_power = self.beta2_power = 1
+        for i in range(updates):
+            if self.beta1_power == 0 and self.beta2_power == 0:
+                break
+            self.beta1_power *= self.rule.beta1   # a product of as many factors: the same bits
+            self.beta2_power *= self.rule.beta2
+
+    @property
+    def gradient_norm(self):
+        """Mean and largest norm of the epoch's gradients before clipping; None without clip_norm."""
+        if not self.measures:
+            return None
+        return self.norm_sum / max(self.batch, 1), self.norm_max
+
+    def begin_epoch(self, plan, order=None, dropout_key=0, rates=0.0):
         """Before the threads run an epoch: its updates (see `batches.plan`), its order of samples
-        (both int64, contiguous) or None, and the key of its dropout masks."""
+        (both int64, contiguous) or None, the key of its dropout masks, and the learning rate: a
+        number, or one for each row of the plan (float64, contiguous)."""
         self.begin()
+        self.rates, self.rates_array = NULL, rates
+        if isinstance(rates, np_ndarray):
+            if len(rates) != len(plan):
+                raise ValueError(f"{len(plan)} updates and {len(rates)} learning rates")
+            self.rates = <const double *>pointer(rates)
+        else:
+            self.learning_rate = rates
         self.order_array, self.plan_array = order, plan
         self.order, self.plan, self.updates = integers(order), integers(plan), len(plan)
         self.dropout.key = self.recurrent_dropout.key = dropout_key
         self.loss_sum = self.loss_weight = self.last_loss = 0
         self.bad_batch = self.batch = 0
         self.ended = False
+        self.norm_sum = self.norm_max = 0
+        self.set_rate(0)
         self.report.clipped = self.report.poison = 0
         crnn_store(&self.turn, 0)
         with nogil:
@@ -216,6 +279,7 @@ cdef class Training(Forward):
             if self.last_to_arrive():
                 if valid > 0:
                     self.end_update(valid, shards, of_type)
+                self.set_rate(update + 1)
                 crnn_store(&self.turn, 0)
                 self.ended = crnn_load(&self.halted) != 0
                 self.let_go()
@@ -231,8 +295,7 @@ cdef class Training(Forward):
     cdef double shard(
         self, Desk *desk, ptrdiff_t number, ptrdiff_t batch_first, ptrdiff_t first, ptrdiff_t rows,
         ptrdiff_t t0, real *g, bint trains, double scale, bint main) noexcept nogil:
-        # -> this shard's part of the batch's loss; its gradient goes to g, or with a batch of one and
-        # SGD straight into the weights
+        # -> this shard's part of the batch's loss; its gradient goes to g, or straight into the weights
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
         cdef double loss = 0
@@ -246,7 +309,7 @@ cdef class Training(Forward):
         self.carry(b, first - batch_first, True, g)
         if not trains:
             return 0
-        if self.by_row and self.optimizer == SGD:
+        if self.direct:
             g = <real *>self.net.flat
         elif b.rows == 0:
             memset(g, 0, at.tables * sizeof(real))
@@ -570,7 +633,7 @@ cdef class Training(Forward):
             piece = k if finish == CRNN_DESCEND else min(
                 k - done, min(2048, max(128, PIECE_WORK // (m * n))))
             accumulate(c, ldc, a + done * lda, lda, b + done * ldb, ldb, m, n, piece,
-                       finish, self.learning_rate, self.clip, &self.report)
+                       finish, self.learning_rate, self.rule.clip, &self.report)
             done += piece
             if done == k or stopped(&self.watch, main, piece * m * n):
                 return
@@ -615,14 +678,8 @@ cdef class Training(Forward):
         cdef ptrdiff_t s
         for s in range(shards):
             loss += self.losses[s]
-        if self.optimizer == ADAM:
-            self.beta1_power *= 0.9
-            self.beta2_power *= 0.999
-        if self.optimizer == ADAM or not self.by_row:
-            self.update(0, at.tables, <const real *>self.gradients, shards)
-            if at.tokens and self.optimizer != NONE:
-                self.update(at.tables, at.count - at.tables, <const real *>self.table, 1)
-                memset(self.table, 0, (at.count - at.tables) * sizeof(real))
+        if not self.direct:
+            self.descend(shards, of_type)
         self.batch += 1
         self.last_loss = loss
         self.loss_sum += loss * valid
@@ -632,31 +689,47 @@ cdef class Training(Forward):
             self.bad_batch = self.batch
         pack_net(&self.net, True)
 
-    cdef void update(
-        self, ptrdiff_t place, ptrdiff_t count, const real *g, ptrdiff_t shards) noexcept nogil:
-        """The optimiser's step for `count` numbers from `place` on."""
-        cdef real *w = <real *>self.net.flat + place
-        cdef real *m = <real *>self.m + place
-        cdef real *v = <real *>self.v + place
-        cdef double rate, correction
-        if self.optimizer == NONE:
-            if real is float:
-                isa.f32.sum(<float *>g, self.stride, shards, count)
-            else:
-                isa.f64.sum(<double *>g, self.stride, shards, count)
-        elif self.optimizer == ADAM:
-            rate = self.learning_rate / (1 - self.beta1_power)
-            correction = sqrt(1 - self.beta2_power)
-            if real is float:
-                isa.f32.adam(w, m, v, g, self.stride, shards, count, <float>rate, <float>correction,
-                             0.9, 0.999, <float>1e-8, <float>self.clip, &self.report)
-            else:
-                isa.f64.adam(w, m, v, g, self.stride, shards, count, rate, correction, 0.9, 0.999,
-                             1e-8, self.clip, &self.report)
-        else:
-            if real is float:
-                isa.f32.sgd(w, g, self.stride, shards, count, <float>self.learning_rate,
-                            <float>self.clip, &self.report)
-            else:
-                isa.f64.sgd(w, g, self.stride, shards, count, self.learning_rate, self.clip,
-                            &self.report)
+    cdef void set_rate(self, ptrdiff_t update) noexcept nogil:
+        if self.rates != NULL and update < self.updates:
+            self.learning_rate = self.rates[update]
+
+    cdef void descend(self, ptrdiff_t shards, real *of_type) noexcept nogil:
+        """One step of the optimiser along the sum of the shards' gradients."""
+        cdef Layout *at = &self.net.at
+        cdef crnn_rule *rule = &self.rule
+        cdef real *w = <real *>self.net.flat
+        cdef real *m = <real *>self.m
+        cdef real *v = <real *>self.v
+        cdef real *g = <real *>self.gradients
+        cdef real *table = <real *>self.table
+        cdef ptrdiff_t behind = at.count - at.tables
+        cdef double squares
+        if self.measures or not self.trains:
+            squares = sum_shards(g, self.stride, shards, at.tables)
+            if not self.trains:
+                return
+            shards = 1
+            self.clip_by_norm(sqrt(squares + sum_shards(table, 0, 1, behind)))
+        self.step += 1
+        self.beta1_power *= rule.beta1
+        self.beta2_power *= rule.beta2
+        rule.rate = self.learning_rate
+        if rule.kind == CRNN_ADAMW:
+            rule.decay = self.learning_rate * self.weight_decay
+        if rule.kind >= CRNN_ADAM:
+            rule.rate = self.learning_rate / (1 - self.beta1_power)
+            rule.correction = sqrt(1 - self.beta2_power)
+        update(w, m, v, g, self.stride, shards, at.tables, rule, &self.report)
+        if at.tokens:
+            update(w + at.tables, m + at.tables, v + at.tables, table, 0, 1, behind, rule, &self.report)
+            memset(table, 0, behind * sizeof(real))
+
+    cdef void clip_by_norm(self, double norm) noexcept nogil:
+        """scale = min(1, clip_norm / (norm + 1e-6)), as PyTorch."""
+        self.norm_sum += norm
+        self.norm_max = max(self.norm_max, norm)
+        self.rule.scale = 1
+        if not isfinite(norm):
+            self.report.poison = NAN   # a scale of 0 would hide it
+        elif self.clip_norm < INFINITY:
+            self.rule.scale = min(1.0, self.clip_norm / (norm + 1e-6))

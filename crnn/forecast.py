@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import dataset, storage
-from crnn._arguments import Array, integer, numeric, real
+from crnn import dataset, optimizers, storage
+from crnn._arguments import Array, choice, integer, numeric, real
 from crnn._arguments import seed as checked_seed
 from crnn.model import RNN
 from crnn.trainer import History, Trainer
@@ -44,8 +44,11 @@ class Forecaster:
         T, how many values a prediction is made from.
     hidden_size : int, default 32
         H, hidden units.
-    epochs, batch_size, learning_rate, optimizer, threads, progress
+    epochs, batch_size, threads, progress
         As for `crnn.Trainer`.
+    learning_rate : float, default 2e-3
+    optimizer : {"sgd", "rmsprop", "adam", "adamw"}, default "adam"
+        With its defaults.
     seed : int, optional
         Of the initial parameters and of the order of the windows. The same seed gives the same
         bits at any number of threads. None takes one from the operating system.
@@ -107,8 +110,9 @@ class Forecaster:
         return Trainer(
             epochs=self.epochs,
             batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            optimizer=self.optimizer,
+            # a name and a number: what a file keeps
+            learning_rate=real("learning_rate", self.learning_rate, above=0),
+            optimizer=choice("optimizer", self.optimizer, optimizers.NAMES),
             seed=self.seed,
             progress=self.progress,
             threads=self.threads,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _arguments, _batches, _cell, _samples, losses
+from crnn import _arguments, _batches, _cell, _samples, losses, optimizers
 from crnn._arguments import Array
 
 GRADIENTS = ("shifted", "exact")
@@ -194,13 +194,13 @@ class RNN:
             1,
             1,
             loss=losses.MSE(),
-            learning_rate=self.lr,
-            clip=1.0,
+            optimizer=optimizers.SGD(),
+            clip_value=1.0,
             mean=False,
             shifted=self.gradient == "shifted",
         )
         one_by_one = _batches.Batches(count, 1, np.ones((1, 1), np.int64), self.x.shape[1])
-        training.begin_epoch(one_by_one.plan(None))
+        training.begin_epoch(one_by_one.plan(None), rates=self.lr)
         _cell.Crew(1).run(training)
         last_loss: float = training.end_epoch()[1]
         return last_loss

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crnn import _batches, _cell, _threads, losses
+from crnn import _batches, _cell, _threads, losses, optimizers, schedules
 from crnn._arguments import Array
 from crnn.model import RNN
 
@@ -39,7 +39,10 @@ class History:
     seconds : list of float
         Time of the epoch's training, without validation.
     clipped_fraction : list of float
-        Gradient elements that were clipped by value over all gradient elements of the epoch.
+        Gradient elements that `clip_value` clipped over all gradient elements of the epoch.
+    gradient_norm : list of (float, float)
+        Mean and largest norm of the gradients of the epoch's batches, all parameters together,
+        before clipping; empty without `clip_norm`.
     learning_rate : list of float
         The learning rate of the epoch's last update.
     workspace_bytes : int
@@ -54,6 +57,7 @@ class History:
     seconds: list[float] = field(default_factory=list)
     clipped_fraction: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
+    gradient_norm: list[tuple[float, float]] = field(default_factory=list)
     workspace_bytes: int = 0
 
     def __repr__(self) -> str:
@@ -157,9 +161,9 @@ class TrainingRun:
             data.wanted,
             rows,
             self._threads,
-            optimizer=trainer.optimizer,
-            learning_rate=trainer.learning_rate,
-            clip=trainer.clip_value,
+            optimizer=optimizers.named("optimizer", trainer.optimizer),
+            clip_value=trainer.clip_value,
+            clip_norm=trainer.clip_norm,
             loss=loss,
             every=model.output == "all",
             steps=steps,
@@ -168,6 +172,8 @@ class TrainingRun:
             recurrent_dropout=model.recurrent_dropout,
         )
         self.history.workspace_bytes = self._training.workspace_bytes
+        self._schedule = schedules.named("learning_rate", trainer.learning_rate)
+        self._schedule_state = self._schedule.start()
         self._crew: _cell.Crew | None = None
         self._epochs = 0
         self._good = model._weights.flat.copy()
@@ -207,7 +213,9 @@ class TrainingRun:
             order = self._batches.order(self.seed, self._epochs if self._trainer.shuffle else None)
             drops = model.dropout > 0 or model.recurrent_dropout > 0
             key = _cell.dropout_key(self.seed, self._epochs) if drops else 0
-            training.begin_epoch(self._batches.plan(order), order, key)
+            plan = self._batches.plan(order)
+            rates = self._epoch_rates(len(plan))
+            training.begin_epoch(plan, order, key, rates)
             if self.stopped:
                 return
             crew.run(training)
@@ -227,22 +235,37 @@ class TrainingRun:
             return
         self.history.seconds.append(time.perf_counter() - start)
         self.history.loss.append(mean_loss)
-        self.history.learning_rate.append(self._trainer.learning_rate)
+        self.history.learning_rate.append(float(np.ravel(rates)[-1]))
+        if training.gradient_norm is not None:
+            self.history.gradient_norm.append(training.gradient_norm)
         self.history.clipped_fraction.append(clipped / (max(updates, 1) * weights.elements))
+
+    def _epoch_rates(self, updates: int) -> float | Array:
+        """Learning rates of the coming epoch's updates, after a look at how the last one went."""
+        if self._rates is not None and self._schedule_state:
+            return self._rates[self._epochs]  # it depends on losses that a refit does not have
+        if self._epochs:
+            watched = (self.history.validation_loss or self.history.loss)[-1]
+            self._schedule_state = self._schedule.after(
+                self._epochs - 1, watched, self._schedule_state
+            )
+        return self._schedule.rates(self._epochs, updates, self._schedule_state)
 
     # ---- for checkpoints ----
 
     def _state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Parameters and the optimiser's state after an epoch, copied, and the schedule's state."""
-        return {"parameters": self.model._weights.flat.copy()}, {}
+        arrays = {f"moment.{name}": array.copy() for name, array in self._training.moments.items()}
+        arrays["updates"] = np.array([self._training.updates_done])
+        return arrays | {"parameters": self.model._weights.flat.copy()}, self._schedule_state
 
     def _restore(self, arrays: Mapping[str, Array], schedule: dict[str, Any], epochs: int) -> None:
         """What `_state` gave after so many epochs."""
         self.model._weights.flat[:] = arrays["parameters"]
-        self._epochs = epochs
-
-    def _after_epoch(self) -> None:
-        """Tell the schedule how the epoch went."""
+        for name, array in self._training.moments.items():
+            array[:] = arrays[f"moment.{name}"]
+        self._training.updates_done = int(arrays["updates"][0])
+        self._schedule_state, self._epochs = schedule, epochs
 
     def stop(self) -> None:
         """End the epoch after its current batch; from any thread. No epoch follows."""

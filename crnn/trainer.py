@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import copy
+import math
+import numbers
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import _arguments, losses
+from crnn import _arguments, losses, optimizers, schedules
 from crnn._arguments import Array
 from crnn.dataset import Sequences
 from crnn.model import RNN
 from crnn.run import History, TrainingDiverged, TrainingRun
 
-OPTIMIZERS = ("sgd", "adam")
-
 __all__ = ["EarlyStopping", "History", "Trainer", "TrainingDiverged", "TrainingRun"]
+
+
+class _NotGiven:
+    """The default of `clip_value`: 1.0, or None with `clip_norm`."""
+
+    def __repr__(self) -> str:
+        return "1.0 without clip_norm, else None"
+
+
+_NOT_GIVEN = _NotGiven()
 
 
 @dataclass(frozen=True)
@@ -72,35 +82,41 @@ class EarlyStopping:
 
 @dataclass
 class Trainer:
-    """Trains an RNN in batches, by SGD or Adam with clipped gradients.
+    """Trains an RNN in batches, with clipped gradients.
 
     One epoch is one compiled call without the GIL. The loss of a batch is the sum over its valid
     elements (rows, outputs, and steps where the network's output is "all") divided by their number.
-    For every batch, with g the gradient of its loss, every element clipped to
-    [-clip_value, clip_value]:
+    For every batch, with g the gradient of its loss and norm the root of the sum of the squares of
+    all its elements, of all parameters together::
 
-        sgd:   w -= learning_rate * g
-        adam:  m = 0.9 m + 0.1 g,  v = 0.999 v + 0.001 g^2,
-               w -= learning_rate * (m / (1 - 0.9^k)) / (sqrt(v / (1 - 0.999^k)) + 1e-8)
+        g = g min(1, clip_norm / (norm + 1e-6))       with clip_norm
+        g = min(max(g, -clip_value), clip_value)      with clip_value
 
-    in step k [1]_.
+    and then one step of the optimiser along g (equations: `crnn.optimizers`).
 
     Parameters
     ----------
     epochs : int, default 50
     batch_size : int, default 32
         Rows of a batch; the last batch of an epoch may be smaller.
-    learning_rate : float, default 1e-2
-    optimizer : {"sgd", "adam"}, default "sgd"
-    clip_value : float or None, default 1.0
-        None turns clipping off.
+    learning_rate : float, schedule or callable, default 1e-2
+        A number, a schedule of `crnn.schedules`, or a function that takes the epoch (from 0) and
+        returns its learning rate.
+    optimizer : str or an optimiser of ``crnn.optimizers``, default "sgd"
+        "sgd", "rmsprop", "adam" and "adamw" stand for the optimisers with their defaults.
+    clip_value : float or None, optional
+        Bound of every element of the gradient. None turns this clipping off. If not given it is 1.0
+        without `clip_norm`, and None with it.
+    clip_norm : float, optional
+        Bound of the norm of the whole gradient, as ``torch.nn.utils.clip_grad_norm_``. With it
+        ``History.gradient_norm`` is recorded; ``inf`` records and clips nothing.
     loss : str or a loss of ``crnn.losses``, default "mse"
         "mse", "mae", "huber", "quantile", "cross_entropy" or "binary_cross_entropy" stand for the
         losses with their defaults.
     truncated_bptt_steps : int, optional
         Cut each sequence into chunks of so many steps, counted from its own first step, with one
         update for each chunk that has a target. The state goes on from chunk to chunk, the gradient
-        does not [2]_. Memory is that of one chunk. None: whole sequences.
+        does not [1]_. Memory is that of one chunk. None: whole sequences.
     shuffle : bool, default True
         Whether every epoch takes the samples in a new order.
     seed : int, optional
@@ -121,9 +137,7 @@ class Trainer:
 
     References
     ----------
-    .. [1] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015,
-       https://arxiv.org/abs/1412.6980.
-    .. [2] R. J. Williams, J. Peng, "An efficient gradient-based algorithm for on-line training of
+    .. [1] R. J. Williams, J. Peng, "An efficient gradient-based algorithm for on-line training of
        recurrent network trajectories", Neural Computation 2(4), 1990.
 
     Examples
@@ -141,9 +155,10 @@ class Trainer:
     epochs: int = 50
     _: KW_ONLY
     batch_size: int = 32
-    learning_rate: float = 1e-2
-    optimizer: str = "sgd"
-    clip_value: float | None = 1.0
+    learning_rate: float | schedules.Schedule | Callable[[int], float] = 1e-2
+    optimizer: str | optimizers.Optimizer = "sgd"
+    clip_value: float | None = cast(Any, _NOT_GIVEN)
+    clip_norm: float | None = None
     loss: str | losses.Loss = "mse"
     truncated_bptt_steps: int | None = None
     shuffle: bool = True
@@ -154,8 +169,15 @@ class Trainer:
     def __post_init__(self) -> None:
         self.epochs = _arguments.integer("epochs", self.epochs)
         self.batch_size = _arguments.integer("batch_size", self.batch_size)
-        self.learning_rate = _arguments.real("learning_rate", self.learning_rate, above=0)
-        self.optimizer = _arguments.choice("optimizer", self.optimizer, OPTIMIZERS)
+        schedules.named("learning_rate", self.learning_rate)
+        if isinstance(self.learning_rate, numbers.Real):
+            self.learning_rate = float(self.learning_rate)
+        optimizers.named("optimizer", self.optimizer)
+        watching = isinstance(self.clip_norm, numbers.Real) and self.clip_norm == math.inf
+        if self.clip_norm is not None and not watching:
+            self.clip_norm = _arguments.real("clip_norm", self.clip_norm, above=0)
+        if isinstance(self.clip_value, _NotGiven):
+            self.clip_value = 1.0 if self.clip_norm is None else None
         if self.clip_value is not None:
             self.clip_value = _arguments.real("clip_value", self.clip_value, above=0)
         losses.named("loss", self.loss)
@@ -339,9 +361,15 @@ class Trainer:
             raise TypeError(f"model must be a crnn.RNN, got {type(model).__name__}")
         trainer = copy.copy(self)
         trainer.__post_init__()  # an attribute may have been set since
-        for name in ("learning_rate", "clip_value"):
-            value = getattr(trainer, name)
-            if value is not None and np.float64(value) < np.finfo(model.dtype).smallest_subnormal:
+        optimizer = optimizers.named("optimizer", trainer.optimizer)
+        for name, value in (
+            ("learning_rate", trainer.learning_rate),
+            ("clip_value", trainer.clip_value),
+            ("optimizer's eps", getattr(optimizer, "eps", None)),
+        ):
+            if not isinstance(value, float):
+                continue
+            if np.float64(value) < np.finfo(model.dtype).smallest_subnormal:
                 raise ValueError(f"{name} must not vanish in {model.dtype}, got {value}")
         if trainer.truncated_bptt_steps is not None and model.bidirectional:
             raise ValueError(

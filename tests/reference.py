@@ -390,15 +390,63 @@ def clip(d: Parameters, clip_value: float | None) -> tuple[Parameters, int]:
     return clipped, sum(int(np.sum(clipped[name] != g)) for name, g in d.items())
 
 
+def norm(d: Parameters) -> float:
+    """The Euclidean norm of all gradients together."""
+    return float(np.sqrt(sum(np.sum(g**2) for g in d.values())))
+
+
+def clip_norm(d: Parameters, bound: float | None) -> Parameters:
+    """All gradients times bound / (norm + 1e-6), at most 1, as PyTorch."""
+    if bound is None or bound == np.inf:
+        return dict(d)
+    scale = min(1.0, bound / (norm(d) + 1e-6))
+    return {name: scale * g for name, g in d.items()}
+
+
 @dataclass
 class SGD:
-    """w <- w - learning_rate dw."""
+    """m <- momentum m + dw, w <- w - learning_rate m (nesterov: dw + momentum m for m)."""
 
     learning_rate: float
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    m: Parameters = field(default_factory=dict)
 
     def step(self, parameters: Parameters, d: Parameters) -> Parameters:
         """The parameters after one step."""
-        return {name: w - self.learning_rate * d[name] for name, w in parameters.items()}
+        after = {}
+        for name, w in parameters.items():
+            g = d[name] + self.weight_decay * w
+            m = self.momentum * self.m.get(name, 0.0) + g
+            step = g + self.momentum * m if self.nesterov else m
+            after[name] = w - self.learning_rate * step
+            self.m[name] = m
+        return after
+
+
+@dataclass
+class RMSprop:
+    """Tieleman and Hinton 2012, eps outside the root, momentum behind the division, as PyTorch."""
+
+    learning_rate: float
+    alpha: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    m: Parameters = field(default_factory=dict)
+    v: Parameters = field(default_factory=dict)
+
+    def step(self, parameters: Parameters, d: Parameters) -> Parameters:
+        """The parameters after one step."""
+        after = {}
+        for name, w in parameters.items():
+            g = d[name] + self.weight_decay * w
+            v = self.alpha * self.v.get(name, 0.0) + (1.0 - self.alpha) * g**2
+            m = self.momentum * self.m.get(name, 0.0) + g / (np.sqrt(v) + self.eps)
+            after[name] = w - self.learning_rate * m
+            self.m[name], self.v[name] = m, v
+        return after
 
 
 @dataclass
@@ -406,30 +454,56 @@ class Adam:
     """Kingma and Ba 2015 (arXiv:1412.6980), bias-corrected, eps outside the root, as PyTorch."""
 
     learning_rate: float
-    beta1: float = 0.9
-    beta2: float = 0.999
+    betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
+    weight_decay: float = 0.0
     steps: int = 0
     m: Parameters = field(default_factory=dict)
     v: Parameters = field(default_factory=dict)
 
+    def decayed(self, w: Array, g: Array) -> tuple[Array, Array]:
+        """The parameter and its gradient with an L2 penalty."""
+        return w, g + self.weight_decay * w
+
     def step(self, parameters: Parameters, d: Parameters) -> Parameters:
         """The parameters after one step."""
         self.steps += 1
+        beta1, beta2 = self.betas
         after = {}
-        for name, w in parameters.items():
-            m = self.beta1 * self.m.get(name, 0.0) + (1.0 - self.beta1) * d[name]
-            v = self.beta2 * self.v.get(name, 0.0) + (1.0 - self.beta2) * d[name] ** 2
-            m_hat = m / (1.0 - self.beta1**self.steps)
-            v_hat = v / (1.0 - self.beta2**self.steps)
+        for name in parameters:
+            w, g = self.decayed(parameters[name], d[name])
+            m = beta1 * self.m.get(name, 0.0) + (1.0 - beta1) * g
+            v = beta2 * self.v.get(name, 0.0) + (1.0 - beta2) * g**2
+            m_hat = m / (1.0 - beta1**self.steps)
+            v_hat = v / (1.0 - beta2**self.steps)
             after[name] = w - self.learning_rate * m_hat / (np.sqrt(v_hat) + self.eps)
             self.m[name], self.v[name] = m, v
         return after
 
 
-def optimizer(name: str, learning_rate: float) -> SGD | Adam:
+@dataclass
+class AdamW(Adam):
+    """Loshchilov and Hutter 2019 (arXiv:1711.05101): the decay is not divided by the root."""
+
+    weight_decay: float = 0.01
+
+    def decayed(self, w: Array, g: Array) -> tuple[Array, Array]:
+        """The parameter made smaller, and its gradient as it was."""
+        return w - self.learning_rate * self.weight_decay * w, g
+
+
+Optimiser = SGD | RMSprop | Adam
+OPTIMISERS: dict[str, type[Optimiser]] = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def optimizer(name: str, learning_rate: float, **settings: Any) -> Optimiser:
     """A fresh optimiser by the name that Trainer knows it by."""
-    return SGD(learning_rate) if name == "sgd" else Adam(learning_rate)
+    return OPTIMISERS[name](learning_rate, **settings)
 
 
 def scaled(sample_weight: Array) -> Array:
@@ -466,7 +540,7 @@ def epoch(
     parameters: Parameters,
     x: Array,
     y: Array,
-    optimiser: SGD | Adam,
+    optimiser: Optimiser,
     *,
     batch_size: int,
     clip_value: float | None,

@@ -552,8 +552,7 @@ static const struct {
     {"row_product_transposed", test_row_product_transposed_f32, test_row_product_transposed_f64},
     {"accumulate", test_accumulate_f32, test_accumulate_f64},
     {"sum", test_sum_f32, test_sum_f64},
-    {"sgd", test_sgd_f32, test_sgd_f64},
-    {"adam", test_adam_f32, test_adam_f64},
+    {"update", test_update_f32, test_update_f64},
     {"tanh", test_tanh_f32, test_tanh_f64},
     {"exp", test_exp_f32, test_exp_f64},
     {"log", test_log_f32, test_log_f64},
@@ -1292,14 +1291,15 @@ static void T(test_accumulate)(const crnn_isa *isa)
     T(accumulate_report)(isa);
 }
 
-/* ---- sum, sgd, adam: `shards` rows of g ---- */
+/* ---- sum, update: `shards` rows of g ---- */
 
 static void T(sum_case)(const crnn_isa *isa, ptrdiff_t shards, ptrdiff_t count)
 {
     const MATRIX g = T(drawn)(shards, count), before = T(copy)(g);
 
     CASE("shards=%td count=%td", shards, count);
-    isa->TYPE->sum(g.at, g.ld, shards, count);
+    const double squares = isa->TYPE->sum(g.at, g.ld, shards, count);
+    wide expected = 0;
     for (ptrdiff_t i = 0; i < count; i++) {
         volatile REAL total = T(item)(before, 0, i); /* rounded at every step, in this order */
         double absolute = fabs((double)total);
@@ -1314,10 +1314,37 @@ static void T(sum_case)(const crnn_isa *isa, ptrdiff_t shards, ptrdiff_t count)
 #else
         T(near)(g.at[i], total, T(chain)(shards, absolute), "g", 0, i);
 #endif
+        expected += T(times)(g.at[i], g.at[i]);
     }
     T(settle)(g, "g");
+    checks++;
+    if (!(fabs((double)(squares - expected)) <= (double)(count + 4) * DBL_EPSILON * squares))
+        fail("squares are %.17g, expected %.17g", squares, (double)expected);
+    uint64_t bits;
+    memcpy(&bits, &squares, sizeof bits);
+    record(bits, "squares", 0, 0);
     T(release)(0);
 }
+
+/* One bad number in one shard, or finite ones whose sum is not. */
+static void T(sum_poison)(const crnn_isa *isa, REAL bad)
+{
+    enum { SHARDS = 3, COUNT = 37 };
+    for (ptrdiff_t at = 0; at < SHARDS * COUNT; at++) {
+        const MATRIX g = T(drawn)(SHARDS, COUNT);
+        CASE("shards=%d count=%d g[%td, %td] = %g", SHARDS, COUNT, at / COUNT, at % COUNT,
+             (double)bad);
+        for (ptrdiff_t s = 0; s < SHARDS; s++)
+            if (s == at / COUNT || bad == REAL_MAX)
+                g.at[s * g.ld + at % COUNT] = bad;
+        checks++;
+        if (isfinite(isa->TYPE->sum(g.at, g.ld, SHARDS, COUNT)))
+            fail("the squares are finite");
+        T(release)(0);
+    }
+}
+
+static const REAL T(not_finite)[] = {NAN, INFINITY, -INFINITY, REAL_MAX};
 
 static void T(test_sum)(const crnn_isa *isa)
 {
@@ -1326,6 +1353,8 @@ static void T(test_sum)(const crnn_isa *isa)
             T(sum_case)(isa, SHARD_COUNTS[s], SIZES[n]);
         T(sum_case)(isa, SHARD_COUNTS[s], LONGEST);
     }
+    for (ptrdiff_t i = 0; i < LENGTH(T(not_finite)); i++)
+        T(sum_poison)(isa, T(not_finite)[i]);
 }
 
 /* The shards' sum, and how far off another one may be. */
@@ -1341,51 +1370,129 @@ static wide T(gradient)(MATRIX g, ptrdiff_t i, double *off)
     return sum;
 }
 
-static void T(sgd_case)(const crnn_isa *isa, ptrdiff_t shards, ptrdiff_t count, REAL clip)
-{
-    const REAL rate = (REAL)0.01;
-    const MATRIX g = T(drawn)(shards, count), w = T(drawn)(1, count), before = T(copy)(w);
-    clip_count counted = {0, 0};
-    const crnn_report start = {3, 0};
-    crnn_report report = start;
+/* A number and how far off another way to compute it may be. A multiply-add may round twice. */
+typedef struct {
+    wide value;
+    double off;
+} T(bounded);
+#define BOUNDED T(bounded)
 
-    CASE("shards=%td count=%td clip=%g", shards, count, (double)clip);
-    if (count > 2 && clip < UNLIMITED)
-        for (ptrdiff_t s = 0; s < shards; s++) { /* just at the clip value is not beyond it */
-            g.at[s * g.ld + 1] = s ? 0 : clip;
-            g.at[s * g.ld + 2] = s ? 0 : -clip;
-        }
-    isa->TYPE->sgd(w.at, g.at, g.ld, shards, count, rate, clip, &report);
-    for (ptrdiff_t i = 0; i < count; i++) {
-        double off;
-        const wide gradient = T(gradient)(g, i, &off);
-        const int at_clip = count > 2 && (i == 1 || i == 2);
-        const wide step = rate * T(clipped)(gradient, at_clip ? 0 : off, clip, &counted);
-        const wide old = before.at[i];
-        T(near)(w.at[i], old - step,
-                off * rate + 4 * ROUNDING * (fabs((double)old) + fabs((double)step)), "w", 0, i);
+static BOUNDED T(exact)(REAL value)
+{
+    const BOUNDED number = {value, 0};
+    return number;
+}
+
+/* One rounding more. */
+static BOUNDED T(rounded)(wide value, double off)
+{
+    const double tiny = (double)(REAL)ldexp(1, REAL_MIN_EXP - REAL_MANT_DIG);
+    const BOUNDED number = {value, off + ROUNDING * (fabs((double)value) + off) + tiny};
+    return number;
+}
+
+static BOUNDED T(add)(BOUNDED a, BOUNDED b)
+{
+    return T(rounded)(a.value + b.value, a.off + b.off);
+}
+
+static BOUNDED T(multiply)(REAL a, BOUNDED b)
+{
+    const wide factor = a;
+    return T(rounded)(factor * b.value, fabs((double)a) * b.off);
+}
+
+static BOUNDED T(square)(BOUNDED a)
+{
+    return T(rounded)(a.value * a.value, (2 * fabs((double)a.value) + a.off) * a.off);
+}
+
+static BOUNDED T(divide)(BOUNDED a, BOUNDED b)
+{
+    const wide value = a.value / b.value;
+    return T(rounded)(value, (a.off + fabs((double)value) * b.off) / ((double)b.value - b.off));
+}
+
+static BOUNDED T(root)(BOUNDED a)
+{
+    const double value = sqrt((double)a.value), wildest = sqrt(a.off);
+    return T(rounded)(sqrtl(a.value), wildest * value < a.off ? wildest : a.off / value);
+}
+
+/* The rules, with an eps that shows where it is added: adam in the third step. */
+static const struct {
+    const char *name;
+    crnn_rule rule;
+} T(rules)[] = {
+#define RULE(name, kind, nesterov, scale, decay, momentum)                                         \
+    {                                                                                              \
+        name, {kind, nesterov, scale, 0, 0.036900369, decay, momentum, 0.9, 0.999, 1e-3,           \
+               0.054744863}                                                                        \
     }
-    T(check_report)(report, start, counted);
-    T(settle)(w, "w");
-    T(release)(0);
+    RULE("sgd", CRNN_SGD, 0, 1, 0, 0),
+    RULE("sgd scaled", CRNN_SGD, 0, 0.3, 0, 0),
+    RULE("sgd decay", CRNN_SGD, 0, 1, 0.1, 0),
+    RULE("sgd momentum", CRNN_SGD, 0, 1, 0, 0.7),
+    RULE("sgd momentum decay", CRNN_SGD, 0, 0.3, 0.1, 0.7),
+    RULE("sgd nesterov", CRNN_SGD, 1, 1, 0, 0.7),
+    RULE("sgd nesterov decay", CRNN_SGD, 1, 1, 0.1, 0.7),
+    RULE("rmsprop", CRNN_RMSPROP, 0, 1, 0, 0),
+    RULE("rmsprop decay", CRNN_RMSPROP, 0, 0.3, 0.1, 0),
+    RULE("rmsprop momentum", CRNN_RMSPROP, 0, 1, 0, 0.7),
+    RULE("rmsprop momentum decay", CRNN_RMSPROP, 0, 1, 0.1, 0.7),
+    RULE("adam", CRNN_ADAM, 0, 1, 0, 0),
+    RULE("adam decay", CRNN_ADAM, 0, 0.3, 0.1, 0),
+    RULE("adamw", CRNN_ADAMW, 0, 1, 0.1, 0),
+#undef RULE
+};
+
+/* What the rule says, on one number: w, m and v before it, and g scaled and clipped. */
+static void T(obvious_step)(const crnn_rule *rule, BOUNDED *w, BOUNDED *m, BOUNDED *v, BOUNDED g)
+{
+    const REAL decay = (REAL)rule->decay, momentum = (REAL)rule->momentum;
+    const REAL beta1 = (REAL)rule->beta1, beta2 = (REAL)rule->beta2;
+    const BOUNDED eps = T(exact)((REAL)rule->eps);
+    BOUNDED step;
+    if (rule->kind == CRNN_ADAMW)
+        *w = T(add)(*w, T(multiply)(-decay, *w));
+    else if (decay != 0)
+        g = T(add)(g, T(multiply)(decay, *w));
+    if (rule->kind != CRNN_SGD)
+        *v = T(add)(T(multiply)(beta2, *v), T(multiply)((REAL)(1 - rule->beta2), T(square)(g)));
+    if (rule->kind == CRNN_SGD) {
+        step = g;
+        if (momentum != 0) {
+            step = *m = T(add)(T(multiply)(momentum, *m), g);
+            if (rule->nesterov)
+                step = T(add)(g, T(multiply)(momentum, *m));
+        }
+    } else if (rule->kind == CRNN_RMSPROP) {
+        step = T(divide)(g, T(add)(T(root)(*v), eps));
+        if (momentum != 0)
+            step = *m = T(add)(T(multiply)(momentum, *m), step);
+    } else {
+        *m = T(add)(T(multiply)(beta1, *m), T(multiply)((REAL)(1 - rule->beta1), g));
+        const BOUNDED root = T(divide)(T(root)(*v), T(exact)((REAL)rule->correction));
+        step = T(divide)(*m, T(add)(root, eps));
+    }
+    *w = T(add)(*w, T(multiply)(-(REAL)rule->rate, step));
 }
 
-/* The third step of adam with its usual constants, but an eps that shows where it is added. */
-static const REAL T(adam_rate) = (REAL)0.036900369, T(adam_correction) = (REAL)0.054744863,
-                  T(adam_beta1) = (REAL)0.9, T(adam_beta2) = (REAL)0.999, T(adam_eps) = (REAL)1e-3;
-
-static void T(adam_call)(const crnn_isa *isa, MATRIX w, MATRIX m, MATRIX v, MATRIX g, REAL clip,
-                         crnn_report *report)
+static void T(update_call)(const crnn_isa *isa, MATRIX w, MATRIX m, MATRIX v, MATRIX g,
+                           const crnn_rule *rule, crnn_report *report)
 {
-    isa->TYPE->adam(w.at, m.at, v.at, g.at, g.ld, g.rows, g.n, T(adam_rate), T(adam_correction),
-                    T(adam_beta1), T(adam_beta2), T(adam_eps), clip, report);
+    const int first = rule->kind >= CRNN_ADAM || rule->momentum != 0, second = rule->kind != CRNN_SGD;
+    isa->TYPE->update(w.at, first ? m.at : NULL, second ? v.at : NULL, g.at, g.ld, g.rows, g.n, rule,
+                      report);
 }
 
-static void T(adam_case)(const crnn_isa *isa, ptrdiff_t shards, ptrdiff_t count, REAL clip)
+static void T(update_case)(const crnn_isa *isa, const char *name, const crnn_rule *rule,
+                           ptrdiff_t shards, ptrdiff_t count)
 {
-    const wide beta1 = T(adam_beta1), beta2 = T(adam_beta2);
     const MATRIX g = T(drawn)(shards, count), w = T(drawn)(1, count), m = T(drawn)(1, count);
     const MATRIX v = T(drawn)(1, count);
+    const REAL clip = (REAL)rule->clip;
+    const int at_clip = count > 2 && clip < UNLIMITED && rule->scale == 1;
     for (ptrdiff_t i = 0; i < count; i++)
         v.at[i] = i % 7 == 3 ? 0 : (REAL)fabs((double)v.at[i]);
     for (ptrdiff_t i = 3; i < count; i += 14) { /* nothing ever seen: nothing moves */
@@ -1393,35 +1500,31 @@ static void T(adam_case)(const crnn_isa *isa, ptrdiff_t shards, ptrdiff_t count,
         for (ptrdiff_t s = 0; s < shards; s++)
             g.at[s * g.ld + i] = 0;
     }
+    for (ptrdiff_t s = 0; s < shards && at_clip; s++) { /* just at the clip value is not beyond it */
+        g.at[s * g.ld + 1] = s ? 0 : clip;
+        g.at[s * g.ld + 2] = s ? 0 : -clip;
+    }
     const MATRIX old_w = T(copy)(w), old_m = T(copy)(m), old_v = T(copy)(v);
     clip_count counted = {0, 0};
     const crnn_report start = {3, 0};
     crnn_report report = start;
 
-    CASE("shards=%td count=%td clip=%g", shards, count, (double)clip);
-    T(adam_call)(isa, w, m, v, g, clip, &report);
+    CASE("%s shards=%td count=%td clip=%g", name, shards, count, (double)clip);
+    T(update_call)(isa, w, m, v, g, rule, &report);
     for (ptrdiff_t i = 0; i < count; i++) {
-        double off;
-        wide gradient = T(gradient)(g, i, &off);
-        gradient = T(clipped)(gradient, off, clip, &counted);
-        const wide new_m = T(times)(T(adam_beta1), old_m.at[i]) + (1 - beta1) * gradient;
-        const wide new_v = T(times)(T(adam_beta2), old_v.at[i]) + (1 - beta2) * gradient * gradient;
-        const wide denominator = sqrtl(new_v) / T(adam_correction) + T(adam_eps);
-        const wide step = T(adam_rate) * new_m / denominator;
-        const double size = fabs((double)gradient), old = fabs((double)old_w.at[i]);
-        const double off_m =
-            (double)(1 - beta1) * off + 4 * ROUNDING * (fabs((double)old_m.at[i]) + size);
-        const double off_v = (double)(1 - beta2) * (2 * size + off) * off +
-                             4 * ROUNDING * ((double)old_v.at[i] + size * size);
-        /* the square root halves a relative error; 6 roundings in all behind the moments */
-        const double relative = new_v > 0 ? off_v / (double)new_v + 6 * ROUNDING : 0;
-        T(near)(m.at[i], new_m, off_m, "m", 0, i);
-        T(near)(v.at[i], new_v, off_v, "v", 0, i);
-        T(near)(w.at[i], old_w.at[i] - step,
-                (double)T(adam_rate) * off_m / (double)denominator + fabs((double)step) * relative +
-                    2 * ROUNDING * old,
-                "w", 0, i);
-        if (i % 14 == 3)
+        BOUNDED sum, new_w = T(exact)(old_w.at[i]);
+        BOUNDED new_m = T(exact)(old_m.at[i]), new_v = T(exact)(old_v.at[i]);
+        sum.value = T(gradient)(g, i, &sum.off);
+        if (at_clip && (i == 1 || i == 2))
+            sum.off = 0;
+        if (rule->scale != 1)
+            sum = T(multiply)((REAL)rule->scale, sum);
+        sum.value = T(clipped)(sum.value, sum.off, clip, &counted);
+        T(obvious_step)(rule, &new_w, &new_m, &new_v, sum);
+        T(near)(w.at[i], new_w.value, new_w.off, "w", 0, i);
+        T(near)(m.at[i], new_m.value, new_m.off, "m", 0, i);
+        T(near)(v.at[i], new_v.value, new_v.off, "v", 0, i);
+        if (i % 14 == 3 && rule->decay == 0)
             T(same)(w.at[i], old_w.at[i], "without a gradient w", 0, i);
     }
     T(check_report)(report, start, counted);
@@ -1432,7 +1535,7 @@ static void T(adam_case)(const crnn_isa *isa, ptrdiff_t shards, ptrdiff_t count,
 }
 
 /* One bad number in one shard, or finite ones whose sum is not. */
-static void T(update_poison)(const crnn_isa *isa, int adam, REAL bad, REAL clip)
+static void T(update_poison)(const crnn_isa *isa, const char *name, const crnn_rule *rule, REAL bad)
 {
     enum { SHARDS = 3, COUNT = 37 };
     for (ptrdiff_t at = 0; at < SHARDS * COUNT; at++) {
@@ -1440,17 +1543,14 @@ static void T(update_poison)(const crnn_isa *isa, int adam, REAL bad, REAL clip)
         const MATRIX g = T(drawn)(SHARDS, COUNT), w = T(drawn)(1, COUNT);
         const MATRIX m = T(drawn)(1, COUNT), v = T(drawn)(1, COUNT);
         crnn_report report = {0, 0};
-        CASE("shards=%d count=%d g[%td, %td] = %g clip=%g", SHARDS, COUNT, shard, place,
-             (double)bad, (double)clip);
+        CASE("%s shards=%d count=%d g[%td, %td] = %g clip=%g", name, SHARDS, COUNT, shard, place,
+             (double)bad, rule->clip);
         for (ptrdiff_t i = 0; i < COUNT; i++)
             v.at[i] = 1;
         for (ptrdiff_t s = 0; s < SHARDS; s++)
             if (s == shard || bad == REAL_MAX)
                 g.at[s * g.ld + place] = bad;
-        if (adam)
-            T(adam_call)(isa, w, m, v, g, clip, &report);
-        else
-            isa->TYPE->sgd(w.at, g.at, g.ld, SHARDS, COUNT, (REAL)0.01, clip, &report);
+        T(update_call)(isa, w, m, v, g, rule, &report);
         checks++;
         if (!isnan(report.poison))
             fail("poison is %g, not NaN", report.poison);
@@ -1461,30 +1561,22 @@ static void T(update_poison)(const crnn_isa *isa, int adam, REAL bad, REAL clip)
     }
 }
 
-static void T(test_update)(const crnn_isa *isa, int adam,
-                           void (*run)(const crnn_isa *, ptrdiff_t shards, ptrdiff_t count, REAL))
+static void T(test_update)(const crnn_isa *isa)
 {
-    static const REAL bad[] = {NAN, INFINITY, -INFINITY, REAL_MAX};
     const REAL clips[] = {(REAL)0.5, UNLIMITED};
-    for (ptrdiff_t c = 0; c < LENGTH(clips); c++) {
-        for (ptrdiff_t s = 0; s < LENGTH(SHARD_COUNTS); s++) {
-            for (ptrdiff_t n = 0; n < LENGTH(SIZES); n++)
-                run(isa, SHARD_COUNTS[s], SIZES[n], clips[c]);
-            run(isa, SHARD_COUNTS[s], LONGEST, clips[c]);
+    for (ptrdiff_t r = 0; r < LENGTH(T(rules)); r++)
+        for (ptrdiff_t c = 0; c < LENGTH(clips); c++) {
+            const char *name = T(rules)[r].name;
+            crnn_rule rule = T(rules)[r].rule;
+            rule.clip = clips[c];
+            for (ptrdiff_t s = 0; s < LENGTH(SHARD_COUNTS); s++) {
+                for (ptrdiff_t n = 0; n < LENGTH(SIZES); n++)
+                    T(update_case)(isa, name, &rule, SHARD_COUNTS[s], SIZES[n]);
+                T(update_case)(isa, name, &rule, SHARD_COUNTS[s], LONGEST);
+            }
+            for (ptrdiff_t i = 0; i < LENGTH(T(not_finite)); i++)
+                T(update_poison)(isa, name, &rule, T(not_finite)[i]);
         }
-        for (ptrdiff_t i = 0; i < LENGTH(bad); i++)
-            T(update_poison)(isa, adam, bad[i], clips[c]);
-    }
-}
-
-static void T(test_sgd)(const crnn_isa *isa)
-{
-    T(test_update)(isa, 0, T(sgd_case));
-}
-
-static void T(test_adam)(const crnn_isa *isa)
-{
-    T(test_update)(isa, 1, T(adam_case));
 }
 
 /* ---- tanh ---- */
@@ -1961,10 +2053,14 @@ static void T(workload)(const crnn_isa *isa)
         v.at[i] = v.at[i] < 0 ? -v.at[i] : v.at[i];
     MATRIX g = dwh;
     g.rows = 3;
-    T(adam_call)(isa, bias, m, v, g, 1, &report);
-    T(add_matrix)(bias);
-    T(add_matrix)(m);
-    T(add_matrix)(v);
+    for (ptrdiff_t r = 0; r < LENGTH(T(rules)); r++) {
+        crnn_rule rule = T(rules)[r].rule;
+        rule.clip = 1;
+        T(update_call)(isa, bias, m, v, g, &rule, &report);
+        T(add_matrix)(bias);
+        T(add_matrix)(m);
+        T(add_matrix)(v);
+    }
     for (ptrdiff_t i = 0; i < wh.rows * wh.ld; i += wh.ld) {
         for (ptrdiff_t j = 0; j < H; j++)
             wh.at[i + j] *= 8;
@@ -1983,5 +2079,6 @@ static void T(workload)(const crnn_isa *isa)
 #undef UNLIMITED
 #undef MATRIX
 #undef REFERENCE
+#undef BOUNDED
 
 #endif

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tolerances import FEEDBACK, LONG_MEAN, OTHER_UNIT, near
 
-from crnn import dataset, scoring, storage
+from crnn import dataset, optimizers, scoring, storage
 from crnn.forecast import Forecaster
 from crnn.model import RNN
 from crnn.trainer import Trainer
@@ -229,7 +229,9 @@ def test_forecast_names_a_series_that_is_too_short(fitted):
         ("batch_size", -1, ValueError),
         ("learning_rate", 0.0, ValueError),
         ("learning_rate", math.nan, ValueError),
-        ("optimizer", "adamw", ValueError),
+        ("learning_rate", lambda epoch: 0.1, TypeError),
+        ("optimizer", "adagrad", ValueError),
+        ("optimizer", optimizers.Adam(), TypeError),
         ("seed", -1, ValueError),
         ("seed", 1.0, TypeError),
         ("threads", 0, ValueError),

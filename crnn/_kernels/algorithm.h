@@ -534,51 +534,105 @@ INLINE vec NAME(summed)(const REAL *g, ptrdiff_t stride, ptrdiff_t shards)
     return sum;
 }
 
-static void NAME(sum)(REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count)
+/* g[0] becomes the sum; the squares of a line of 64 bytes go into a sum for each of its numbers. */
+INLINE void NAME(sum_line)(double *sums, REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t size)
 {
-    for (ptrdiff_t i = 0; i < count; i += LANES)
+    for (ptrdiff_t i = 0; i < size; i += LANES)
         vstore(g + i, NAME(summed)(g + i, stride, shards));
+    for (ptrdiff_t i = 0; i < size; i++)
+        sums[i] += (double)g[i] * (double)g[i];
 }
 
-static void NAME(sgd)(REAL *w, const REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count,
-                      REAL learning_rate, REAL clip, crnn_report *report)
+static double NAME(sum)(REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count)
 {
-    const vec rate = vset1(learning_rate), bound = vset1(clip);
+    enum { LINE = CRNN_ROW_BYTES / sizeof(REAL) };
+    double sums[LINE] = {0};
+    ptrdiff_t i = 0;
+    for (; i + LINE <= count; i += LINE)
+        NAME(sum_line)(sums, g + i, stride, shards, LINE);
+    NAME(sum_line)(sums, g + i, stride, shards, count - i);
+    for (ptrdiff_t half = LINE / 2; half > 0; half /= 2)
+        for (ptrdiff_t j = 0; j < half; j++)
+            sums[j] += sums[j + half];
+    return sums[0];
+}
+
+/* One vector of a step, at i; `decays` and `moves` say that decay and momentum are not 0. */
+INLINE void NAME(step)(const int kind, const int decays, const int moves, REAL *w, REAL *m, REAL *v,
+                       ptrdiff_t i, vec g, const crnn_rule *rule)
+{
+    const vec rate = vset1((REAL)rule->rate), decay = vset1((REAL)rule->decay);
+    const vec momentum = vset1((REAL)rule->momentum), eps = vset1((REAL)rule->eps);
+    vec w_i = vload(w + i), m_i, v_i;
+    if (decays && kind == CRNN_ADAMW)
+        w_i = vfnma(decay, w_i, w_i);
+    else if (decays)
+        g = vfma(decay, w_i, g);
+    if (kind == CRNN_SGD) {
+        if (moves) {
+            m_i = vfma(momentum, vload(m + i), g);
+            vstore(m + i, m_i);
+            g = rule->nesterov ? vfma(momentum, m_i, g) : m_i;
+        }
+        vstore(w + i, vfnma(rate, g, w_i));
+        return;
+    }
+    v_i = vfma(vset1((REAL)rule->beta2), vload(v + i),
+               vmul(vset1((REAL)(1 - rule->beta2)), vmul(g, g)));
+    vstore(v + i, v_i);
+    if (kind == CRNN_RMSPROP) {
+        g = vdiv(g, vadd(vsqrt(v_i), eps));
+        if (moves) {
+            g = vfma(momentum, vload(m + i), g);
+            vstore(m + i, g);
+        }
+        vstore(w + i, vfnma(rate, g, w_i));
+        return;
+    }
+    m_i = vfma(vset1((REAL)rule->beta1), vload(m + i), vmul(vset1((REAL)(1 - rule->beta1)), g));
+    vstore(m + i, m_i);
+    g = vdiv(m_i, vadd(vdiv(vsqrt(v_i), vset1((REAL)rule->correction)), eps));
+    vstore(w + i, vsub(w_i, vmul(rate, g)));
+}
+
+/* A loop for each rule: what its rule does not have is no branch inside it. */
+INLINE void NAME(steps)(const int kind, const int decays, const int moves, REAL *w, REAL *m, REAL *v,
+                        const REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count,
+                        const crnn_rule *given, crnn_report *report)
+{
+    const crnn_rule rule = *given; /* no store to w can change it: its numbers stay in registers */
+    const vec bound = vset1((REAL)rule.clip), scale = vset1((REAL)rule.scale);
     for (ptrdiff_t i = 0; i < count;) {
         /* counts in single precision stay exact: at most 4096 to a lane */
         const ptrdiff_t end = NAME(smaller)(count, i + 4096 * LANES);
         vec clips = vset1(0), poison = vset1(0);
         for (; i < end; i += LANES) {
-            const vec g_i =
-                NAME(clipped)(NAME(summed)(g + i, stride, shards), bound, &clips, &poison);
-            vstore(w + i, vfnma(rate, g_i, vload(w + i)));
+            const vec g_i = vmul(scale, NAME(summed)(g + i, stride, shards));
+            NAME(step)(kind, decays, moves, w, m, v, i,
+                       NAME(clipped)(g_i, bound, &clips, &poison), &rule);
         }
         NAME(note)(report, clips, poison);
     }
 }
 
-static void NAME(adam)(REAL *w, REAL *m, REAL *v, const REAL *g, ptrdiff_t stride, ptrdiff_t shards,
-                       ptrdiff_t count, REAL rate, REAL correction, double beta1, double beta2,
-                       REAL eps, REAL clip, crnn_report *report)
+static void NAME(update)(REAL *w, REAL *m, REAL *v, const REAL *g, ptrdiff_t stride,
+                         ptrdiff_t shards, ptrdiff_t count, const crnn_rule *rule,
+                         crnn_report *report)
 {
-    const vec b1 = vset1((REAL)beta1), c1 = vset1((REAL)(1 - beta1));
-    const vec b2 = vset1((REAL)beta2), c2 = vset1((REAL)(1 - beta2));
-    const vec bound = vset1(clip), scale = vset1(correction), tiny = vset1(eps), step = vset1(rate);
-    for (ptrdiff_t i = 0; i < count;) {
-        const ptrdiff_t end = NAME(smaller)(count, i + 4096 * LANES);
-        vec clips = vset1(0), poison = vset1(0);
-        for (; i < end; i += LANES) {
-            const vec g_i =
-                NAME(clipped)(NAME(summed)(g + i, stride, shards), bound, &clips, &poison);
-            const vec m_i = vfma(b1, vload(m + i), vmul(c1, g_i));
-            const vec v_i = vfma(b2, vload(v + i), vmul(c2, vmul(g_i, g_i)));
-            const vec root = vadd(vdiv(vsqrt(v_i), scale), tiny);
-            vstore(m + i, m_i);
-            vstore(v + i, v_i);
-            vstore(w + i, vsub(vload(w + i), vmul(step, vdiv(m_i, root))));
-        }
-        NAME(note)(report, clips, poison);
-    }
+    const int decays = rule->decay != 0, moves = rule->momentum != 0;
+#define STEPS(kind, decays, moves)                                                                 \
+    NAME(steps)(kind, decays, moves, w, m, v, g, stride, shards, count, rule, report)
+    if (rule->kind == CRNN_SGD && !decays && !moves)
+        STEPS(CRNN_SGD, 0, 0);
+    else if (rule->kind == CRNN_SGD)
+        STEPS(CRNN_SGD, decays, moves);
+    else if (rule->kind == CRNN_RMSPROP)
+        STEPS(CRNN_RMSPROP, decays, moves);
+    else if (rule->kind == CRNN_ADAM)
+        STEPS(CRNN_ADAM, decays, 0);
+    else
+        STEPS(CRNN_ADAMW, 1, 0);
+#undef STEPS
 }
 
 /* ---- functions of arrays, and the processor's limits ---- */
@@ -644,8 +698,7 @@ static const TYPED(crnn_kernels, TYPE) NAME(kernels) = {
     NAME(row_product_transposed),
     NAME(accumulate),
     NAME(sum),
-    NAME(sgd),
-    NAME(adam),
+    NAME(update),
     NAME(tanh),
     NAME(exp),
     NAME(log),

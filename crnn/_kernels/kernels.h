@@ -56,6 +56,36 @@ typedef struct {
     ptrdiff_t k;
 } crnn_term;
 
+/* The rules of `update`. g is the gradient, scaled and then clipped; all are PyTorch's:
+
+       sgd      g += decay w    m = momentum m + g    g = m, with nesterov g + momentum m
+                w -= rate g
+       rmsprop  g += decay w    v = beta2 v + (1 - beta2) g^2    u = g / (sqrt(v) + eps)
+                m = momentum m + u
+                w -= rate m
+       adam     g += decay w    m = beta1 m + (1 - beta1) g    v = beta2 v + (1 - beta2) g^2
+                w -= rate m / (sqrt(v) / correction + eps)
+       adamw    w -= decay w, and then as adam without decay
+
+   With momentum 0, sgd and rmsprop have no m, and sgd never has v: these may be NULL. For adam and
+   adamw rate = learning rate / (1 - beta1^step) and correction = sqrt(1 - beta2^step); for adamw
+   decay = learning rate * weight decay. eps is not 0 in the type, so that a row's padding stays 0. */
+enum { CRNN_SGD = 0, CRNN_RMSPROP = 1, CRNN_ADAM = 2, CRNN_ADAMW = 3 };
+
+typedef struct {
+    int kind;
+    int nesterov;
+    double scale; /* at most 1 */
+    double clip;
+    double rate;
+    double decay;
+    double momentum;
+    double beta1;
+    double beta2;
+    double eps;
+    double correction;
+} crnn_rule;
+
 #define CRNN_KERNELS(REAL, TYPE)                                                                   \
     typedef struct {                                                                               \
         /* numbers in `panels` for a k x n matrix: n is rounded up to whole panels */              \
@@ -82,16 +112,13 @@ typedef struct {
         void (*accumulate)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, const REAL *b,    \
                            ptrdiff_t ldb, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int finish,       \
                            REAL learning_rate, REAL clip, crnn_report *report);                    \
-        /* g[0, i] = g[0, i] + g[1, i] + ... over the shards, `stride` apart */                    \
-        void (*sum)(REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count);                 \
-        /* w -= learning_rate * clip(sum of the shards' g) */                                      \
-        void (*sgd)(REAL *w, const REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count,   \
-                    REAL learning_rate, REAL clip, crnn_report *report);                           \
-        /* adam on clip(sum of the shards' g); rate = learning_rate / (1 - beta1^step),            \
-           correction = sqrt(1 - beta2^step) */                                                    \
-        void (*adam)(REAL *w, REAL *m, REAL *v, const REAL *g, ptrdiff_t stride, ptrdiff_t shards, \
-                     ptrdiff_t count, REAL rate, REAL correction, double beta1, double beta2,      \
-                     REAL eps, REAL clip, crnn_report *report);                                    \
+        /* g[0, i] = g[0, i] + g[1, i] + ... over the shards, `stride` apart. Returns the sum of   \
+           the squares of what is then in g[0], in double precision and not fused */               \
+        double (*sum)(REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count);               \
+        /* one step of the rule on the sum of the shards' g */                                     \
+        void (*update)(REAL *w, REAL *m, REAL *v, const REAL *g, ptrdiff_t stride,                 \
+                       ptrdiff_t shards, ptrdiff_t count, const crnn_rule *rule,                   \
+                       crnn_report *report);                                                       \
         /* out[i] = tanh(x[i]) */                                                                  \
         void (*tanh)(REAL *out, const REAL *x, ptrdiff_t count);                                   \
         /* out[i] = exp(x[i]): 0 at -infinity, infinity where it overflows, subnormal results       \

@@ -1,0 +1,313 @@
+"""Optimisers: how a gradient becomes a step of the parameters.
+
+An optimiser is a small object: ``SGD(momentum=0.9)``. Wherever one is expected, a string stands for
+the optimiser with its defaults: ``"adam"``. The rules, the argument names and the defaults are
+PyTorch's, except the learning rate, which is an argument of `crnn.Trainer`.
+
+w is a parameter, g the gradient of the batch's loss after clipping, r the learning rate and k the
+number of the update, from 1. The moments m and v begin at zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from crnn import _arguments
+
+__all__ = ["NAMES", "SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "named"]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """What all optimisers have in common; not an optimiser itself.
+
+    Attributes
+    ----------
+    name : str
+        The string that stands for the optimiser with its defaults.
+    """
+
+    name: ClassVar[str] = ""
+
+    def settings(self) -> dict[str, Any]:
+        """Give the name and the numbers of the optimiser, in types that JSON has.
+
+        Returns
+        -------
+        dict
+            ``{"name": ...}`` and the optimiser's parameters by name.
+
+        Examples
+        --------
+        >>> from crnn import optimizers
+        >>> optimizers.AdamW().settings()
+        {'name': 'adamw', 'betas': [0.9, 0.999], 'eps': 1e-08, 'weight_decay': 0.01}
+        """
+        numbers = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in numbers.items()}
+        return {"name": self.name, **plain}
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent, with or without momentum.
+
+    ::
+
+        g = g + weight_decay w
+        m = momentum m + g
+        w = w - r m                     with nesterov: w - r (g + momentum m)
+
+    The learning rate stands outside the moment, so that a schedule acts at once.
+
+    Parameters
+    ----------
+    momentum : float, default 0.0
+        At least 0; usually 0.9 where it is used.
+    nesterov : bool, default False
+        Nesterov's momentum, which looks one step ahead. It needs a momentum.
+    weight_decay : float, default 0.0
+        L2 penalty, at least 0. It acts on all parameters, biases too.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what it got and what it takes.
+
+    Notes
+    -----
+    ``torch.optim.SGD`` without dampening and maximize.
+
+    References
+    ----------
+    I. Sutskever, J. Martens, G. Dahl and G. Hinton, "On the importance of initialization and
+    momentum in deep learning", ICML 2013.
+
+    Examples
+    --------
+    >>> from crnn import optimizers
+    >>> optimizers.SGD(momentum=0.9, nesterov=True)
+    SGD(momentum=0.9, nesterov=True, weight_decay=0.0)
+    """
+
+    name: ClassVar[str] = "sgd"
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _set(self, "momentum", _arguments.real("momentum", self.momentum, minimum=0))
+        _set(self, "nesterov", _arguments.boolean("nesterov", self.nesterov))
+        _set(self, "weight_decay", _arguments.real("weight_decay", self.weight_decay, minimum=0))
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum greater than 0, got momentum=0.0")
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """Steps divided by the root of a running mean of the squared gradient.
+
+    ::
+
+        g = g + weight_decay w
+        v = alpha v + (1 - alpha) g^2
+        m = momentum m + g / (sqrt(v) + eps)
+        w = w - r m
+
+    Parameters
+    ----------
+    alpha : float, default 0.99
+        How much of v stays, from 0 to below 1.
+    eps : float, default 1e-8
+        Added outside the root, greater than 0.
+    weight_decay : float, default 0.0
+        L2 penalty, at least 0. It acts on all parameters, biases too.
+    momentum : float, default 0.0
+        At least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what it got and what it takes.
+
+    Notes
+    -----
+    ``torch.optim.RMSprop`` without centered and maximize. TensorFlow adds eps inside the root.
+
+    References
+    ----------
+    T. Tieleman and G. Hinton, "Lecture 6.5: RMSProp", COURSERA: Neural Networks for Machine
+    Learning, 2012.
+
+    Examples
+    --------
+    >>> from crnn import optimizers
+    >>> optimizers.RMSprop(alpha=0.9)
+    RMSprop(alpha=0.9, eps=1e-08, weight_decay=0.0, momentum=0.0)
+    """
+
+    name: ClassVar[str] = "rmsprop"
+    alpha: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        _set(self, "alpha", _arguments.real("alpha", self.alpha, minimum=0, below=1))
+        _set(self, "eps", _arguments.real("eps", self.eps, above=0))
+        _set(self, "weight_decay", _arguments.real("weight_decay", self.weight_decay, minimum=0))
+        _set(self, "momentum", _arguments.real("momentum", self.momentum, minimum=0))
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam: momentum, divided by the root of a running mean of the squared gradient.
+
+    With betas = (b1, b2)::
+
+        g = g + weight_decay w
+        m = b1 m + (1 - b1) g
+        v = b2 v + (1 - b2) g^2
+        w = w - r (m / (1 - b1^k)) / (sqrt(v / (1 - b2^k)) + eps)
+
+    Parameters
+    ----------
+    betas : (float, float), default (0.9, 0.999)
+        How much of m and of v stays, each from 0 to below 1.
+    eps : float, default 1e-8
+        Added outside the root, greater than 0.
+    weight_decay : float, default 0.0
+        L2 penalty, at least 0; `AdamW` has the decoupled one. It acts on all parameters, biases
+        too.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what it got and what it takes.
+
+    Notes
+    -----
+    ``torch.optim.Adam`` without amsgrad and maximize.
+
+    References
+    ----------
+    D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015,
+    https://arxiv.org/abs/1412.6980.
+
+    Examples
+    --------
+    >>> from crnn import optimizers
+    >>> optimizers.Adam(betas=(0.9, 0.99))
+    Adam(betas=(0.9, 0.99), eps=1e-08, weight_decay=0.0)
+    """
+
+    name: ClassVar[str] = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _set(self, "betas", _betas(self.betas))
+        _set(self, "eps", _arguments.real("eps", self.eps, above=0))
+        _set(self, "weight_decay", _arguments.real("weight_decay", self.weight_decay, minimum=0))
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with a weight decay of its own, which is not divided by the root.
+
+    With betas = (b1, b2)::
+
+        w = w - r weight_decay w
+        m = b1 m + (1 - b1) g
+        v = b2 v + (1 - b2) g^2
+        w = w - r (m / (1 - b1^k)) / (sqrt(v / (1 - b2^k)) + eps)
+
+    Parameters
+    ----------
+    betas : (float, float), default (0.9, 0.999)
+        How much of m and of v stays, each from 0 to below 1.
+    eps : float, default 1e-8
+        Added outside the root, greater than 0.
+    weight_decay : float, default 0.01
+        At least 0. It acts on all parameters, biases too.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what it got and what it takes.
+
+    Notes
+    -----
+    ``torch.optim.AdamW`` without amsgrad and maximize.
+
+    References
+    ----------
+    I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019,
+    https://arxiv.org/abs/1711.05101.
+
+    Examples
+    --------
+    >>> from crnn import optimizers
+    >>> optimizers.AdamW()
+    AdamW(betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01)
+    """
+
+    name: ClassVar[str] = "adamw"
+    weight_decay: float = 0.01
+
+
+_BY_NAME: dict[str, type[Optimizer]] = {rule.name: rule for rule in (SGD, RMSprop, Adam, AdamW)}
+NAMES = tuple(_BY_NAME)
+
+
+def named(name: str, value: object) -> Optimizer:
+    """Give the optimiser that an argument stands for.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for error messages.
+    value : str or Optimizer
+        "sgd", "rmsprop", "adam", "adamw", or an optimiser.
+
+    Returns
+    -------
+    Optimizer
+        `value` itself, or the optimiser with its defaults.
+
+    Raises
+    ------
+    TypeError
+        If `value` is neither a string nor an optimiser.
+    ValueError
+        If no optimiser has this name.
+
+    Examples
+    --------
+    >>> from crnn import optimizers
+    >>> optimizers.named("optimizer", "sgd")
+    SGD(momentum=0.0, nesterov=False, weight_decay=0.0)
+    """
+    if type(value) in _BY_NAME.values():
+        optimizer: Optimizer = value  # type: ignore[assignment]
+        return optimizer
+    if isinstance(value, str):
+        return _BY_NAME[_arguments.choice(name, value, _BY_NAME)]()
+    raise TypeError(
+        f"{name} must be an optimizer of crnn.optimizers or one of {list(_BY_NAME)}, got {value!r}"
+    )
+
+
+def _set(optimizer: Optimizer, name: str, value: object) -> None:
+    object.__setattr__(optimizer, name, value)
+
+
+def _betas(betas: object) -> tuple[float, float]:
+    if not isinstance(betas, (tuple, list)):
+        raise TypeError(f"betas must be a pair of numbers, got {betas!r}")
+    if len(betas) != 2:
+        raise ValueError(f"betas must be a pair of numbers, got {betas!r}")
+    first, second = (_arguments.real("betas", beta, minimum=0, below=1) for beta in betas)
+    return first, second

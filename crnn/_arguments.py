@@ -11,7 +11,7 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -143,3 +143,28 @@ def folder(name: str, path: object) -> None:
         raise TypeError(f"{name} must be a path, got {path!r}") from None
     if not os.path.isdir(where):
         raise ValueError(f"{name} must be in a folder that exists, got {path!r}")
+
+
+def arrays_like(
+    name: str, value: object, arrays: Mapping[str, Array], dtype: np.dtype[Any]
+) -> dict[str, Array]:
+    """Arrays of these names and shapes, in dtype and finite."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a mapping, got {type(value).__name__}")
+    missing = sorted(set(arrays) - set(value))
+    unknown = sorted(str(key) for key in set(value) - set(arrays))
+    if missing or unknown:
+        raise ValueError(
+            f"{name} must have exactly {sorted(arrays)}; missing {missing}, not known {unknown}"
+        )
+    checked = {}
+    for key, array in arrays.items():
+        given = numeric(f"{name}[{key!r}]", value[key])
+        if given.shape != array.shape:
+            raise ValueError(f"{name}[{key!r}] must have shape {array.shape}, got {given.shape}")
+        with np.errstate(over="ignore"):
+            converted = given.astype(dtype)
+        if not np.isfinite(converted).all():
+            raise ValueError(f"{name}[{key!r}] must be finite in {dtype}")
+        checked[key] = converted
+    return checked

@@ -78,7 +78,7 @@ cdef class Training(Forward):
     cdef const double *sample_weight
     cdef ptrdiff_t updates
     cdef const double *rates
-    cdef object order_array, plan_array, rates_array
+    cdef object order_array, plan_array, rates_array, table_array, bound
     cdef Desk *desks
     cdef void *gradients
     cdef void *table      # the gradient of the tables: all shards add to it, in their order
@@ -181,11 +181,7 @@ cdef class Training(Forward):
         for i in range(self.threads):
             prepare_block(&self.net, &self.desks[i].block)
         if not self.direct:
-            gradients = self.kept_zeros(self.shards * self.stride)
-            self.gradients = pointer(gradients)
-            table = self.kept_zeros(at.count - at.tables)
-            self.table = pointer(table)
-            self.gradient = self.weights.views(gradients, table)
+            self.allocate_gradients()
         self.moments = {}
         if self.trains and (self.rule.kind >= CRNN_ADAM or self.rule.momentum != 0):
             self.moments["m"] = self.kept_zeros(at.count)
@@ -196,6 +192,47 @@ cdef class Training(Forward):
         if self.steps < self.T:
             self.carried = self.keep(<object>at.L * self.B * at.lds)
         return 0
+
+    cdef int allocate_gradients(self) except -1:
+        gradients = self.kept_zeros(self.shards * self.stride)
+        table = self.kept_zeros(self.net.at.count - self.net.at.tables)
+        self.gradients, self.table = pointer(gradients), pointer(table)
+        self.gradient = self.weights.views(gradients, table)
+        self.table_array = table
+        return 0
+
+    def rebind(self, x, y, sample_weight=None, h0=None):
+        """Take other data of the same shapes, for another epoch in the same memory."""
+        if (len(x), x.steps, x.lengths is None, len(y), h0 is None, sample_weight is None) != (
+                self.N, self.T, self.lengths == NULL, self.N, self.h0 == NULL,
+                self.sample_weight == NULL):
+            raise ValueError(f"{len(x)} samples of {x.steps} steps do not fit")
+        self.bound = (x, y, sample_weight, h0)
+        self.x, self.y = source(x.array, x.starts), source(y.array, y.starts)
+        self.lengths = integers(x.lengths)
+        if h0 is not None:
+            self.h0 = <const char *>pointer(h0)
+        if sample_weight is not None:
+            self.sample_weight = <const double *>pointer(sample_weight)
+        if self.net.at.tokens:
+            self.table_array[:] = 0
+
+    def apply(self, gradients, double rate):
+        """One step of the optimiser along given gradients, by name. -> whether all were finite."""
+        if self.gradients == NULL:
+            self.allocate_gradients()
+        for name, array in self.gradient.items():
+            array[...] = gradients[name]
+        self.learning_rate = rate
+        self.report.clipped = self.report.poison = 0
+        self.norm_sum = self.norm_max = 0
+        self.batch = 1
+        with nogil:
+            if self.net.at.item == 4:
+                self.descend(1, <float *>NULL)
+            else:
+                self.descend(1, <double *>NULL)
+        return self.report.poison == 0, self.report.clipped
 
     @property
     def updates_done(self):

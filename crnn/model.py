@@ -21,6 +21,19 @@ NONLINEARITIES = ("tanh", "relu")
 OUTPUTS = ("last", "all")
 
 
+class Gradients(dict[str, Array]):
+    """Gradients by the parameter's name, and the memory in which they were computed.
+
+    What ``RNN.gradients`` returns, and takes again as ``out``. A copy is a plain dict.
+    """
+
+    _batch: Any = None
+    _key: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
 class RNN:
     r"""An Elman recurrent network with a linear output layer, as ``torch.nn.RNN`` and a Linear.
 
@@ -302,28 +315,7 @@ class RNN:
         ValueError
             If a name is missing or unknown, a shape differs or a number is not finite.
         """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"state_dict must be a mapping, got {type(state_dict).__name__}")
-        arrays = self._weights.arrays
-        missing = sorted(set(arrays) - set(state_dict))
-        unknown = sorted(str(name) for name in set(state_dict) - set(arrays))
-        if missing or unknown:
-            raise ValueError(
-                f"state_dict must have exactly {sorted(arrays)}; "
-                f"missing {missing}, not known {unknown}"
-            )
-        checked = {}
-        for name, array in arrays.items():
-            given = _arguments.numeric(f"state_dict[{name!r}]", state_dict[name])
-            if given.shape != array.shape:
-                raise ValueError(
-                    f"state_dict[{name!r}] must have shape {array.shape}, got {given.shape}"
-                )
-            with np.errstate(over="ignore"):
-                converted = given.astype(self.dtype)
-            if not np.isfinite(converted).all():
-                raise ValueError(f"state_dict[{name!r}] must be finite in {self.dtype}")
-            checked[name] = converted
+        checked = _arguments.arrays_like("state_dict", state_dict, self._weights.arrays, self.dtype)
         self._weights.load(checked)
 
     # ---- running ----
@@ -544,7 +536,8 @@ class RNN:
         sample_weight: ArrayLike | None = None,
         missing: str = "error",
         threads: int | None = None,
-    ) -> tuple[float, dict[str, Array]]:
+        out: Gradients | None = None,
+    ) -> tuple[float, Gradients]:
         """The loss of all samples as one batch, and its exact, unclipped gradient.
 
         Back-propagation through time [1]_: with da_t = dh_t * (1 - h_t^2),
@@ -555,12 +548,15 @@ class RNN:
         ----------
         x, y, loss, lengths, h0, sample_weight, missing, threads
             As in ``loss``.
+        out : Gradients, optional
+            What an earlier call returned: its arrays are written over and returned, and where the
+            shapes are the same its memory for activations is used again.
 
         Returns
         -------
         loss : float
-        gradients : dict
-            An array for every parameter, by the parameter's name.
+        gradients : Gradients
+            A dict with an array for every parameter, by the parameter's name.
 
         References
         ----------
@@ -591,23 +587,40 @@ class RNN:
         count = len(samples)
         shards = _cell.shards(count, self.hidden_size)
         used = _threads.choose(threads, 3 * samples.elements * self._weights.work, shards)
-        batch = _cell.Training(
-            self._weights,
-            samples,
-            wanted,
-            count,
-            used,
-            optimizer=None,
-            loss=chosen,
-            every=self._every,
-            sample_weight=weight,
-            h0=state,
+        if out is not None and not isinstance(out, Gradients):
+            raise TypeError(f"out must be what gradients returned, got {type(out).__name__}")
+        key = (
+            *(id(self._weights), used, chosen, self._every, count, samples.steps),
+            *(given is None for given in (samples.lengths, weight, state)),
         )
+        if out is not None and out._key == key:
+            batch = out._batch
+            batch.rebind(samples, wanted, weight, state)
+        else:
+            batch = _cell.Training(
+                self._weights,
+                samples,
+                wanted,
+                count,
+                used,
+                optimizer=None,
+                loss=chosen,
+                every=self._every,
+                sample_weight=weight,
+                h0=state,
+            )
         batch.begin_epoch(plan, order)
         with _cell.Crew(used) as crew:
             crew.run(batch)
         value = batch.end_epoch()[0]
-        return value, {name: array.copy() for name, array in batch.gradient.items()}
+        found = Gradients() if out is None else out
+        found._batch, found._key = batch, key
+        for name, array in batch.gradient.items():
+            if name in found and found[name].shape == array.shape:
+                found[name][...] = array
+            else:
+                found[name] = array.copy()
+        return value, found
 
     def _targets(
         self, name: str, y: object, samples: Samples, loss: losses.Loss, missing: str

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from crnn import _batches, _cell, _threads, losses, optimizers, schedules
+from crnn import _arguments, _batches, _cell, _threads, losses, optimizers, schedules
 from crnn._arguments import Array
 from crnn.model import RNN
 
@@ -266,6 +267,40 @@ class TrainingRun:
             array[:] = arrays[f"moment.{name}"]
         self._training.updates_done = int(arrays["updates"][0])
         self._schedule_state, self._epochs = schedule, epochs
+
+    def update(self, gradients: Mapping[str, ArrayLike]) -> None:
+        """Clip given gradients, and take one step of the optimiser along them.
+
+        For gradients that come from elsewhere, such as the mean over several processes.
+
+        Parameters
+        ----------
+        gradients : mapping of str to array_like
+            An array for every parameter, as ``RNN.gradients`` returns them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a name is missing or unknown, a shape differs or a number is not finite; no parameter
+            has changed then.
+
+        Examples
+        --------
+        >>> import crnn, numpy as np
+        >>> x, y = np.ones((4, 3)), np.zeros(4)
+        >>> model = crnn.RNN(1, 4, 1, seed=0)
+        >>> run = crnn.Trainer(optimizer="adam", clip_norm=1.0).start(model, x, y)
+        >>> loss, gradients = model.gradients(x, y)
+        >>> run.update(gradients)
+        >>> model.loss(x, y) < loss
+        True
+        """
+        checked = _arguments.arrays_like(
+            "gradients", gradients, self.model._weights.arrays, self.model.dtype
+        )
+        state = self._schedule_state
+        rate = self._schedule.rates(self._epochs, 1, state)
+        self._training.apply(checked, float(np.ravel(rate)[0]))
 
     def stop(self) -> None:
         """End the epoch after its current batch; from any thread. No epoch follows."""

@@ -1695,7 +1695,7 @@ static REAL T(drawn_for)(const exponential *function, int everywhere)
     return -8 * unit;
 }
 
-static wide T(exact)(const exponential *function, REAL x)
+static wide T(exact_value)(const exponential *function, REAL x)
 {
     return REAL_MANT_DIG == 24 ? (wide)function->of_float(x) : (wide)function->of_double(x);
 }
@@ -1710,7 +1710,7 @@ static void T(exponential_case)(const crnn_isa *isa, const exponential *function
     run(out.at, x.at, x.n);
     run(in_place.at, in_place.at, x.n);
     for (ptrdiff_t i = 0; i < x.n; i++) {
-        const wide exact = T(exact)(function, x.at[i]);
+        const wide exact = T(exact_value)(function, x.at[i]);
         const double off = T(function_ulps)(out.at[i], exact);
         checks++;
         if (!(off <= bound))
@@ -1804,8 +1804,8 @@ static void T(test_log)(const crnn_isa *isa)
         {-smallest, NAN},
         {-1, NAN},
         {-REAL_MAX, NAN},
-        {normal, (REAL)T(exact)(&LOG, normal)},
-        {REAL_MAX, (REAL)T(exact)(&LOG, REAL_MAX)},
+        {normal, (REAL)T(exact_value)(&LOG, normal)},
+        {REAL_MAX, (REAL)T(exact_value)(&LOG, REAL_MAX)},
     };
     T(test_exponential)(isa, &LOG, ends, LENGTH(ends));
 }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from networks import bits
+from tolerances import AUTOGRAD, near
 
 import crnn
 from crnn import RNN, EarlyStopping, Trainer
@@ -335,3 +336,108 @@ def test_a_trainer_is_plain_values() -> None:
     assert copy.deepcopy(one) == one
     one.fit(model(), X, Y)
     assert one == trainer()
+
+
+# ---- gradients from elsewhere ----
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "adam"}, {"clip_norm": 0.01}])
+def test_an_update_is_a_batch_of_fit(settings: dict[str, Any]) -> None:
+    fitted, updated = model(dtype="float64"), model(dtype="float64")
+    config = trainer(batch_size=len(X), shuffle=False, **settings)
+    config.fit(fitted, X, Y)
+    run = config.start(updated, X, Y)
+    for _ in range(6):
+        run.update(updated.gradients(X, Y)[1])
+    assert bits(fitted) == bits(updated)
+
+
+def test_an_update_of_a_batch_of_one() -> None:
+    plain = model(dtype="float64")
+    _, gradients = plain.gradients(X, Y)
+    before = plain.state_dict()
+    trainer(batch_size=1, clip_value=None).start(plain, X, Y).update(gradients)
+    for name, array in plain.state_dict().items():
+        expected = before[name] - 0.05 * gradients[name]
+        assert array.ravel().tolist() == near(expected.ravel().tolist(), AUTOGRAD)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda g: 3, TypeError),
+        (lambda g: {**g, "Wx_l0": np.zeros((2, 2))}, ValueError),
+        (lambda g: {**g, "Wx_l0": np.full((1, 8), np.nan)}, ValueError),
+        (lambda g: {**g, "other": np.zeros(1)}, ValueError),
+        (lambda g: {k: v for k, v in g.items() if k != "by"}, ValueError),
+    ],
+)
+def test_what_an_update_refuses(change: Any, error: type[Exception]) -> None:
+    plain = model()
+    run = trainer().start(plain, X, Y)
+    _, gradients = plain.gradients(X, Y)
+    before = bits(plain)
+    with pytest.raises(error, match="gradients"):
+        run.update(change(gradients))
+    assert bits(plain) == before
+
+
+NETWORKS: dict[str, tuple[RNN, Any, Any, dict[str, Any]]] = {
+    "plain": (RNN(1, 8, 1, seed=0), X, Y, {}),
+    "tokens": (
+        RNN(7, 8, 3, tokens=True, output="all", bidirectional=True, seed=0),
+        np.random.default_rng(0).integers(0, 7, (30, 9)),
+        np.random.default_rng(1).integers(0, 3, (30, 9)),
+        {"loss": "cross_entropy", "lengths": np.random.default_rng(2).integers(1, 10, 30)},
+    ),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_memory_that_is_used_again_changes_no_bit(network: str) -> None:
+    plain, x, y, arguments = NETWORKS[network]
+    loss, out = plain.gradients(x, y, **arguments)
+    first = {name: array.copy() for name, array in out.items()}
+    lengths = arguments.get("lengths")
+    other = {**arguments, "lengths": lengths[::-1].copy()} if lengths is not None else arguments
+    arrays = dict(out)
+    for data, options in (((x[::-1], y[::-1]), other), ((x, y), arguments), ((x[:5], y[:5]), {})):
+        options = dict(options)
+        if len(data[0]) == 5:
+            options = {k: v[:5] if k == "lengths" else v for k, v in arguments.items()}
+        expected_loss, expected = plain.gradients(*data, **options)
+        again_loss, again = plain.gradients(*data, **options, out=out)
+        assert again is out
+        assert again_loss == expected_loss
+        for name, array in expected.items():
+            assert again[name] is arrays[name]
+            assert np.array_equal(again[name], array)
+    again_loss, again = plain.gradients(x, y, **arguments, out=out)
+    assert again_loss == loss
+    for name, array in first.items():
+        assert np.array_equal(again[name], array)
+
+
+def test_out_is_what_gradients_returned() -> None:
+    plain = model()
+    with pytest.raises(TypeError, match="out"):
+        plain.gradients(X, Y, out={})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        crnn.schedules.Warmup(2.5, then=0.05),
+        crnn.schedules.Exponential(0.05, 0.8),
+        crnn.schedules.ReduceOnPlateau(0.5, factor=0.5, patience=0),
+    ],
+)
+def test_a_loop_of_epochs_follows_the_schedule(schedule: Any) -> None:
+    fitted, looped = model(), model()
+    history = trainer(learning_rate=schedule).fit(fitted, X, Y)
+    run = trainer(learning_rate=schedule).start(looped, X, Y)
+    for _ in range(6):
+        run.epoch()
+    assert run.history.learning_rate == history.learning_rate
+    assert len(set(history.learning_rate)) > 1
+    assert bits(fitted) == bits(looped)

@@ -64,7 +64,7 @@ def recurrent_dropout_mask(rate, seed, epoch, samples, layer, direction, hidden_
     return masks(rate, seed, epoch, samples, 2 * layer + direction, RECURRENT, 0, hidden_size, dtype)
 
 
-def masks(
+cdef object masks(
     double rate, seed, epoch, samples, ptrdiff_t cell, int kind, ptrdiff_t step, ptrdiff_t H, dtype):
     cdef Dropout dropout = dropout_of(rate)
     cdef int64_t sample

@@ -127,7 +127,7 @@ class Forward(Team):
 @disjoint_base
 class Training(Forward):
     gradient: dict[str, _Array]
-    moments: dict[str, _Array]
+    moments: dict[str, dict[str, _Array]]
     updates_done: int
     def __init__(
         self,

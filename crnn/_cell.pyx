@@ -157,11 +157,12 @@ cdef inline void logarithm(real *out, const real *x, ptrdiff_t count) noexcept n
 
 
 cdef inline double sum_shards(
-    real *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count) noexcept nogil:
+    real *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t rows, ptrdiff_t n,
+    ptrdiff_t ld) noexcept nogil:
     if real is float:
-        return isa.f32.sum(g, stride, shards, count)
+        return isa.f32.sum(g, stride, shards, rows, n, ld)
     else:
-        return isa.f64.sum(g, stride, shards, count)
+        return isa.f64.sum(g, stride, shards, rows, n, ld)
 
 
 cdef inline void update(

@@ -63,7 +63,8 @@ cdef extern from "_kernels/kernels.h" nogil:
         void (*accumulate)(
             float *, ptrdiff_t, const float *, ptrdiff_t, const float *, ptrdiff_t,
             ptrdiff_t, ptrdiff_t, ptrdiff_t, int, float, float, crnn_report *) noexcept nogil
-        double (*sum)(float *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
+        double (*sum)(
+            float *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
         void (*update)(
             float *, float *, float *, const float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
             const crnn_rule *, crnn_report *) noexcept nogil
@@ -90,7 +91,8 @@ cdef extern from "_kernels/kernels.h" nogil:
         void (*accumulate)(
             double *, ptrdiff_t, const double *, ptrdiff_t, const double *, ptrdiff_t,
             ptrdiff_t, ptrdiff_t, ptrdiff_t, int, double, double, crnn_report *) noexcept nogil
-        double (*sum)(double *, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
+        double (*sum)(
+            double *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) noexcept nogil
         void (*update)(
             double *, double *, double *, const double *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
             const crnn_rule *, crnn_report *) noexcept nogil

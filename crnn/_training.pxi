@@ -93,7 +93,7 @@ cdef class Training(Forward):
     cdef crnn_atomic halted   # somebody asked to end the epoch after the current batch
     cdef bint ended
     cdef readonly object gradient
-    cdef readonly object moments  # by name, flat arrays in the order of the weights' own
+    cdef readonly object moments  # "m" and "v" where the rule has them: arrays as the weights'
 
     def __init__(
         self, Weights weights not None, x, y, ptrdiff_t batch_size, int threads, *, loss,
@@ -184,11 +184,11 @@ cdef class Training(Forward):
             self.allocate_gradients()
         self.moments = {}
         if self.trains and (self.rule.kind >= CRNN_ADAM or self.rule.momentum != 0):
-            self.moments["m"] = self.kept_zeros(at.count)
-            self.m = pointer(self.moments["m"])
+            m = self.kept_zeros(at.count)
+            self.m, self.moments["m"] = pointer(m), self.weights.views(m)
         if self.trains and self.rule.kind != CRNN_SGD:
-            self.moments["v"] = self.kept_zeros(at.count)
-            self.v = pointer(self.moments["v"])
+            v = self.kept_zeros(at.count)
+            self.v, self.moments["v"] = pointer(v), self.weights.views(v)
         if self.steps < self.T:
             self.carried = self.keep(<object>at.L * self.B * at.lds)
         return 0
@@ -742,11 +742,14 @@ cdef class Training(Forward):
         cdef ptrdiff_t behind = at.count - at.tables
         cdef double squares
         if self.measures or not self.trains:
-            squares = sum_shards(g, self.stride, shards, at.tables)
+            # row by row: how far rows are padded depends on the instruction set
+            squares = sum_shards(g, self.stride, shards, at.Wy // at.ldh, at.H, at.ldh)
+            squares += sum_shards(g + at.Wy, self.stride, shards, at.O, at.D * at.H, at.ldj)
+            squares += sum_shards(g + at.by, self.stride, shards, at.bias, at.O, at.ldo)
             if not self.trains:
                 return
             shards = 1
-            self.clip_by_norm(sqrt(squares + sum_shards(table, 0, 1, behind)))
+            self.clip_by_norm(sqrt(squares + sum_shards(table, 0, 1, behind // at.ldh, at.H, at.ldh)))
         self.step += 1
         self.beta1_power *= rule.beta1
         self.beta2_power *= rule.beta2

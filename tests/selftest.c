@@ -1293,37 +1293,50 @@ static void T(test_accumulate)(const crnn_isa *isa)
 
 /* ---- sum, update: `shards` rows of g ---- */
 
-static void T(sum_case)(const crnn_isa *isa, ptrdiff_t shards, ptrdiff_t count)
+/* g is rows x n for each shard; `more` lines of padding behind each row change no bit. */
+static void T(sum_case)(const crnn_isa *isa, ptrdiff_t shards, ptrdiff_t rows, ptrdiff_t n)
 {
-    const MATRIX g = T(drawn)(shards, count), before = T(copy)(g);
-
-    CASE("shards=%td count=%td", shards, count);
-    const double squares = isa->TYPE->sum(g.at, g.ld, shards, count);
-    wide expected = 0;
-    for (ptrdiff_t i = 0; i < count; i++) {
-        volatile REAL total = T(item)(before, 0, i); /* rounded at every step, in this order */
-        double absolute = fabs((double)total);
-        for (ptrdiff_t s = 1; s < shards; s++) {
-            total = total + T(item)(before, s, i);
-            absolute += fabs((double)T(item)(before, s, i));
-            T(same)(T(item)(g, s, i), T(item)(before, s, i), "g", s, i);
-        }
+    double squares[3];
+    const uint64_t start = random_state;
+    CASE("shards=%td rows=%td n=%td", shards, rows, n);
+    for (int more = 0; more < 3; more++) {
+        const ptrdiff_t ld = T(padded)(n) + more * vector;
+        random_state = start;
+        const MATRIX g = T(padded_matrix)(shards, rows * ld);
+        for (ptrdiff_t s = 0; s < shards; s++)
+            for (ptrdiff_t r = 0; r < rows; r++)
+                for (ptrdiff_t j = 0; j < ld; j++)
+                    g.at[s * g.ld + r * ld + j] = j < n ? T(draw)() : 0;
+        const MATRIX before = T(copy)(g);
+        squares[more] = isa->TYPE->sum(g.at, g.ld, shards, rows, n, ld);
+        wide expected = 0;
+        for (ptrdiff_t i = 0; i < rows * ld; i++) {
+            volatile REAL total = T(item)(before, 0, i); /* rounded at every step, in this order */
+            double absolute = fabs((double)total);
+            for (ptrdiff_t s = 1; s < shards; s++) {
+                total = total + T(item)(before, s, i);
+                absolute += fabs((double)T(item)(before, s, i));
+                T(same)(T(item)(g, s, i), T(item)(before, s, i), "g", s, i);
+            }
 #if FLT_EVAL_METHOD == 0
-        T(same)(g.at[i], total, "g", 0, i);
-        (void)absolute;
+            T(same)(g.at[i], total, "g", 0, i);
+            (void)absolute;
 #else
-        T(near)(g.at[i], total, T(chain)(shards, absolute), "g", 0, i);
+            T(near)(g.at[i], total, T(chain)(shards, absolute), "g", 0, i);
 #endif
-        expected += T(times)(g.at[i], g.at[i]);
+            expected += T(times)(g.at[i], g.at[i]);
+        }
+        checks += 2;
+        if (!(fabs((double)(squares[more] - expected)) <=
+              (double)(rows * n + 4) * DBL_EPSILON * squares[more]))
+            fail("squares are %.17g, expected %.17g", squares[more], (double)expected);
+        if (squares[more] != squares[0])
+            fail("squares are %a, and %a with other padding", squares[more], squares[0]);
+        T(release)(0);
     }
-    T(settle)(g, "g");
-    checks++;
-    if (!(fabs((double)(squares - expected)) <= (double)(count + 4) * DBL_EPSILON * squares))
-        fail("squares are %.17g, expected %.17g", squares, (double)expected);
     uint64_t bits;
-    memcpy(&bits, &squares, sizeof bits);
+    memcpy(&bits, squares, sizeof bits);
     record(bits, "squares", 0, 0);
-    T(release)(0);
 }
 
 /* One bad number in one shard, or finite ones whose sum is not. */
@@ -1338,7 +1351,7 @@ static void T(sum_poison)(const crnn_isa *isa, REAL bad)
             if (s == at / COUNT || bad == REAL_MAX)
                 g.at[s * g.ld + at % COUNT] = bad;
         checks++;
-        if (isfinite(isa->TYPE->sum(g.at, g.ld, SHARDS, COUNT)))
+        if (isfinite(isa->TYPE->sum(g.at, g.ld, SHARDS, 1, COUNT, T(padded)(COUNT))))
             fail("the squares are finite");
         T(release)(0);
     }
@@ -1350,8 +1363,9 @@ static void T(test_sum)(const crnn_isa *isa)
 {
     for (ptrdiff_t s = 0; s < LENGTH(SHARD_COUNTS); s++) {
         for (ptrdiff_t n = 0; n < LENGTH(SIZES); n++)
-            T(sum_case)(isa, SHARD_COUNTS[s], SIZES[n]);
-        T(sum_case)(isa, SHARD_COUNTS[s], LONGEST);
+            for (ptrdiff_t rows = 0; rows < 4; rows++)
+                T(sum_case)(isa, SHARD_COUNTS[s], rows, SIZES[n]);
+        T(sum_case)(isa, SHARD_COUNTS[s], 3, LONGEST);
     }
     for (ptrdiff_t i = 0; i < LENGTH(T(not_finite)); i++)
         T(sum_poison)(isa, T(not_finite)[i]);

@@ -534,7 +534,7 @@ INLINE vec NAME(summed)(const REAL *g, ptrdiff_t stride, ptrdiff_t shards)
     return sum;
 }
 
-/* g[0] becomes the sum; the squares of a line of 64 bytes go into a sum for each of its numbers. */
+/* g[0] becomes the sum; the squares of a line of 64 bytes go into a sum for each of its places. */
 INLINE void NAME(sum_line)(double *sums, REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t size)
 {
     for (ptrdiff_t i = 0; i < size; i += LANES)
@@ -543,14 +543,17 @@ INLINE void NAME(sum_line)(double *sums, REAL *g, ptrdiff_t stride, ptrdiff_t sh
         sums[i] += (double)g[i] * (double)g[i];
 }
 
-static double NAME(sum)(REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count)
+static double NAME(sum)(REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t rows, ptrdiff_t n,
+                        ptrdiff_t ld)
 {
     enum { LINE = CRNN_ROW_BYTES / sizeof(REAL) };
     double sums[LINE] = {0};
-    ptrdiff_t i = 0;
-    for (; i + LINE <= count; i += LINE)
-        NAME(sum_line)(sums, g + i, stride, shards, LINE);
-    NAME(sum_line)(sums, g + i, stride, shards, count - i);
+    for (; rows > 0; rows--, g += ld) {
+        ptrdiff_t i = 0;
+        for (; i + LINE <= n; i += LINE)
+            NAME(sum_line)(sums, g + i, stride, shards, LINE);
+        NAME(sum_line)(sums, g + i, stride, shards, n - i);
+    }
     for (ptrdiff_t half = LINE / 2; half > 0; half /= 2)
         for (ptrdiff_t j = 0; j < half; j++)
             sums[j] += sums[j + half];

@@ -112,9 +112,11 @@ typedef struct {
         void (*accumulate)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, const REAL *b,    \
                            ptrdiff_t ldb, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int finish,       \
                            REAL learning_rate, REAL clip, crnn_report *report);                    \
-        /* g[0, i] = g[0, i] + g[1, i] + ... over the shards, `stride` apart. Returns the sum of   \
-           the squares of what is then in g[0], in double precision and not fused */               \
-        double (*sum)(REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count);               \
+        /* g[0] = g[0] + g[1] + ... over the shards, `stride` apart, each of `rows` rows of n numbers,\
+           ld apart. Returns the sum of the squares of what is then in g[0], in double precision and\
+           not fused, in an order that rows and n fix: ld is the instruction set's, and is not in it */\
+        double (*sum)(REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t rows, ptrdiff_t n,    \
+                      ptrdiff_t ld);                                                               \
         /* one step of the rule on the sum of the shards' g */                                     \
         void (*update)(REAL *w, REAL *m, REAL *v, const REAL *g, ptrdiff_t stride,                 \
                        ptrdiff_t shards, ptrdiff_t count, const crnn_rule *rule,                   \

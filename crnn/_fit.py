@@ -16,7 +16,7 @@ from crnn._arguments import Array
 from crnn._checkpoint import Checkpoint, digest
 from crnn._samples import Samples
 from crnn.model import RNN
-from crnn.run import History, TrainingRun
+from crnn.run import History, TrainingRun, kept, put_back
 
 if TYPE_CHECKING:
     from crnn.trainer import EarlyStopping, Trainer
@@ -114,28 +114,30 @@ class Fit:
 
     def run(self) -> History:
         """All epochs, and a refit where one is wanted."""
-        flat = self.model._weights.flat
         state = Checkpoint(
             self.checkpoint or "", self.identity(), _arguments.drawn_seed(self.trainer.seed)
         )
         if self.checkpoint is not None:
             state = Checkpoint.read(self.checkpoint, state.identity) or state
-        state.arrays.setdefault("before", flat.copy())
+        before = kept(self.model, "before")
+        state.arrays = before | state.arrays  # of a file those that it holds
+        before = {name: state.arrays[name] for name in before}
         if not state.finished and state.phase == "train":
             self.phase(state, self.train, self.trainer.epochs)
             if self.early_stopping is not None:
-                flat[:] = state.arrays["best"] if "best" in state.arrays else state.arrays["before"]
+                found = "best" if state.history.best_epoch else "before"
+                put_back(self.model, state.arrays, found)
                 if self.early_stopping.refit and state.history.best_epoch:
-                    flat[:] = state.arrays["before"]
+                    put_back(self.model, state.arrays, "before")
                     state.phase, state.epochs = "refit", 0
-                    state.arrays = {"before": state.arrays["before"]}
+                    state.arrays = dict(before)
         if not state.finished and state.phase == "refit":
             self.phase(state, self.data, state.history.best_epoch or 0)
         if state.finished:
-            flat[:] = state.arrays["parameters"]
+            put_back(self.model, state.arrays, "parameters")
         elif self.checkpoint is not None:
             state.finished = True
-            state.arrays = {"before": state.arrays["before"], "parameters": flat.copy()}
+            state.arrays = before | kept(self.model, "parameters")
             state.write()
         return state.history
 
@@ -182,7 +184,7 @@ class Fit:
                     if stopping is not None:
                         history.best_epoch, stop = stopping.best(history.validation_loss)
                         if history.best_epoch == state.epochs:
-                            state.arrays["best"] = self.model._weights.flat.copy()
+                            state.arrays |= kept(self.model, "best")
                     report(history)
                     for callback in self.callbacks:
                         stop = callback(state.epochs, self.model, history) is True or stop

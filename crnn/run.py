@@ -256,15 +256,17 @@ class TrainingRun:
 
     def _state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Parameters and the optimiser's state after an epoch, copied, and the schedule's state."""
-        arrays = {f"moment.{name}": array.copy() for name, array in self._training.moments.items()}
-        arrays["updates"] = np.array([self._training.updates_done])
-        return arrays | {"parameters": self.model._weights.flat.copy()}, self._schedule_state
+        arrays = {"updates": np.array([self._training.updates_done])}
+        for moment, views in self._training.moments.items():
+            arrays |= {f"{moment}.{name}": array.copy() for name, array in views.items()}
+        return arrays | kept(self.model, "parameters"), self._schedule_state
 
     def _restore(self, arrays: Mapping[str, Array], schedule: dict[str, Any], epochs: int) -> None:
         """What `_state` gave after so many epochs."""
-        self.model._weights.flat[:] = arrays["parameters"]
-        for name, array in self._training.moments.items():
-            array[:] = arrays[f"moment.{name}"]
+        put_back(self.model, arrays, "parameters")
+        for moment, views in self._training.moments.items():
+            for name, array in views.items():
+                array[...] = arrays[f"{moment}.{name}"]
         self._training.updates_done = int(arrays["updates"][0])
         self._schedule_state, self._epochs = schedule, epochs
 
@@ -306,3 +308,16 @@ class TrainingRun:
         """End the epoch after its current batch; from any thread. No epoch follows."""
         self.stopped = True
         self._training.halt()
+
+
+# By name: how far rows are padded in the flat array depends on the instruction set.
+
+
+def kept(model: RNN, state: str) -> dict[str, Array]:
+    """Copies of the parameters, under the name of a state."""
+    return {f"{state}.{name}": array for name, array in model.state_dict().items()}
+
+
+def put_back(model: RNN, arrays: Mapping[str, Array], state: str) -> None:
+    """Take the parameters that `kept` gave."""
+    model._weights.load({name: arrays[f"{state}.{name}"] for name in model._weights.arrays})

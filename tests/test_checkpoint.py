@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import signal
 import subprocess
@@ -268,3 +269,34 @@ def test_a_training_that_is_killed_ends_with_the_same_bits(tmp_path: Path) -> No
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_a_training_that_is_killed_fifty_times_ends_with_the_same_bits(tmp_path: Path) -> None:
     killed_at_random_instants(50, tmp_path)
+
+
+OTHER_PROCESSOR = """
+    import sys, crnn
+    x, y = crnn.dataset.windows(crnn.dataset.mackey_glass(80, seed=0), 12)
+    model = crnn.RNN(1, 9, 1, num_layers=2, seed=0)  # 9: rows are padded by the instruction set
+    trainer = crnn.Trainer(epochs=5, seed=3, optimizer="adam", clip_norm=0.1, threads=1)
+    def stop(epoch, *_):
+        if str(epoch) == sys.argv[3]:
+            sys.exit()
+    trainer.fit(model, x, y, checkpoint=sys.argv[1], callbacks=[stop])
+    model.save(sys.argv[2])
+"""
+
+
+def test_another_instruction_set_goes_on(tmp_path: Path) -> None:
+    fused = [isa for isa in crnn.cpu_info()["available"] if isa != "portable"]
+    if len(fused) < 2:
+        pytest.skip("this machine has fewer than two instruction sets that fuse")
+    for name, isas in (("whole", fused[:1]), ("moved", fused[:2])):
+        for isa, last in zip(isas, ("2", "-"), strict=False):
+            subprocess.run(
+                [
+                    *(sys.executable, "-c", textwrap.dedent(OTHER_PROCESSOR)),
+                    *(str(tmp_path / f"{name}-checkpoint"), str(tmp_path / name)),
+                    last if len(isas) > 1 else "-",
+                ],
+                env={**os.environ, "CRNN_ISA": isa},
+                check=True,
+            )
+    assert (tmp_path / "moved").read_bytes() == (tmp_path / "whole").read_bytes()

@@ -252,7 +252,7 @@ def plot_spectrum(model: RNN, *, ax: Axes | None = None) -> Axes:
     for name, values in eigenvalues(model).items():
         ax.plot(values.real, values.imag, linestyle="", marker=".", label=name)
     ax.set_aspect("equal")
-    ax.set_title("Eigenvalues of the recurrent weights")
+    ax.set_title("Eigenvalues of Wh")
     ax.set_xlabel("Real part")
     ax.set_ylabel("Imaginary part")
     ax.grid(True, linestyle="--", linewidth=0.5, alpha=0.6)
@@ -286,7 +286,7 @@ def plot_saturation(shares: ArrayLike, *, ax: Axes | None = None) -> Axes:
         ax = new_figure().add_subplot()
     ax.hist(curve, bins=20, range=(0, 1))
     ax.set_title("Saturated units")
-    ax.set_xlabel("Share of steps at which a unit is saturated")
+    ax.set_xlabel("Share of steps")
     ax.set_ylabel("Units")
     ax.grid(True, linestyle="--", linewidth=0.5, alpha=0.6)
     return ax

@@ -159,7 +159,7 @@ def test_count_model_by_hand() -> None:
 
 
 def test_characters() -> None:
-    """Bits per character of the last tenth of Python's help topics, below those of counts.
+    """Bits per character of the last tenth of Python's help topics: 1.834, in 270 s.
 
     The count model has 1.932 at order 5, and 1.905 at order 4, its best. Text and figures are those
     of Python 3.11: 465 000 characters, 103 different ones.

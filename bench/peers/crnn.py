@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -19,25 +17,14 @@ def package() -> Any:
 
 
 def _settings(workload: Workload) -> dict[str, Any]:
-    """Those of the network that are not the defaults."""
-    settings: dict[str, Any] = {}
-    if workload.L > 1:
-        settings["num_layers"] = workload.L
-    if workload.D == 2:
-        settings["bidirectional"] = True
-    if workload.output == "all":
-        settings["output"] = "all"
-    if workload.tokens:
-        settings["tokens"] = True
-    return settings
-
-
-def _require(function: Callable[..., Any], names: Iterable[str]) -> None:
-    """ImportError, so that the row is skipped, if this crnn is too old for one of the arguments."""
-    known = inspect.signature(function).parameters
-    absent = [name for name in names if name not in known]
-    if absent:
-        raise ImportError(f"this version's {function.__qualname__} has no {', '.join(absent)}")
+    """Those of the network, besides its sizes."""
+    return {
+        "num_layers": workload.L,
+        "bidirectional": workload.D == 2,
+        "output": workload.output,
+        "tokens": workload.tokens,
+        "dtype": workload.dtype,
+    }
 
 
 class CrnnTrain:
@@ -47,12 +34,9 @@ class CrnnTrain:
         crnn = package()
         self.x, self.y = data(workload)
         self.start = weights(workload)
-        settings = _settings(workload)
         self.ragged = {"lengths": lengths(workload)} if workload.shortest else {}
-        _require(crnn.RNN, settings)
-        _require(crnn.Trainer.fit, self.ragged)
         self.model = crnn.RNN(
-            workload.input_size, workload.H, workload.output_size, dtype=workload.dtype, **settings
+            workload.input_size, workload.H, workload.output_size, **_settings(workload)
         )
         self.trainers = {
             units: crnn.Trainer(

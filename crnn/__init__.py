@@ -20,14 +20,14 @@ except ImportError as error:
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from crnn import dataset, losses, optimizers, schedules
+from crnn import dataset
 from crnn._threads import cpu_info
 from crnn.model import RNN
 from crnn.run import History, TrainingDiverged, TrainingRun
 from crnn.trainer import EarlyStopping, Trainer
 
 if _TYPE_CHECKING:
-    from crnn import diagnostics, notebook, plots, scoring
+    from crnn import diagnostics, losses, notebook, optimizers, plots, schedules, scoring
     from crnn.forecast import Forecaster
 
 __version__ = "0.1.0"
@@ -52,13 +52,25 @@ __all__ = [
 ]
 
 
+_ON_FIRST_USE = {
+    "diagnostics",
+    "forecast",
+    "losses",
+    "notebook",
+    "optimizers",
+    "plots",
+    "schedules",
+    "scoring",
+}
+
+
 def __getattr__(name: str) -> object:
-    """Rooms that not every program enters are opened when they are asked for."""
+    """Import optional submodules on first use."""
     from importlib import import_module
 
     if name == "Forecaster":
         return import_module("crnn.forecast").Forecaster
-    if name in ("diagnostics", "forecast", "notebook", "plots", "scoring"):
+    if name in _ON_FIRST_USE:
         return import_module(f"crnn.{name}")
     raise AttributeError(f"module 'crnn' has no attribute {name!r}")
 

@@ -89,7 +89,7 @@ class Data:
 
 def evaluated(y: Array, predicted: Array, loss: losses.Loss) -> tuple[Array, Array]:
     """The valid targets and what was predicted for them, as metrics get them."""
-    if isinstance(loss, losses.CrossEntropy):
+    if loss.classes:
         there = y[:, 0] >= 0
         return y[there, 0].astype(np.int64), predicted[there]
     there = ~np.isnan(y)

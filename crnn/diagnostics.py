@@ -66,8 +66,9 @@ def gradient_by_lag(
     """
     chosen = losses.named("loss", loss, model.output_size)
     samples = model._inputs("x", x, lengths)
-    classes = isinstance(chosen, losses.CrossEntropy)
-    wanted = _samples.targets("y", y, samples, model.output_size, every=False, classes=classes)
+    wanted = _samples.targets(
+        "y", y, samples, model.output_size, every=False, classes=chosen.classes
+    )
     model._check_targets("y", wanted, chosen, ignore=False)
     states, ends = _by_lag(model, x, lengths)
     hidden, (wh, wy) = model.hidden_size, _last_layer(model)

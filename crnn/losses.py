@@ -9,15 +9,16 @@ or (N, T, O) with an output at every step. The loss of a batch is the mean over 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import _arguments
+from crnn import _arguments, _settings
 from crnn._arguments import Array
+from crnn._settings import Setting
 
 __all__ = [
     "MAE",
@@ -27,7 +28,6 @@ __all__ = [
     "Huber",
     "Loss",
     "Quantile",
-    "from_settings",
     "named",
     "sigmoid",
     "softmax",
@@ -35,34 +35,27 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(Setting):
     """What all losses have in common; not a loss itself.
 
     Attributes
     ----------
     name : str
         The string that stands for the loss with its defaults.
+    classes : bool
+        Whether targets are classes, integers in [0, O).
+    probabilities : bool
+        Whether targets are probabilities, in [0, 1].
+
+    Examples
+    --------
+    >>> from crnn import losses
+    >>> losses.Huber(delta=0.5).settings()
+    {'name': 'huber', 'delta': 0.5}
     """
 
-    name: ClassVar[str] = ""
-
-    def settings(self) -> dict[str, Any]:
-        """Give the name and the numbers of the loss, in types that JSON has.
-
-        Returns
-        -------
-        dict
-            ``{"name": ...}`` and the loss's parameters by name.
-
-        Examples
-        --------
-        >>> from crnn import losses
-        >>> losses.Huber(delta=0.5).settings()
-        {'name': 'huber', 'delta': 0.5}
-        """
-        numbers = {field.name: getattr(self, field.name) for field in fields(self)}
-        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in numbers.items()}
-        return {"name": self.name, **plain}
+    classes: ClassVar[bool] = False
+    probabilities: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -159,7 +152,7 @@ class Huber(Loss):
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "delta", _arguments.real("delta", self.delta, above=0))
+        self._set("delta", _arguments.real("delta", self.delta, above=0))
 
 
 @dataclass(frozen=True)
@@ -210,7 +203,7 @@ class Quantile(Loss):
     q: float | tuple[float, ...] = 0.5
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "q", _quantiles(self.q))
+        self._set("q", _quantiles(self.q))
 
 
 @dataclass(frozen=True)
@@ -239,6 +232,7 @@ class CrossEntropy(Loss):
     """
 
     name: ClassVar[str] = "cross_entropy"
+    classes: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -267,6 +261,7 @@ class BinaryCrossEntropy(Loss):
     """
 
     name: ClassVar[str] = "binary_cross_entropy"
+    probabilities: ClassVar[bool] = True
 
 
 _BY_NAME: dict[str, type[Loss]] = {
@@ -304,14 +299,7 @@ def named(name: str, value: object, outputs: int | None = None) -> Loss:
     >>> losses.named("loss", "huber", outputs=1)
     Huber(delta=1.0)
     """
-    if type(value) in _BY_NAME.values():
-        loss: Loss = value  # type: ignore[assignment]
-    elif isinstance(value, str):
-        loss = _BY_NAME[_arguments.choice(name, value, _BY_NAME)]()
-    else:
-        raise TypeError(
-            f"{name} must be a loss of crnn.losses or one of {list(_BY_NAME)}, got {value!r}"
-        )
+    loss: Loss = _settings.named(name, value, _BY_NAME, "a loss of crnn.losses")
     quantiles = loss.q if isinstance(loss, Quantile) else 0
     if isinstance(quantiles, tuple) and len(quantiles) != outputs and outputs is not None:
         raise ValueError(
@@ -319,36 +307,6 @@ def named(name: str, value: object, outputs: int | None = None) -> Loss:
             f"got {len(quantiles)}"
         )
     return loss
-
-
-def from_settings(settings: Mapping[str, Any]) -> Loss:
-    """Give the loss back that `Loss.settings` described.
-
-    Parameters
-    ----------
-    settings : mapping
-        ``{"name": ...}`` and the loss's parameters by name.
-
-    Returns
-    -------
-    Loss
-        An equal one.
-
-    Raises
-    ------
-    TypeError
-        If a parameter has the wrong type, or the loss does not take it.
-    ValueError
-        If no loss has this name, or a parameter is out of its range.
-
-    Examples
-    --------
-    >>> from crnn import losses
-    >>> losses.from_settings({"name": "huber", "delta": 0.5})
-    Huber(delta=0.5)
-    """
-    name = _arguments.choice("name", settings.get("name"), _BY_NAME)
-    return _BY_NAME[name](**{key: value for key, value in settings.items() if key != "name"})
 
 
 def softmax(logits: ArrayLike, axis: int = -1) -> Array:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from crnn import _arguments, _batches, _cell, _samples, _threads, losses
+from crnn import _arguments, _batches, _cell, _samples, _threads
 from crnn._arguments import Array
 from crnn._cell import Stream
 from crnn._samples import Samples
 from crnn.dataset import Sequences
+
+if TYPE_CHECKING:
+    from crnn import losses
 
 INITS = ("orthogonal", "notebook")
 NONLINEARITIES = ("tanh", "relu")
@@ -491,6 +494,8 @@ class RNN:
         TypeError, ValueError
             As ``predict``, and if no target is valid.
         """
+        from crnn import losses  # import crnn need not wait for what training alone uses
+
         chosen = losses.named("loss", loss, self.output_size)
         samples = self._inputs("x", x, lengths)
         wanted = self._targets("y", y, samples, chosen, missing)
@@ -571,6 +576,8 @@ class RNN:
         >>> sorted(gradients)
         ['Wh_l0', 'Wx_l0', 'Wy', 'b_l0', 'by']
         """
+        from crnn import losses  # import crnn need not wait for what training alone uses
+
         chosen = losses.named("loss", loss, self.output_size)
         samples = self._inputs("x", x, lengths)
         _samples.check("x", samples, self.dtype)
@@ -627,7 +634,7 @@ class RNN:
     ) -> Samples:
         """Targets of the samples, checked."""
         ignore = _arguments.choice("missing", missing, _samples.MISSING) == "ignore"
-        classes = isinstance(loss, losses.CrossEntropy)
+        classes = loss.classes
         wanted = _samples.targets(
             name, y, samples, self.output_size, every=self._every, classes=classes
         )
@@ -638,9 +645,9 @@ class RNN:
         self, name: str, wanted: Samples, loss: losses.Loss, *, ignore: bool
     ) -> None:
         low, high = -np.inf, np.inf
-        if isinstance(loss, losses.CrossEntropy):
+        if loss.classes:
             low, high = -np.inf if ignore else 0, self.output_size - 1
-        elif isinstance(loss, losses.BinaryCrossEntropy):
+        elif loss.probabilities:
             low, high = 0, 1
         _samples.check(name, wanted, self.dtype, low=low, high=high, missing=ignore)
 
@@ -654,15 +661,14 @@ class RNN:
         missing: str,
         weight: Array | None,
     ) -> _batches.Batches:
-        classes = isinstance(loss, losses.CrossEntropy)
         valid = _batches.valid_elements(
             samples,
             wanted,
-            1 if classes else self.output_size,
+            1 if loss.classes else self.output_size,
             chunk,
             every=self._every,
             missing=missing == "ignore",
-            classes=classes,
+            classes=loss.classes,
         )
         weighted = None if weight is None else weight > 0
         if not (valid if weighted is None or len(valid) == 1 else valid[weighted]).any():

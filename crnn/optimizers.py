@@ -10,43 +10,30 @@ number of the update, from 1. The moments m and v begin at zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-from crnn import _arguments
+from crnn import _arguments, _settings
+from crnn._settings import Setting
 
 __all__ = ["NAMES", "SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "named"]
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(Setting):
     """What all optimisers have in common; not an optimiser itself.
 
     Attributes
     ----------
     name : str
         The string that stands for the optimiser with its defaults.
+
+    Examples
+    --------
+    >>> from crnn import optimizers
+    >>> optimizers.AdamW().settings()
+    {'name': 'adamw', 'betas': [0.9, 0.999], 'eps': 1e-08, 'weight_decay': 0.01}
     """
-
-    name: ClassVar[str] = ""
-
-    def settings(self) -> dict[str, Any]:
-        """Give the name and the numbers of the optimiser, in types that JSON has.
-
-        Returns
-        -------
-        dict
-            ``{"name": ...}`` and the optimiser's parameters by name.
-
-        Examples
-        --------
-        >>> from crnn import optimizers
-        >>> optimizers.AdamW().settings()
-        {'name': 'adamw', 'betas': [0.9, 0.999], 'eps': 1e-08, 'weight_decay': 0.01}
-        """
-        numbers = {field.name: getattr(self, field.name) for field in fields(self)}
-        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in numbers.items()}
-        return {"name": self.name, **plain}
 
 
 @dataclass(frozen=True)
@@ -97,9 +84,9 @@ class SGD(Optimizer):
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        _set(self, "momentum", _arguments.real("momentum", self.momentum, minimum=0))
-        _set(self, "nesterov", _arguments.boolean("nesterov", self.nesterov))
-        _set(self, "weight_decay", _arguments.real("weight_decay", self.weight_decay, minimum=0))
+        self._set("momentum", _arguments.real("momentum", self.momentum, minimum=0))
+        self._set("nesterov", _arguments.boolean("nesterov", self.nesterov))
+        self._set("weight_decay", _arguments.real("weight_decay", self.weight_decay, minimum=0))
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov needs a momentum greater than 0, got momentum=0.0")
 
@@ -154,10 +141,10 @@ class RMSprop(Optimizer):
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        _set(self, "alpha", _arguments.real("alpha", self.alpha, minimum=0, below=1))
-        _set(self, "eps", _arguments.real("eps", self.eps, above=0))
-        _set(self, "weight_decay", _arguments.real("weight_decay", self.weight_decay, minimum=0))
-        _set(self, "momentum", _arguments.real("momentum", self.momentum, minimum=0))
+        self._set("alpha", _arguments.real("alpha", self.alpha, minimum=0, below=1))
+        self._set("eps", _arguments.real("eps", self.eps, above=0))
+        self._set("weight_decay", _arguments.real("weight_decay", self.weight_decay, minimum=0))
+        self._set("momentum", _arguments.real("momentum", self.momentum, minimum=0))
 
 
 @dataclass(frozen=True)
@@ -208,9 +195,9 @@ class Adam(Optimizer):
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        _set(self, "betas", _betas(self.betas))
-        _set(self, "eps", _arguments.real("eps", self.eps, above=0))
-        _set(self, "weight_decay", _arguments.real("weight_decay", self.weight_decay, minimum=0))
+        self._set("betas", _betas(self.betas))
+        self._set("eps", _arguments.real("eps", self.eps, above=0))
+        self._set("weight_decay", _arguments.real("weight_decay", self.weight_decay, minimum=0))
 
 
 @dataclass(frozen=True)
@@ -290,18 +277,7 @@ def named(name: str, value: object) -> Optimizer:
     >>> optimizers.named("optimizer", "sgd")
     SGD(momentum=0.0, nesterov=False, weight_decay=0.0)
     """
-    if type(value) in _BY_NAME.values():
-        optimizer: Optimizer = value  # type: ignore[assignment]
-        return optimizer
-    if isinstance(value, str):
-        return _BY_NAME[_arguments.choice(name, value, _BY_NAME)]()
-    raise TypeError(
-        f"{name} must be an optimizer of crnn.optimizers or one of {list(_BY_NAME)}, got {value!r}"
-    )
-
-
-def _set(optimizer: Optimizer, name: str, value: object) -> None:
-    object.__setattr__(optimizer, name, value)
+    return _settings.named(name, value, _BY_NAME, "an optimizer of crnn.optimizers")
 
 
 def _betas(betas: object) -> tuple[float, float]:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import _arguments, _batches, _cell, _threads, losses, optimizers, schedules
+from crnn import _arguments, _batches, _cell, _threads
 from crnn._arguments import Array
 from crnn.model import RNN
 
 if TYPE_CHECKING:
+    from crnn import losses
     from crnn._fit import Data
     from crnn.trainer import Trainer
 
@@ -140,6 +141,8 @@ class TrainingRun:
         history: History | None = None,
         rates: list[float] | None = None,
     ) -> None:
+        from crnn import optimizers, schedules
+
         samples, weight = data.samples, data.weight
         self.model, self.seed = model, seed
         self.history = History() if history is None else history
@@ -169,7 +172,7 @@ class TrainingRun:
             every=model.output == "all",
             steps=steps,
             sample_weight=weight,
-            dropout=model.dropout if model.num_layers > 1 else 0.0,
+            dropout=model.dropout,
             recurrent_dropout=model.recurrent_dropout,
         )
         self.history.workspace_bytes = self._training.workspace_bytes

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from crnn import _arguments
 from crnn._arguments import Array
+from crnn._settings import Setting
 
 __all__ = ["Cosine", "Exponential", "ReduceOnPlateau", "Schedule", "Step", "Warmup", "named"]
 
@@ -24,7 +25,7 @@ State: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Setting):
     """What all schedules have in common; not a schedule itself.
 
     A schedule does not change. What `ReduceOnPlateau` knows about the losses so far is a *state*: a
@@ -42,8 +43,6 @@ class Schedule:
     name : str
         What `settings` calls the schedule.
     """
-
-    name: ClassVar[str] = ""
 
     def start(self) -> dict[str, Any]:
         """Give the state before the first epoch."""
@@ -129,12 +128,11 @@ class Schedule:
         >>> schedules.Warmup(2, then=schedules.Exponential(0.1, 0.9)).settings()["then"]
         {'name': 'exponential', 'rate': 0.1, 'factor': 0.9}
         """
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        plain = {
-            key: value if isinstance(value, numbers.Real) else _schedule(value).settings()
-            for key, value in values.items()
+        given = super().settings()
+        return {
+            key: value if isinstance(value, (str, numbers.Real)) else _schedule(value).settings()
+            for key, value in given.items()
         }
-        return {"name": self.name, **plain}
 
 
 @dataclass(frozen=True)
@@ -176,9 +174,9 @@ class Step(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        _set(self, "rate", _arguments.real("rate", self.rate, above=0))
-        _set(self, "every", _arguments.integer("every", self.every))
-        _set(self, "factor", _arguments.real("factor", self.factor, above=0))
+        self._set("rate", _arguments.real("rate", self.rate, above=0))
+        self._set("every", _arguments.integer("every", self.every))
+        self._set("factor", _arguments.real("factor", self.factor, above=0))
 
     def at(self, epoch: float, state: State | None = None) -> float:
         """As `Schedule.at`."""
@@ -221,8 +219,8 @@ class Exponential(Schedule):
     factor: float
 
     def __post_init__(self) -> None:
-        _set(self, "rate", _arguments.real("rate", self.rate, above=0))
-        _set(self, "factor", _arguments.real("factor", self.factor, above=0))
+        self._set("rate", _arguments.real("rate", self.rate, above=0))
+        self._set("factor", _arguments.real("factor", self.factor, above=0))
 
     def at(self, epoch: float, state: State | None = None) -> float:
         """As `Schedule.at`."""
@@ -274,9 +272,9 @@ class Cosine(Schedule):
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        _set(self, "rate", _arguments.real("rate", self.rate, above=0))
-        _set(self, "epochs", _arguments.integer("epochs", self.epochs))
-        _set(self, "final", _arguments.real("final", self.final, minimum=0))
+        self._set("rate", _arguments.real("rate", self.rate, above=0))
+        self._set("epochs", _arguments.integer("epochs", self.epochs))
+        self._set("final", _arguments.real("final", self.final, minimum=0))
 
     def at(self, epoch: float, state: State | None = None) -> float:
         """As `Schedule.at`."""
@@ -338,13 +336,13 @@ class Warmup(Schedule):
     start_factor: float = 1 / 3
 
     def __post_init__(self) -> None:
-        _set(self, "epochs", _arguments.real("epochs", self.epochs, above=0))
-        _set(self, "start_factor", _arguments.real("start_factor", self.start_factor, above=0))
+        self._set("epochs", _arguments.real("epochs", self.epochs, above=0))
+        self._set("start_factor", _arguments.real("start_factor", self.start_factor, above=0))
         if self.start_factor > 1:
             raise ValueError(f"start_factor must be at most 1, got {self.start_factor}")
         named("then", self.then)
         if isinstance(self.then, numbers.Real):
-            _set(self, "then", float(self.then))
+            self._set("then", float(self.then))
 
     def start(self) -> dict[str, Any]:
         """As `Schedule.start`."""
@@ -428,11 +426,11 @@ class ReduceOnPlateau(Schedule):
     min_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        _set(self, "rate", _arguments.real("rate", self.rate, above=0))
-        _set(self, "factor", _arguments.real("factor", self.factor, above=0, below=1))
-        _set(self, "patience", _arguments.integer("patience", self.patience, minimum=0))
-        _set(self, "threshold", _arguments.real("threshold", self.threshold, minimum=0, below=1))
-        _set(self, "min_rate", _arguments.real("min_rate", self.min_rate, minimum=0))
+        self._set("rate", _arguments.real("rate", self.rate, above=0))
+        self._set("factor", _arguments.real("factor", self.factor, above=0, below=1))
+        self._set("patience", _arguments.integer("patience", self.patience, minimum=0))
+        self._set("threshold", _arguments.real("threshold", self.threshold, minimum=0, below=1))
+        self._set("min_rate", _arguments.real("min_rate", self.min_rate, minimum=0))
         if self.min_rate > self.rate:
             raise ValueError(f"min_rate must be at most rate, {self.rate}, got {self.min_rate}")
 
@@ -540,7 +538,3 @@ def _power(factor: float, exponent: int) -> float:
         return factor**exponent
     except OverflowError:
         return math.inf
-
-
-def _set(schedule: Schedule, name: str, value: object) -> None:
-    object.__setattr__(schedule, name, value)

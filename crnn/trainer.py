@@ -8,16 +8,19 @@ import numbers
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import _arguments, losses, optimizers, schedules
+from crnn import _arguments
 from crnn._arguments import Array
 from crnn.dataset import Sequences
 from crnn.model import RNN
 from crnn.run import History, TrainingDiverged, TrainingRun
+
+if TYPE_CHECKING:
+    from crnn import losses, optimizers, schedules
 
 __all__ = ["EarlyStopping", "History", "Trainer", "TrainingDiverged", "TrainingRun"]
 
@@ -167,6 +170,8 @@ class Trainer:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        from crnn import losses, optimizers, schedules  # import crnn need not wait for them
+
         self.epochs = _arguments.integer("epochs", self.epochs)
         self.batch_size = _arguments.integer("batch_size", self.batch_size)
         schedules.named("learning_rate", self.learning_rate)
@@ -357,6 +362,8 @@ class Trainer:
 
     def _for(self, model: RNN) -> tuple[Trainer, losses.Loss]:
         """A checked copy of this Trainer for the model, and its loss."""
+        from crnn import losses, optimizers
+
         if not isinstance(model, RNN):
             raise TypeError(f"model must be a crnn.RNN, got {type(model).__name__}")
         trainer = copy.copy(self)

@@ -21,6 +21,7 @@ WITHOUT = {
     "_numbers",
     "_rows",
     "_samples",
+    "_settings",
 }
 
 

@@ -390,8 +390,10 @@ def test_strings_stand_for_the_defaults() -> None:
 def test_losses_are_values(loss: losses.Loss) -> None:
     assert losses.named("loss", loss, 2) is loss
     assert pickle.loads(pickle.dumps(loss)) == loss
-    assert losses.from_settings(json.loads(json.dumps(loss.settings()))) == loss
-    assert {loss: 1}[losses.from_settings(loss.settings())] == 1
+    settings = json.loads(json.dumps(loss.settings()))
+    again = type(losses.named("loss", settings.pop("name"), 1))(**settings)
+    assert again == loss
+    assert {loss: 1}[again] == 1
     assert sum(other == loss for other in ALL) <= 1
     with pytest.raises(AttributeError):
         loss.delta = 2.0  # type: ignore[attr-defined]
@@ -428,8 +430,6 @@ def test_quantiles_in_every_form() -> None:
             ValueError,
             "loss must have one quantile or as many as there are outputs, 3, got 2",
         ),
-        (lambda: losses.from_settings({}), TypeError, "name must be one of ['mse', "),
-        (lambda: losses.from_settings({"name": "mse", "delta": 1}), TypeError, "delta"),
         (lambda: losses.softmax(["a"]), TypeError, "logits must hold real integers or floats"),
         (lambda: losses.softmax(1.0), ValueError, "logits must have at least one axis, got 1.0"),
         (lambda: losses.softmax([1.0], axis=1), ValueError, "axis must be less than 1, got 1"),

@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False, freethreading_compatible=True
-"""The tanh cell, forward and backward, and what runs it: epochs of training, prediction, streams.
+"""The cell, forward and backward, and what runs it: epochs of training, prediction, streams.
 
-    h_t = tanh(x_t Wx + h_{t-1} Wh + b)
-    y   = h_T Wy + by
+    h_t = tanh(x_t Wx + h_{t-1} Wh + b)          or relu; x_t of a layer above is h_t of those below
+    y_t = h_t Wy + by                            at every step, or after the last one
     da_t = dh_t * (1 - h_t^2)
     dWx += x_t' da_t    dWh += h_{t-1}' da_t    db += sum_rows da_t    dh_{t-1} = da_t Wh'
 
@@ -28,6 +28,16 @@ What was chosen, and what it buys (one core of a Zen 4 at 117 GFLOP/s, float32; 
 (f) All parameters lie in one padded array, gradients and moments in arrays of the same layout: the
     optimiser is one pass over it, and with clipping by norm another one before it. Padding columns
     are zeros and stay zeros.
+(g) A layer in one direction is a cell, and a cell's step is one product with a term for each source:
+    x, or the states of both directions below, and its own state. Backward the same: the next step,
+    the cells above, the outputs. So layers and directions have no loop or kernel of their own.
+(h) Rows of a batch are sorted by length, and step t is taken for the first `active[t]` rows. Where a
+    long sum would have holes its rows are copied side by side first: H numbers copied for 2 H^2
+    operations. Rejected: zeros in the holes, which multiplies padding.
+(i) The output layer is dot products with rows of Wy for every O, in blocks of Wy that stay in the
+    first-level cache: one order of sums in training, prediction and streams.
+(j) Tokens take rows of Wx. Their gradient is one table for all shards, to which each adds in its
+    turn. Rejected: a table for each shard, whose memory grows with shards times vocabulary.
 """
 
 cimport cython

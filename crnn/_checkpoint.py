@@ -139,10 +139,7 @@ def digest(*given: Samples | Array | None) -> str:
         arrays: list[Array] = []
         if isinstance(data, Samples):
             array = data.array
-            if data.starts is None and len(array) > 1 and array.strides[0] == array.strides[1]:
-                arrays = [array[:, 0], array[-1]]
-            else:
-                arrays = [array]
+            arrays = [array[:, 0], array[-1]] if data.overlapping else [array]
             arrays += [part for part in (data.starts, data.lengths) if part is not None]
             total.update(repr((len(data), data.steps, data.features)).encode())
         elif data is not None:

@@ -16,7 +16,8 @@ cdef struct Block:
     crnn_term *terms           # [L D, CRNN_TERMS] of each cell's product: its sources, its own state
     void *x                    # (steps, rows, I + bias), or the tokens (steps, rows)
     void *h                    # (L D, slots, rows, lds)
-    void *top                  # (rows, ldj): the output layer's states, those of both directions in a row
+    void *top                  # (steps, rows, ldj): what the output layer reads, the states of both
+                               # directions in a row; NULL: the states where they lie
     void *init                 # (rows, lds): what a token's sums begin with
     void *dropped              # (L D, T, rows, lds): states as the layer above sees them; NULL: as they are
     void *before               # (L D, T, rows, lds): states before each step with recurrent dropout, or NULL
@@ -216,8 +217,9 @@ cdef class Forward(Team):
 
     cdef int make_block(
         self, Block *block, ptrdiff_t rows, ptrdiff_t steps, ptrdiff_t x_steps, ptrdiff_t slots,
-        ) except -1:
-        """Memory for `rows` rows of `steps` steps, of which `x_steps` are read at once."""
+        ptrdiff_t tops) except -1:
+        """Memory for `rows` rows of `steps` steps, of which `x_steps` are read at once, and for the
+        output layer's states of `tops` steps."""
         at = self.net.at
         memset(block, 0, sizeof(Block))
         active = np.zeros(steps + 1, np.intp)
@@ -233,7 +235,8 @@ cdef class Forward(Team):
             x.reshape(-1, self.ldx)[:, -1] = 1  # the input that b is the weight of
         block.x = pointer(x)
         block.h = self.keep(<object>at.L * at.D * slots * rows * at.lds)
-        block.top = self.keep(rows * at.ldj)
+        if tops:
+            block.top = self.keep(<object>tops * rows * at.ldj)
         if at.tokens:
             block.init = self.keep(rows * at.lds)
         return 0
@@ -306,8 +309,7 @@ cdef bint take_step(
     cdef ptrdiff_t n = b.active[t], m = rows_with_before(b, own.d, t), r = 0, piece
     if b.before != NULL:
         drop_rows(run, <real *>b.before + (c * b.T + t) * b.step,
-                       states(b, at, c, t + at.cells[c].d, of_type), b, m, c,
-                       RECURRENT, 0)
+                  states(b, at, c, t + own.d, of_type), b, 0, m, c, RECURRENT, 0)
     while r < n:
         piece = min(own.rows, (m if r < m else n) - r)
         cell(&run.net, b, c, t, r, piece, r < m, run.ldx, of_type)
@@ -316,19 +318,19 @@ cdef bint take_step(
         r += piece
     if b.dropped != NULL and c < (at.L - 1) * at.D:
         drop_rows(run, <real *>b.dropped + (c * b.T + t) * b.step,
-                       states(b, at, c, t + 1 - at.cells[c].d, of_type), b, n, c,
-                       BETWEEN, b.t0 + t)
+                  states(b, at, c, t + 1 - own.d, of_type), b, 0, n, c, BETWEEN, b.t0 + t)
     return False
 
 
 cdef void drop_rows(
-    Forward run, real *out, const real *h, Block *b, ptrdiff_t rows, ptrdiff_t c, int kind,
-    ptrdiff_t step) noexcept nogil:
+    Forward run, real *out, const real *h, Block *b, ptrdiff_t r, ptrdiff_t rows, ptrdiff_t c,
+    int kind, ptrdiff_t step) noexcept nogil:
+    """out = h * mask, for rows r, r + 1, ... of cell c."""
     cdef Layout *at = &run.net.at
-    cdef ptrdiff_t r
+    cdef ptrdiff_t i
     cdef const Dropout *dropout = &run.recurrent_dropout if kind == RECURRENT else &run.dropout
-    for r in range(rows):
-        drop(out + r * at.lds, h + r * at.lds, at.H, dropout, kind, run.sample(b.first + r),
+    for i in range(rows):
+        drop(out + i * at.lds, h + i * at.lds, at.H, dropout, kind, run.sample(b.first + r + i),
              2 * at.cells[c].l + at.cells[c].d, step)
 
 

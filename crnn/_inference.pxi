@@ -98,9 +98,9 @@ cdef class Prediction(Forward):
         at = self.net.at
         for array, columns in ((y, at.O), (states, at.D * at.H), (last, at.H)):
             if array is not None and (array.dtype != weights.dtype or array.shape[array.ndim - 1] != columns):
-                raise ValueError(f"no room in {array.shape} of {array.dtype} for {columns} columns")
+                raise ValueError(f"wanted {columns} columns of {weights.dtype}, got {array.shape} of {array.dtype}")
         if y is not None and not every and len(y) != len(x):
-            raise ValueError(f"no room in y {y.shape} for the outputs of {len(x)} samples")
+            raise ValueError(f"wanted a row of y for each of {len(x)} samples, got {y.shape}")
         self.every, self.starts = every, integers(starts)
         self.y = NULL if y is None else <char *>pointer(y)
         self.h = NULL if states is None else <char *>pointer(states)
@@ -123,7 +123,7 @@ cdef class Prediction(Forward):
         self.own, self.outs = <Block *>pointer(own), <void **>pointer(outs)
         for i in range(threads):
             self.make_block(&self.own[i], self.rows, self.T, self.steps,
-                            2 if at.D == 1 else self.T + 1)
+                            2 if at.D == 1 else self.T + 1, 1)
             self.outs[i] = self.keep(self.rows * at.ldo)
         if self.N > 1:
             self.net.panels = self.keep(at.packed_forward)

@@ -39,24 +39,22 @@ class Samples:
         """Steps of the longest sample."""
         return int(self.array.shape[1] if self.lengths is None else self.lengths.max())
 
+    @property
+    def overlapping(self) -> bool:
+        """Whether they are windows of one series, one step apart."""
+        strides = self.array.strides
+        return self.lengths is None and len(self.array) > 1 and strides[0] == strides[1]
+
     def take(self, index: slice | Array) -> Samples:
         """Some of the samples; no copy of the numbers where they lie at equal distances."""
         if self.starts is not None and self.lengths is not None:
             return Samples(self.array, self.starts[index], self.lengths[index])
         lengths = None if self.lengths is None else self.lengths[index]
-        by_sample, by_step = self.array.strides[:2]
-        if isinstance(index, slice) or by_step <= 0 or by_sample < 0 or by_sample % by_step:
+        if isinstance(index, slice):
             return Samples(self.array[index], lengths=lengths)
-        count, steps, features = self.array.shape
-        apart = by_sample // by_step
-        rows = np.lib.stride_tricks.as_strided(
-            self.array,
-            (1, (count - 1) * apart + steps, features),
-            (0, by_step, self.array.strides[2]),
-            writeable=False,
-        )
-        starts = np.ascontiguousarray(index * apart, np.int64)
-        return Samples(rows, starts, np.full(len(starts), steps) if lengths is None else lengths)
+        steps = np.full(len(self), self.steps) if self.lengths is None else self.lengths
+        chosen = Sequences.from_padded(self.array, steps)[index]
+        return Samples(chosen.values[None], chosen.starts, chosen.lengths)
 
     @property
     def features(self) -> int:
@@ -238,7 +236,7 @@ def _first_unfit(
     samples: Samples, dtype: np.dtype[Any], low: float, high: float, missing: bool
 ) -> tuple[int, int] | None:
     array, steps = samples.array, samples.steps
-    if samples.lengths is None and len(array) > 1 and array.strides[0] == array.strides[1]:
+    if samples.overlapping:
         # windows one step apart: the first steps of all and then the last window are the series,
         # and a point of it stands first in the window that ends with it
         for part, before in (array[:, :1], 0), (array[-1][:, None], len(array) - 1):

@@ -47,8 +47,8 @@ cdef class Stream:
         self.block.cell = 2 * self.block.step
         self.block.active = self.active
         self.block.x = self.keep(batch_size * (1 if at.tokens else at.I))
-        self.block.top = self.keep(batch_size * at.ldj)
-        self.block.init = self.keep(batch_size * at.lds)
+        if at.tokens:
+            self.block.init = self.keep(batch_size * at.lds)
         h = zeros(2 * at.L * batch_size * at.lds, self.dtype)
         self.block.h = pointer(h)
         self.h = h.reshape(at.L, 2, batch_size, at.lds)

@@ -5,7 +5,7 @@ cdef enum:
 
 
 cdef ptrdiff_t shard_rows(ptrdiff_t batch, ptrdiff_t H) noexcept nogil:
-    """Rows of a shard: a matter of shapes alone, since it decides the order of sums."""
+    """Rows of a shard. They depend on shapes alone, since they decide the order of sums."""
     # 32 rows pay where the weights leave the caches (H 512: 889 against 909 ms on wide) and where a
     # step is so short that its overhead shows (H 32: 3.5 against 3.7 ms on small); between, 16 give
     # more threads work and lose nothing.
@@ -44,13 +44,12 @@ cdef crnn_rule rule_of(optimizer, clip_value) except *:
 
 
 cdef struct Desk:
-    # what one thread works on, besides the rows that run forward: da (L D, room + 1, rows, lds), the
+    # what one thread works on, besides the rows that run forward: da (L D, da_steps + 1, rows, lds), the
     # outputs and their gradients y (outs, rows, ldo), the targets of a step, the weights of the rows;
     # and what a long sum takes where rows end at different steps: its rows without holes
     Block block
     void *da
     void *y
-    void *top      # (outs, rows, ldj), or NULL where the states themselves are what the output layer reads
     void *target
     void *masked
     double *weight
@@ -62,7 +61,7 @@ cdef class Training(Forward):
     """Batches of one data set through one network: everything an epoch needs, allocated at once."""
 
     cdef crnn_source y
-    cdef ptrdiff_t B, rows, shards, chunk, room, stride, steps, targets
+    cdef ptrdiff_t B, rows, shards, chunk, da_steps, stride, steps, targets
     cdef bint mean, shifted, by_row, every
     cdef bint trains      # or the sum of the gradients is wanted, and no update
     cdef bint direct      # the gradient is subtracted from the weights and never stored
@@ -73,7 +72,6 @@ cdef class Training(Forward):
     cdef ptrdiff_t step   # updates that the optimiser has made
     cdef double norm_sum, norm_max
     cdef Loss loss
-    cdef double rate, recurrent_rate
     cdef const int64_t *plan
     cdef const double *sample_weight
     cdef ptrdiff_t updates
@@ -121,7 +119,6 @@ cdef class Training(Forward):
         self.measures = clip_norm is not None
         self.clip_norm = INFINITY if clip_norm is None else clip_norm
         self.beta1_power = self.beta2_power = 1
-        self.rate, self.recurrent_rate = dropout, recurrent_dropout
         self.dropout, self.recurrent_dropout = dropout_of(dropout), dropout_of(recurrent_dropout)
         # the simplest network reads its weights where they lie, and packs nothing
         self.by_row = (self.B == 1 and at.L * at.D == 1 and not every and not at.tokens
@@ -134,7 +131,7 @@ cdef class Training(Forward):
         self.chunk = self.steps if self.by_row else chunk_steps(
             self.rows, self.steps, at.lds * at.item)
         # da of all steps where another direction, or a table in its turn, wants it later
-        self.room = self.steps if at.D > 1 or at.tokens else self.chunk
+        self.da_steps = self.steps if at.D > 1 or at.tokens else self.chunk
         self.ldx = 1 if at.tokens else at.I + at.bias
         self.stride = padded(at.tables, at.item) + CRNN_ROW_BYTES // at.item
         self.kept += [y, objective, sample_weight]
@@ -153,20 +150,19 @@ cdef class Training(Forward):
         for i in range(self.threads):
             desk = &self.desks[i]
             # one more state, in front of all others, for `shifted`
-            self.make_block(&desk.block, rows, self.steps, self.steps, self.steps + 2)
+            self.make_block(&desk.block, rows, self.steps, self.steps, self.steps + 2,
+                            outs if not self.every or at.D > 1 else 0)
             desk.block.slots -= 1
             desk.block.h = <char *>desk.block.h + self.rows * at.lds * at.item
             desk.block.alternate = True
-            if self.rate > 0 and at.L > 1:
+            if self.dropout.below > 0 and at.L > 1:
                 desk.block.dropped = self.keep(cells * self.steps * rows * at.lds)
-            if self.recurrent_rate > 0:
+            if self.recurrent_dropout.below > 0:
                 desk.block.before = self.keep(cells * self.steps * rows * at.lds)
             if desk.block.before != NULL or desk.block.dropped != NULL:
                 desk.masked = self.keep(2 * rows * at.lds)
-            desk.da = self.keep(cells * (self.room + 1) * rows * at.lds)
+            desk.da = self.keep(cells * (self.da_steps + 1) * rows * at.lds)
             desk.y = self.keep(outs * rows * at.ldo)
-            if not self.every or at.D > 1:
-                desk.top = self.keep(outs * rows * at.ldj)
             desk.target = self.keep(rows * self.targets)
             if self.sample_weight != NULL:
                 weight = np.zeros(rows)
@@ -218,21 +214,17 @@ cdef class Training(Forward):
             self.table_array[:] = 0
 
     def apply(self, gradients, double rate):
-        """One step of the optimiser along given gradients, by name. -> whether all were finite."""
+        """One step of the optimiser along given gradients, by name."""
         if self.gradients == NULL:
             self.allocate_gradients()
         for name, array in self.gradient.items():
             array[...] = gradients[name]
         self.learning_rate = rate
-        self.report.clipped = self.report.poison = 0
-        self.norm_sum = self.norm_max = 0
-        self.batch = 1
         with nogil:
             if self.net.at.item == 4:
                 self.descend(1, <float *>NULL)
             else:
                 self.descend(1, <double *>NULL)
-        return self.report.poison == 0, self.report.clipped
 
     @property
     def updates_done(self):
@@ -386,11 +378,11 @@ cdef class Training(Forward):
     cdef inline real *top(self, Desk *desk, ptrdiff_t t, ptrdiff_t *ld, real *of_type) noexcept nogil:
         """What the output layer reads at step t (at the last step of each row: t = 0)."""
         cdef Layout *at = &self.net.at
-        if desk.top == NULL:
+        if desk.block.top == NULL:
             ld[0] = at.lds
             return states(&desk.block, at, at.L - 1, t + 1, of_type)
         ld[0] = at.ldj
-        return <real *>desk.top + t * desk.block.rows * at.ldj
+        return <real *>desk.block.top + t * desk.block.rows * at.ldj
 
     cdef double outputs(
         self, Desk *desk, double scale, bint main, real *of_type) noexcept nogil:
@@ -409,12 +401,12 @@ cdef class Training(Forward):
             memset(y, 0, skipped * at.ldo * sizeof(real))
             for r in range(skipped, b.rows):
                 t = self.length(b.first + r) - b.t0
-                join(<real *>desk.top, b, at, t, 0, r, 1, of_type)
+                join(<real *>b.top, b, at, t, 0, r, 1, of_type)
             return self.step_loss(desk, 0, y, skipped, b.rows, scale)
         for t in range(b.T):
             n = b.active[t]
-            if desk.top != NULL:
-                join(<real *>desk.top + t * b.rows * at.ldj, b, at, t + 1, t, 0, n, of_type)
+            if b.top != NULL:
+                join(<real *>b.top + t * b.rows * at.ldj, b, at, t + 1, t, 0, n, of_type)
             loss += self.step_loss(desk, t, <real *>desk.y + t * b.rows * at.ldo, 0, n, scale)
             if stopped(&self.watch, main, n * at.O * at.D * at.H):
                 break
@@ -455,7 +447,7 @@ cdef class Training(Forward):
             return
         while done < b.T:
             end = b.T if self.lengths == NULL else min(b.T, done + self.chunk)
-            rows = self.without_holes(desk, &y, at.ldo, &h, ld, at.O, at.D * at.H, done, end, 0)
+            rows = self.without_holes(desk, &y, at.ldo, &h, ld, done, end, 0)
             self.sum_rows(g + at.Wy, at.ldj, y, at.ldo, h, ld, at.O, at.D * at.H, rows, finish, main)
             if at.bias:
                 self.sum_rows(g + at.by, at.ldo, &one, 0, y, at.ldo, 1, at.O, rows, finish, main)
@@ -467,10 +459,10 @@ cdef class Training(Forward):
 
     cdef inline real *da_of(
         self, Desk *desk, ptrdiff_t c, ptrdiff_t place, real *of_type) noexcept nogil:
-        return <real *>desk.da + (c * (self.room + 1) + place) * desk.block.step
+        return <real *>desk.da + (c * (self.da_steps + 1) + place) * desk.block.step
 
     cdef bint backward(self, Desk *desk, real *g, bint main) noexcept nogil:
-        """The gradients of all cells, in windows of `room` steps from the end, in each the last layer
+        """The gradients of all cells, in windows of `da_steps` steps from the end, in each the last layer
         first. -> whether to stop."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
@@ -482,7 +474,7 @@ cdef class Training(Forward):
             memcpy(states(b, at, 0, 0, g) - b.rows * at.lds, states(b, at, 0, b.T, g),
                    b.rows * at.lds * sizeof(real))
         while end > 0:
-            begin = max(0, end - self.room)
+            begin = max(0, end - self.da_steps)
             for l in range(at.L - 1, -1, -1):
                 for d in range(at.D):
                     c = l * at.D + d
@@ -525,25 +517,25 @@ cdef class Training(Forward):
         i = 0 if self.shifted or rows_with_before(b, d, t) else 1
         da_rows = da if d else da + i * step
         a = state_before(b, at, c, begin if d else begin + i, g) - (step if self.shifted else 0)
-        rows = self.without_holes(desk, &a, at.lds, &da_rows, at.lds, at.H, at.H,
+        rows = self.without_holes(desk, &a, at.lds, &da_rows, at.lds,
                                   begin if d else begin + i, end - i if d else end,
                                   1 if d and not b.given else 0)
         self.sum_rows(g + own.Wh, at.ldh, a, at.lds, da_rows, at.lds, at.H, at.H, rows, finish, main)
         # dWx += x_t' da_t, with db in its last row
-        if c < at.D and not at.tokens:
+        if own.l == 0 and not at.tokens:
             a, da_rows = <real *>b.x + begin * b.rows * self.ldx, da
-            rows = self.without_holes(desk, &a, self.ldx, &da_rows, at.lds, self.ldx, at.H, begin, end, 0)
+            rows = self.without_holes(desk, &a, self.ldx, &da_rows, at.lds, begin, end, 0)
             self.sum_rows(g + own.Wx, at.ldh, a, self.ldx, da_rows, at.lds, self.ldx, at.H, rows,
                           finish, main)
             return False
-        for s in range(at.D if c >= at.D else 0):
-            a, da_rows = seen(b, at, c - d - at.D + s, begin, g), da
-            rows = self.without_holes(desk, &a, at.lds, &da_rows, at.lds, at.H, at.H, begin, end, 0)
+        for s in range(at.D if own.l > 0 else 0):
+            a, da_rows = seen(b, at, (own.l - 1) * at.D + s, begin, g), da
+            rows = self.without_holes(desk, &a, at.lds, &da_rows, at.lds, begin, end, 0)
             self.sum_rows(g + own.Wx + s * at.H * at.ldh, at.ldh, a, at.lds, da_rows, at.lds, at.H,
                           at.H, rows, finish, main)
         if at.bias:
             a, da_rows = NULL, da
-            rows = self.without_holes(desk, &a, 0, &da_rows, at.lds, 0, at.H, begin, end, 0)
+            rows = self.without_holes(desk, &a, 0, &da_rows, at.lds, begin, end, 0)
             self.sum_rows(g + own.b, at.ldh, &one, 0, da_rows, at.lds, 1, at.H, rows, finish, main)
         return False
 
@@ -622,15 +614,13 @@ cdef class Training(Forward):
         """masked = (sum of terms) * mask + more: the gradient of what dropout let through."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
-        cdef const Dropout *dropout = &self.recurrent_dropout if kind == RECURRENT else &self.dropout
         cdef real *masked = <real *>desk.masked
         cdef real *sums = masked + b.rows * at.lds
         cdef ptrdiff_t i, j
         product(sums, at.lds, <const real *>self.net.zero, 0, terms, n_terms, CRNN_LINEAR,
                 <const real *>NULL, 0, rows, at.H)
+        drop_rows(self, sums, sums, b, r, rows, c, kind, step)
         for i in range(rows):
-            drop(sums + i * at.lds, sums + i * at.lds, at.H, dropout, kind,
-                 self.sample(b.first + r + i), 2 * at.cells[c].l + at.cells[c].d, step)
             for j in range(at.H):
                 masked[i * at.lds + j] = sums[i * at.lds + j] + (
                     more[i * at.lds + j] if more != NULL else 0)
@@ -638,11 +628,11 @@ cdef class Training(Forward):
     # ---- sums over steps and rows ----
 
     cdef ptrdiff_t without_holes(
-        self, Desk *desk, real **a, ptrdiff_t lda, real **b_, ptrdiff_t ldb, ptrdiff_t m, ptrdiff_t n,
+        self, Desk *desk, real **a, ptrdiff_t lda, real **b_, ptrdiff_t ldb,
         ptrdiff_t begin, ptrdiff_t end, ptrdiff_t behind) noexcept nogil:
-        """-> how many rows the steps [begin, end) have. a and b_, which point at step `begin`, are
-        made to point at those rows alone, one behind the other. `behind` 1: only the rows that have
-        one more step."""
+        """-> how many rows the steps [begin, end) have. a (unless NULL) and b_, which point at step
+        `begin`, are made to point at those rows alone, one behind the other. `behind` 1: only the
+        rows that have one more step."""
         cdef Block *b = &desk.block
         cdef ptrdiff_t t, r, count = 0
         cdef real *a_rows = <real *>desk.a_rows
@@ -651,13 +641,15 @@ cdef class Training(Forward):
             return max(0, end - begin) * b.rows
         for t in range(begin, end):
             for r in range(b.active[t + behind]):
-                if m > 0:
+                if a[0] != NULL:
                     memcpy(a_rows + count * lda, a[0] + ((t - begin) * b.rows + r) * lda,
                            lda * sizeof(real))
                 memcpy(b_rows + count * ldb, b_[0] + ((t - begin) * b.rows + r) * ldb,
                        ldb * sizeof(real))
                 count += 1
-        a[0], b_[0] = a_rows, b_rows
+        if a[0] != NULL:
+            a[0] = a_rows
+        b_[0] = b_rows
         return count
 
     cdef void sum_rows(

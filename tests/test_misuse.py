@@ -114,10 +114,10 @@ def test_a_stream_is_made_from_weights() -> None:
         Stream.__new__(Stream)
 
 
-def test_predictions_need_room() -> None:
+def test_predictions_need_arrays_that_fit() -> None:
     weights = _cell.Weights(1, 2, 3, True, np.float32)
     for shape, dtype in (((5, 2), "f4"), ((4, 3), "f4"), ((5, 3), "f8")):
-        with pytest.raises(ValueError, match="no room"):
+        with pytest.raises(ValueError, match="wanted"):
             _cell.Prediction(weights, Samples(np.zeros((5, 2, 1))), 1, y=np.zeros(shape, dtype))
 
 

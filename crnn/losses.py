@@ -365,7 +365,7 @@ def sigmoid(logits: ArrayLike) -> Array:
 
         p = 1 / (1 + exp(-y))
 
-    exp is taken of -|y| only, so that nothing overflows.
+    exp is taken of -abs(y) only, so that nothing overflows.
 
     Parameters
     ----------

@@ -34,7 +34,8 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
-nitpicky = False
+default_role = "py:obj"  # `RNN` in a docstring is a link where there is such a name
+highlight_language = "none"  # the equations in docstrings are not Python
 
 # Pages are executed at each build, in a temporary folder, by kernels that see this file's Matplotlib
 # settings. An exception stops the build.

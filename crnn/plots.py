@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crnn._arguments import Array, numeric
+from crnn._extras import missing_package
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +39,7 @@ def new_figure() -> Figure:
     Raises
     ------
     ImportError
-        If Matplotlib is not installed; the message names the extra that brings it.
+        If Matplotlib is not installed; the message says how to install it.
 
     Examples
     --------
@@ -50,9 +51,7 @@ def new_figure() -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError(
-            f"pictures need Matplotlib: pip install 'crnn[plot]' ({error})", name="matplotlib"
-        ) from error
+        raise missing_package("drawing", "matplotlib", error) from error
     return Figure(figsize=(8.0, 4.5), dpi=120, layout="constrained")
 
 

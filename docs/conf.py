@@ -6,6 +6,7 @@ import importlib
 import inspect
 import os
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,8 +38,8 @@ templates_path = ["_templates"]
 default_role = "py:obj"  # `RNN` in a docstring is a link where there is such a name
 highlight_language = "none"  # the equations in docstrings are not Python
 
-# Pages are executed at each build, in a temporary folder, by kernels that see this file's Matplotlib
-# settings. An exception stops the build.
+# Pages are executed at each build, in a temporary folder, with the Matplotlib settings beside this
+# file. An exception stops the build.
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_timeout = 120
@@ -110,6 +111,28 @@ def public_names() -> Iterator[str]:
                 yield f"{module.__name__}.{name}"
 
 
+# Files of the repository that are pages too.
+PAGES = {
+    "CHANGELOG.md": "changelog",
+    "CONTRIBUTING.md": "contributing/index",
+    "SECURITY.md": "security",
+    "bench/NOTES.md": "performance/NOTES",
+    "bench/README.md": "performance/benchmark",
+    "tests/RELIABILITY.md": "reliability",
+}
+
+
+def link_to_pages(app: Sphinx, file: Path, parent: str, content: list[str]) -> None:
+    """In a file of the repository that a page includes, links go to pages."""
+
+    def linked(match: re.Match[str]) -> str:
+        target = os.path.normpath(file.parent / match["target"]).removeprefix("../")
+        page = PAGES.get(target, target.removeprefix("docs/").removesuffix(".md"))
+        return f"[{match['text']}](/{page}.md)"
+
+    content[0] = re.sub(r"\[(?P<text>[^]]*)\]\((?P<target>[\w./-]+\.md)\)", linked, content[0])
+
+
 def check_reference(app: Sphinx, env: BuildEnvironment) -> None:
     """Warn of public names that the reference does not have."""
     documented = env.domaindata["py"]["objects"]
@@ -119,5 +142,6 @@ def check_reference(app: Sphinx, env: BuildEnvironment) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Connect the check of the reference."""
+    """Connect what Sphinx calls."""
+    app.connect("include-read", link_to_pages)
     app.connect("env-check-consistency", check_reference)

@@ -422,7 +422,17 @@ cdef struct Net:
     void *zero
 
 
-cdef void pack_weights(Net *net, bint backward, real *of_type) noexcept nogil:
+cdef struct Share:
+    # the pieces of a list that one of `of` threads takes: every `of`-th, from `number` on
+    ptrdiff_t number, of, seen
+
+
+cdef inline bint takes(Share *share) noexcept nogil:
+    share.seen += 1
+    return (share.seen - 1) % share.of == share.number
+
+
+cdef void pack_weights(Net *net, bint backward, Share share, real *of_type) noexcept nogil:
     cdef Layout *at = &net.at
     cdef Cell *cell
     cdef const real *flat = <const real *>net.flat
@@ -430,15 +440,17 @@ cdef void pack_weights(Net *net, bint backward, real *of_type) noexcept nogil:
     cdef ptrdiff_t c, s, o, rest
     for c in range(at.L * at.D):
         cell = &at.cells[c]
-        if c >= at.D or not at.tokens:
-            pack(panels + cell.pWx, flat + cell.Wx, at.ldh, cell.I, at.H)
-        pack(panels + cell.pWh, flat + cell.Wh, at.ldh, at.H, at.H)
-        if backward:
+        if takes(&share):
+            pack(panels + cell.pWh, flat + cell.Wh, at.ldh, at.H, at.H)
+        if backward and takes(&share):
             pack_transposed(panels + cell.pWh_t, flat + cell.Wh, at.ldh, at.H, at.H)
-            for s in range(at.D if c >= at.D else 0):
+        if (c >= at.D or not at.tokens) and takes(&share):
+            pack(panels + cell.pWx, flat + cell.Wx, at.ldh, cell.I, at.H)
+        for s in range(at.D if backward and c >= at.D else 0):
+            if takes(&share):
                 pack_transposed(panels + cell.pWx_t + s * at.H * at.packed_h,
                                 flat + cell.Wx + s * at.H * at.ldh, at.ldh, at.H, at.H)
-    if backward:
+    if backward and takes(&share):
         for s in range(at.D):
             pack(panels + at.pWy_t + s * at.O * at.packed_h, flat + at.Wy + s * at.H, at.ldj, at.O, at.H)
             rest = at.H % at.width
@@ -448,12 +460,13 @@ cdef void pack_weights(Net *net, bint backward, real *of_type) noexcept nogil:
                            + o * at.width + rest, 0, (at.width - rest) * sizeof(real))
 
 
-cdef void pack_net(Net *net, bint backward) noexcept nogil:
+cdef void pack_net(Net *net, bint backward, ptrdiff_t thread, ptrdiff_t threads) noexcept nogil:
+    """One thread's share of the matrices, into panels."""
     if net.panels != NULL:
         if net.at.item == 4:
-            pack_weights(net, backward, <float *>NULL)
+            pack_weights(net, backward, Share(thread, threads, 0), <float *>NULL)
         else:
-            pack_weights(net, backward, <double *>NULL)
+            pack_weights(net, backward, Share(thread, threads, 0), <double *>NULL)
 
 
 # ---- what runs the cell, each in a text of its own, compiled into this one module ----

@@ -127,7 +127,7 @@ cdef class Prediction(Forward):
             self.outs[i] = self.keep(self.rows * at.ldo)
         if self.N > 1:
             self.net.panels = self.keep(at.packed_forward)
-            pack_net(&self.net, False)
+            pack_net(&self.net, False, 0, 1)
         for i in range(threads):
             prepare_block(&self.net, &self.own[i])
         self.begin()

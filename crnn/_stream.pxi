@@ -54,7 +54,7 @@ cdef class Stream:
         self.h = h.reshape(at.L, 2, batch_size, at.lds)
         if batch_size > 1:
             self.net.panels = self.keep(at.packed_forward)
-            pack_net(&self.net, False)
+            pack_net(&self.net, False, 0, 1)
         terms = np.zeros(at.L * CRNN_TERMS * sizeof(crnn_term), np.uint8)
         self.kept.append(terms)
         self.block.terms = <crnn_term *>pointer(terms)

@@ -100,8 +100,12 @@ cdef class Team:
     cdef inline ptrdiff_t take(self) noexcept nogil:
         return crnn_fetch_add(&self.taken, 1)
 
-    cdef inline bint last_to_arrive(self) noexcept nogil:
-        return crnn_fetch_add(&self.arrived, 1) == self.threads - 1
+    cdef bint meet(self, bint main, bint *last) noexcept nogil:
+        """Wait until all threads are here; False when stopped instead. The last to arrive does not
+        wait: the others stand still until it calls `let_go`."""
+        cdef long generation = crnn_load(&self.generation)
+        last[0] = crnn_fetch_add(&self.arrived, 1) == self.threads - 1
+        return last[0] or self.wait(generation, main)
 
     cdef inline void let_go(self) noexcept nogil:
         crnn_store(&self.arrived, 0)
@@ -200,10 +204,11 @@ cdef class Crew:
                 rest(&spins)
 
     cdef void dismiss(self) noexcept nogil:
-        # No signal shortens this wait, of 0.1 ms: nobody has work. A fork's child has no threads.
+        # No signal shortens this wait, of at most 0.1 ms: nobody has work. A fork's child has no threads.
+        cdef int spins = 0
         crnn_store(&self.dismissed, 1)
         while crnn_load(&self.gone) < self.started and crnn_process() == self.process:
-            crnn_sleep()
+            rest(&spins)
 
 
 cdef void attend(void *crew) noexcept nogil:

@@ -55,6 +55,13 @@ cdef struct Desk:
     double *weight
     void *a_rows
     void *b_rows
+    crnn_report report    # of its shares of the updates of a batch
+
+
+cdef inline void add_report(crnn_report *total, crnn_report *part) noexcept nogil:
+    total.clipped += part.clipped
+    total.poison += part.poison
+    part.clipped = part.poison = 0
 
 
 cdef class Training(Forward):
@@ -66,6 +73,7 @@ cdef class Training(Forward):
     cdef bint trains      # or the sum of the gradients is wanted, and no update
     cdef bint direct      # the gradient is subtracted from the weights and never stored
     cdef bint measures    # the norm of the gradient
+    cdef bint summed      # the first shard's gradient is the sum of all shards'
     cdef crnn_rule rule
     cdef double learning_rate, weight_decay, clip_norm
     cdef double beta1_power, beta2_power
@@ -222,9 +230,11 @@ cdef class Training(Forward):
         self.learning_rate = rate
         with nogil:
             if self.net.at.item == 4:
-                self.descend(1, <float *>NULL)
+                self.begin_step(1, <float *>NULL)
+                self.step_share(1, 0, 1, &self.report, <float *>NULL)
             else:
-                self.descend(1, <double *>NULL)
+                self.begin_step(1, <double *>NULL)
+                self.step_share(1, 0, 1, &self.report, <double *>NULL)
 
     @property
     def updates_done(self):
@@ -272,7 +282,7 @@ cdef class Training(Forward):
         self.report.clipped = self.report.poison = 0
         crnn_store(&self.turn, 0)
         with nogil:
-            pack_net(&self.net, True)
+            pack_net(&self.net, True, 0, 1)
 
     cdef void part(self, int thread) noexcept nogil:
         if self.net.at.item == 4:
@@ -289,9 +299,8 @@ cdef class Training(Forward):
     cdef void epoch(self, int thread, real *of_type) noexcept nogil:
         cdef ptrdiff_t update, first, size, t0, valid, rows, shards, s
         cdef double scale
-        cdef long generation
+        cdef bint main = thread == 0, last
         for update in range(self.updates):
-            generation = crnn_load(&self.generation)
             first, size = self.plan[4 * update], self.plan[4 * update + 1]
             t0, valid = self.plan[4 * update + 2], self.plan[4 * update + 3]
             rows = shard_rows(size, self.net.at.H)
@@ -301,21 +310,30 @@ cdef class Training(Forward):
             while s < shards:
                 self.losses[s] = self.shard(
                     &self.desks[thread], s, first, first + s * rows, min(rows, size - s * rows), t0,
-                    <real *>self.gradients + s * self.stride, valid > 0, scale, thread == 0)
+                    <real *>self.gradients + s * self.stride, valid > 0, scale, main)
                 s = self.take()
-            if stopped(&self.watch, thread == 0, 1000):
+            if stopped(&self.watch, main, 1000) or not self.meet(main, &last):
                 return
-            if self.last_to_arrive():
-                if valid > 0:
-                    self.end_update(valid, shards, of_type)
-                self.set_rate(update + 1)
-                crnn_store(&self.turn, 0)
-                self.ended = crnn_load(&self.halted) != 0
+            if last:
+                if valid > 0 and not self.direct:
+                    self.begin_step(shards, of_type)
                 self.let_go()
-            elif not self.wait(generation, thread == 0):
+            # each takes its share of the update and the packing: one alone needs 5 % of a batch on mid
+            if valid > 0 and not self.direct and self.trains:
+                self.step_share(shards, thread, self.threads, &self.desks[thread].report, of_type)
+            if not self.meet(main, &last):
                 return
+            if last:
+                self.end_update(update, valid, shards)
+                self.let_go()
             if self.bad_batch or self.ended:
                 return
+            if valid > 0 and self.net.panels != NULL:
+                pack_net(&self.net, True, thread, self.threads)
+                if not self.meet(main, &last):
+                    return
+                if last:
+                    self.let_go()
 
     def halt(self):
         """End the epoch after its current batch, and every later one after its first; from any thread."""
@@ -700,39 +718,39 @@ cdef class Training(Forward):
 
     # ---- the update ----
 
-    cdef void end_update(self, ptrdiff_t valid, ptrdiff_t shards, real *of_type) noexcept nogil:
-        # the last thread of a batch: the loss, the sum of the shards, the update
-        cdef Layout *at = &self.net.at
+    cdef void end_update(self, ptrdiff_t update, ptrdiff_t valid, ptrdiff_t shards) noexcept nogil:
+        """The loss of a batch, whether anything was not finite, and what the next batch needs."""
         cdef double loss = 0
         cdef ptrdiff_t s
-        for s in range(shards):
-            loss += self.losses[s]
-        if not self.direct:
-            self.descend(shards, of_type)
-        self.batch += 1
-        self.last_loss = loss
-        self.loss_sum += loss * valid
-        self.loss_weight += valid
-        # the notebook (whose loss is a sample's, no mean) goes on
-        if self.mean and (not isfinite(loss) or self.report.poison != 0):
-            self.bad_batch = self.batch
-        pack_net(&self.net, True)
+        cdef int i
+        if valid > 0:
+            for s in range(shards):
+                loss += self.losses[s]
+            self.batch += 1
+            self.last_loss = loss
+            self.loss_sum += loss * valid
+            self.loss_weight += valid
+            for i in range(self.threads):
+                add_report(&self.report, &self.desks[i].report)
+            # the notebook (whose loss is a sample's, no mean) goes on
+            if self.mean and (not isfinite(loss) or self.report.poison != 0):
+                self.bad_batch = self.batch
+        self.set_rate(update + 1)
+        crnn_store(&self.turn, 0)
+        self.ended = crnn_load(&self.halted) != 0
 
     cdef void set_rate(self, ptrdiff_t update) noexcept nogil:
         if self.rates != NULL and update < self.updates:
             self.learning_rate = self.rates[update]
 
-    cdef void descend(self, ptrdiff_t shards, real *of_type) noexcept nogil:
-        """One step of the optimiser along the sum of the shards' gradients."""
+    cdef void begin_step(self, ptrdiff_t shards, real *of_type) noexcept nogil:
+        """The numbers of the optimiser's next step: its rate, its correction, and with `clip_norm` the
+        scale of the gradient, whose shards are then summed."""
         cdef Layout *at = &self.net.at
         cdef crnn_rule *rule = &self.rule
-        cdef real *w = <real *>self.net.flat
-        cdef real *m = <real *>self.m
-        cdef real *v = <real *>self.v
         cdef real *g = <real *>self.gradients
-        cdef real *table = <real *>self.table
-        cdef ptrdiff_t behind = at.count - at.tables
         cdef double squares
+        self.summed = False
         if self.measures or not self.trains:
             # row by row: how far rows are padded depends on the instruction set
             squares = sum_shards(g, self.stride, shards, at.Wy // at.ldh, at.H, at.ldh)
@@ -740,8 +758,9 @@ cdef class Training(Forward):
             squares += sum_shards(g + at.by, self.stride, shards, at.bias, at.O, at.ldo)
             if not self.trains:
                 return
-            shards = 1
-            self.clip_by_norm(sqrt(squares + sum_shards(table, 0, 1, behind // at.ldh, at.H, at.ldh)))
+            self.summed = True
+            self.clip_by_norm(sqrt(squares + sum_shards(
+                <real *>self.table, 0, 1, (at.count - at.tables) // at.ldh, at.H, at.ldh)))
         self.step += 1
         self.beta1_power *= rule.beta1
         self.beta2_power *= rule.beta2
@@ -751,10 +770,33 @@ cdef class Training(Forward):
         if rule.kind >= CRNN_ADAM:
             rule.rate = self.learning_rate / (1 - self.beta1_power)
             rule.correction = sqrt(1 - self.beta2_power)
-        update(w, m, v, g, self.stride, shards, at.tables, rule, &self.report)
+
+    cdef void step_share(
+        self, ptrdiff_t shards, ptrdiff_t thread, ptrdiff_t threads, crnn_report *report,
+        real *of_type) noexcept nogil:
+        """One thread's share of the parameters takes the optimiser's step along the sum of the
+        shards' gradients."""
+        cdef Layout *at = &self.net.at
+        self.step_range(<real *>self.gradients, 0, at.tables, 1 if self.summed else shards, thread,
+                        threads, report)
         if at.tokens:
-            update(w + at.tables, m + at.tables, v + at.tables, table, 0, 1, behind, rule, &self.report)
-            memset(table, 0, behind * sizeof(real))
+            self.step_range(<real *>self.table, at.tables, at.count - at.tables, 1, thread, threads,
+                            report)
+
+    cdef void step_range(
+        self, real *g, ptrdiff_t first, ptrdiff_t count, ptrdiff_t shards, ptrdiff_t thread,
+        ptrdiff_t threads, crnn_report *report) noexcept nogil:
+        """The share in the `count` parameters from `first` on, whose gradient is g."""
+        cdef ptrdiff_t line = CRNN_ROW_BYTES // self.net.at.item
+        cdef ptrdiff_t begin = count * thread // threads // line * line
+        cdef ptrdiff_t end = count if thread == threads - 1 else (
+            count * (thread + 1) // threads // line * line)
+        cdef real *w = <real *>self.net.flat + first + begin
+        cdef real *m = NULL if self.m == NULL else <real *>self.m + first + begin
+        cdef real *v = NULL if self.v == NULL else <real *>self.v + first + begin
+        update(w, m, v, g + begin, self.stride, shards, end - begin, &self.rule, report)
+        if first > 0:   # all shards add to a table, so it begins with zeros
+            memset(g + begin, 0, (end - begin) * sizeof(real))
 
     cdef void clip_by_norm(self, double norm) noexcept nogil:
         """scale = min(1, clip_norm / (norm + 1e-6)), as PyTorch."""

@@ -76,7 +76,8 @@ html_static_path = ["_static"]
 html_css_files = ["crnn.css"]
 html_copy_source = False
 html_show_sourcelink = False
-html_sidebars = {"index": [], "getting-started": [], "gallery": [], "changelog": []}
+ALONE = ("index", "getting-started", "gallery", "reliability", "security", "changelog")
+html_sidebars = {page: [] for page in ALONE}  # no other pages beside these
 html_theme_options = {
     "logo": {"text": "crnn"},
     "navbar_align": "left",

@@ -21,7 +21,8 @@ FIRST_YEAR = 1700
 def sunspots() -> Figure:
     """Actual, network and linear fit, one year ahead, over the years that no fit has seen."""
     series = dataset.load_sunspots()
-    forecaster = Forecaster(timesteps=9, hidden_size=64, seed=0).fit(series[:-HELD_OUT])
+    # Of the seeds 0 to 4, whose RMSE is 17.9 to 23.5, this one has the median.
+    forecaster = Forecaster(timesteps=9, hidden_size=64, seed=2).fit(series[:-HELD_OUT])
     predicted = {"crnn": forecaster.predict(series[-HELD_OUT - 9 :])}
     x, y = dataset.windows(series, 9)
     linear = scoring.least_squares_ar(x[:-HELD_OUT], y[:-HELD_OUT], x[-HELD_OUT:])

@@ -46,6 +46,11 @@ nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_execution_excludepatterns = ["_build/*"]
 nb_merge_streams = True
+# Every kernel warns that its port is not encrypted, although only this machine can reach it.
+profile = HERE / "_build" / "ipython" / "profile_default"
+profile.mkdir(parents=True, exist_ok=True)
+(profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 'ERROR'\n")
+os.environ["IPYTHONDIR"] = str(profile.parent)
 os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
 # One processor, so that the build takes as long everywhere and threads do not get into its way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -190,7 +190,8 @@ class Quantile(Loss):
 
     References
     ----------
-    R. Koenker and G. Bassett, "Regression Quantiles", Econometrica 46 (1978), 33-50.
+    R. Koenker and G. Bassett, "Regression Quantiles",
+    Econometrica 46 (1978), 33-50.
 
     Examples
     --------

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
@@ -147,7 +148,15 @@ def check_reference(app: Sphinx, env: BuildEnvironment) -> None:
             logging.getLogger(__name__).warning("the reference has no page of %s", name)
 
 
+def check_lists(app: Sphinx, doctree: nodes.document) -> None:
+    """Warn of lists numbered by letters: an author's initial at the start of a line makes one."""
+    for found in doctree.findall(nodes.enumerated_list):
+        if found["enumtype"] != "arabic":
+            logging.getLogger(__name__).warning("break the line: %s", found.astext())
+
+
 def setup(app: Sphinx) -> None:
     """Connect what Sphinx calls."""
     app.connect("include-read", link_to_pages)
+    app.connect("doctree-read", check_lists)
     app.connect("env-check-consistency", check_reference)

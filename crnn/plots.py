@@ -39,7 +39,7 @@ def new_figure() -> Figure:
     Raises
     ------
     ImportError
-        If Matplotlib is not installed; the message says how to install it.
+        If Matplotlib is not installed; the message says what to install.
 
     Examples
     --------

@@ -144,7 +144,7 @@ def read_series(
     ValueError
         If it cannot be read as one series; the message names the file, the line and the option.
     ImportError
-        If pandas is not installed; the message names the extra that brings it.
+        If pandas is not installed; the message says what to install.
 
     Examples
     --------

@@ -136,7 +136,7 @@ assert before == {k: str(v) for k, v in dict.items(matplotlib.rcParams)}
 @pytest.mark.parametrize("draw", [plots.plot_loss, lambda x: plots.plot_prediction(x, x)])
 def test_without_matplotlib_the_error_says_what_to_install(draw, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install matplotlib"):
+    with pytest.raises(ImportError, match="pip install matplotlib"):
         draw([1.0, 2.0])
 
 

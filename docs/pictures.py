@@ -21,8 +21,8 @@ FIRST_YEAR = 1700
 def sunspots() -> Figure:
     """Actual, network and linear fit, one year ahead, over the years that no fit has seen."""
     series = dataset.load_sunspots()
-    # Of the seeds 0 to 4, whose RMSE is 17.9 to 23.5, this one has the median.
-    forecaster = Forecaster(timesteps=9, hidden_size=64, seed=2).fit(series[:-HELD_OUT])
+    # RMSE 19.8; that of the seeds 0 to 9 is 18.3 to 22.1, with a median of 20.1
+    forecaster = Forecaster(timesteps=9, seed=0).fit(series[:-HELD_OUT])
     predicted = {"crnn": forecaster.predict(series[-HELD_OUT - 9 :])}
     x, y = dataset.windows(series, 9)
     linear = scoring.least_squares_ar(x[:-HELD_OUT], y[:-HELD_OUT], x[-HELD_OUT:])

@@ -143,7 +143,7 @@ def read_series(
     ValueError
         If it cannot be read as one series; the message names the file, the line and the option.
     ImportError
-        If pandas is not installed; the message names the extra that brings it.
+        If pandas is not installed; the message says what to install.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def read_series(
         import pandas  # noqa: F401 - its absence is told first
     except ImportError as error:
         raise ImportError(
-            f"reading a file needs pandas: pip install 'crnn[table]' ({error})", name="pandas"
+            f"reading a file needs pandas: pip install pandas ({error})", name="pandas"
         ) from error
     choice("missing", missing, ["error", "ignore"])
     integer("skip", skip, minimum=0)

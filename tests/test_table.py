@@ -843,9 +843,9 @@ def test_prices_with_thousands_newest_first(read):
 # What the reader is made of
 
 
-def test_without_pandas_the_extra_is_named(read, monkeypatch):
+def test_without_pandas_the_error_says_what_to_install(read, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"pip install 'crnn\[table\]'"):
+    with pytest.raises(ImportError, match="pip install pandas"):
         read(PLAIN)
 
 

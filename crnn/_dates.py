@@ -172,9 +172,34 @@ class Step:
 
     name: str
     after: Callable[[object, int], object]
-    gaps: int  # places
-    missing: int  # steps
-    first: int  # the row before the first gap
+    counts: Array  # steps from each date to the next, to the nearest whole number
+
+    @property
+    def gaps(self) -> Array:
+        """The rows before a gap."""
+        rows: Array = np.flatnonzero(self.counts > 1)
+        return rows
+
+    @property
+    def missing(self) -> int:
+        """How many dates the gaps lack."""
+        return int((self.counts - 1).sum())
+
+
+def without_gaps(dates: Dates, step: Step) -> tuple[Dates, Array]:
+    """Put in the dates that are missing; also the new row of each old one.
+
+    `step` is ``find_step(dates)``. Raises ValueError where the dates put in would not be in order.
+    """
+    rows = np.concatenate([[0], np.cumsum(step.counts)])
+    values = np.empty(int(rows[-1]) + 1, dates.values.dtype)
+    values[rows] = dates.values
+    for gap in step.gaps:
+        for k in range(1, int(step.counts[gap])):
+            values[rows[gap] + k] = step.after(dates.values[gap], k)
+    if not (np.diff(values).astype(float) > 0).all():
+        raise ValueError("the gaps do not hold whole steps")
+    return replace(dates, values=values), rows
 
 
 def from_numbers(name: str, values: Array, decimals: int) -> Dates:
@@ -505,9 +530,8 @@ def _number_step(dates: Dates) -> Step | None:
 
 
 def _step(name: str, after: Callable[[object, int], object], counts: Array) -> Step:
-    gaps = np.flatnonzero(counts > 1.5)
-    missing = int(np.rint(counts[gaps] - 1).sum())
-    return Step(name, after, len(gaps), missing, int(gaps[0]) if len(gaps) else 0)
+    whole = np.where(counts > 1.5, np.rint(counts), 1)  # what is nearer to one step is no gap
+    return Step(name, after, whole.astype(np.int64))
 
 
 def _months(values: Array) -> Array:

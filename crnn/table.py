@@ -38,6 +38,8 @@ _PART_NAMES = {
 _ID_NAMES = _words("unique_id series_id item_id ts_id")
 # Equal times that sorting may meet, as when clocks go back: this part of the rows at most.
 _MOST_EQUAL = 0.05
+# Of the values: dates that gaps may lack and still become missing values.
+_MOST_MISSING = 10
 
 
 @dataclass(frozen=True)
@@ -592,15 +594,25 @@ class _Reader:
                     others=lambda: _numbers.evidence(()),
                     separator=self._file.layout.sep,
                 )
-                return _dates.from_numbers(name, read.values, read.decimals or 0)
-            found = _dates.parse(name, text, dayfirst=self._dayfirst)
+                found = _dates.from_numbers(name, read.values, read.decimals or 0)
+            else:
+                found = _dates.parse(name, text, dayfirst=self._dayfirst)
         except (_dates.DateError, _numbers.NotationError) as error:
             where = f"(column {self._file.name(plan.columns[0])!r}) {error}"
             if "--" not in where:
                 where += " (--dates none ignores the dates)"
             raise LineError(int(lines[rows[error.index]]), where) from error
+        self._say_axis(plan)
         self.assumed += found.assumed
         return found
+
+    def _say_axis(self, plan: _DatePlan) -> None:
+        """Say which column of numbers is the time axis: it could hold values as well."""
+        k = plan.columns[0]
+        named = self._word(k) in _TIME_NAMES.union(*_PART_NAMES.values())
+        if self._dates is None and self._kinds[k] == "number" and (plan.plain or not named):
+            what = "is the time axis" if plan.plain else "holds the dates"
+            self.assumed.append(f"column {self._file.name(k)!r} {what} (not: --dates none)")
 
     def _refuse_several(
         self,
@@ -712,7 +724,7 @@ class _Reader:
         if dates is None:
             dates = _dates.rows(len(values))
         elif len(values) > 1:
-            self._say_gaps(dates)
+            values, dates = self._gaps(values, dates, missing)
         self._say_codes(values, read)
         return Series(name, values, dates, tuple(dict.fromkeys(self.assumed)), read)
 
@@ -755,15 +767,30 @@ class _Reader:
         )
         return mean, dates[first], lines[first]
 
-    def _say_gaps(self, dates: Dates) -> None:
+    def _gaps(self, values: Array, dates: Dates, missing: str) -> tuple[Array, Dates]:
+        """Say which dates are missing; with "ignore" they become missing values."""
         step = _dates.find_step(dates)
         if step is None:
             self.assumed.append(f"{dates.name!r} has no regular step: forecasts are numbered")
-        elif step.gaps:
-            self.assumed.append(
-                f"{count_of(step.missing, 'date')} missing in {count_of(step.gaps, 'gap')}, the "
-                f"first after {dates.text(step.first)}, not closed"
-            )
+            return values, dates
+        if not len(step.gaps):
+            return values, dates
+        found = (
+            f"{count_of(step.missing, 'date')} missing in {count_of(len(step.gaps), 'gap')}, the "
+            f"first after {dates.text(int(step.gaps[0]))}"
+        )
+        if missing == "error":
+            found += ": the rows beside a gap are neighbours (--missing ignore: missing values)"
+        elif step.missing > _MOST_MISSING * len(values):
+            raise ValueError(f"{found}: more than there are values (--missing error closes them)")
+        else:
+            dates, rows = _dates.without_gaps(dates, step)
+            filled = np.full(len(dates), np.nan)
+            filled[rows] = values
+            values = filled
+            found += ": missing values"
+        self.assumed.append(found)
+        return values, dates
 
     def _say_codes(self, values: Array, read: _numbers.Column) -> None:
         """Numbers far from all others, again and again, may stand for missing ones."""

@@ -135,8 +135,12 @@ def test_forms_of_one_table(content, assumed, read):
     assert series.name == "b"
     for phrase in assumed:
         assert any(phrase in said for said in series.assumed), series.assumed
+    assert "column 'a' holds the dates (not: --dates none)" in series.assumed  # 1990 is a number
     if not assumed:
-        assert series.assumed in ((), ("2 lines before the data left out",))
+        assert {*series.assumed[1:], *series.assumed[:-1]} <= {
+            "column 'a' holds the dates (not: --dates none)",
+            "2 lines before the data left out",
+        }
     # With one column of numbers its name may be left out.
     assert read(content).values.tolist() == VALUES
 
@@ -695,7 +699,59 @@ def test_gaps_are_counted_and_stay(read):
     kept = [*dates[:5], *dates[7:12], *dates[13:]]
     series = read(dated(kept), "b")
     assert len(series.values) == 21
-    assert "3 dates missing in 2 gaps, the first after 2001-05, not closed" in series.assumed
+    gaps = "3 dates missing in 2 gaps, the first after 2001-05: "
+    assert any(phrase.startswith(gaps) and "--missing" in phrase for phrase in series.assumed)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        [f"{2001 + i // 12}-{i % 12 + 1:02d}" for i in range(24)],
+        [f"{1990 + i}" for i in range(24)],
+        [f"2020-01-{i + 1:02d}" for i in range(24)],
+        [f"2020-01-01 {i:02d}:00" for i in range(24)],
+        [str(day) for day in np.busday_offset("2024-01-01", range(24))],
+        [f"{0.5 * i}" for i in range(24)],
+        [f"{1990 + i // 4}Q{i % 4 + 1}" for i in range(24)],
+    ],
+)
+def test_with_missing_values_ignored_missing_dates_are_missing_values(dates, read):
+    gone = {5, 6, 12}
+    kept = [(date, i) for i, date in enumerate(dates) if i not in gone]
+    rows = [f"{date};{'NA' if i in (0, 9) else i + 0.5}" for date, i in kept]
+    series = read(lines("time;b", *rows), "b", missing="ignore")
+    expected = [NAN if i in gone | {9} else i + 0.5 for i in range(1, 24)]  # the first is cut off
+    np.testing.assert_array_equal(series.values, expected)
+    assert dates_of(series) == dates_of(read(dated(dates), "b"))[1:]
+    assert any("3 dates missing in 2 gaps" in phrase for phrase in series.assumed)
+    newest_first = read(lines("time;b", *reversed(rows)), "b", missing="ignore")
+    np.testing.assert_array_equal(newest_first.values, expected)
+
+
+def test_a_gap_longer_than_the_series_is_no_missing_values(read, refused):
+    content = dated([*(f"2020-01-{i + 1:02d}" for i in range(9)), "9020-01-01"])
+    assert len(read(content, "b").values) == 10
+    assert "dates missing in 1 gap, the first after 2020-01-09" in refused(
+        content, "b", missing="ignore"
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "first", "said"),
+    [
+        ("x,b", "{}0", "column 'x' is the time axis (not: --dates none)"),
+        (",b", "{}", "is the time axis (not: --dates none)"),
+        ("index,b", "{}", "column 'index' is the time axis (not: --dates none)"),
+        ("rpm,b", "15{}0", "column 'rpm' holds the dates (not: --dates none)"),
+        ("t,b", "0.{}", "column 't' is the time axis (not: --dates none)"),
+    ],
+)
+def test_that_a_column_of_numbers_is_the_time_axis_is_said(head, first, said, read):
+    content = lines(head, *(f"{first.format(i)},{i * i + 3}" for i in range(1, 9)))
+    series = read(content, "b")
+    assert any(said in phrase for phrase in series.assumed), series.assumed
+    assert read(content, "b", dates="none").assumed == ()
+    assert not any("--dates" in phrase for phrase in read(content, "b", dates="1").assumed)
 
 
 # Several series

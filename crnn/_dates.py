@@ -19,6 +19,17 @@ from crnn._arguments import Array
 _MICROSECONDS = {"us": 1, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "D": 86400 * 10**6}
 _DAY = _MICROSECONDS["D"]
 _MOST_IRREGULAR = 0.1  # of the steps: a holiday moves a weekly date by a day
+_SEASONS = {
+    "monthly": 12,
+    "quarterly": 4,
+    "weekly": 52,
+    "daily": 7,
+    "on business days": 5,
+    "hourly": 24,
+    "every 30 minutes": 48,
+    "every 15 minutes": 96,
+    "every 10 minutes": 144,
+}
 _YEARS = range(1500, 2201)  # what four digits alone must lie in to be a year
 
 # The beginnings of the months' names: English, German, French, Spanish, Portuguese, Italian, Dutch.
@@ -147,6 +158,24 @@ class Dates:
             return [str(len(self) + k) for k in range(1, steps + 1)]
         return [self._format(step.after(self.values[-1], k)) for k in range(1, steps + 1)]
 
+    def axis(self, steps: int = 0) -> Array:
+        """The dates and `steps` that go on, for a picture; rows from 1 without a regular step.
+
+        Returns
+        -------
+        numpy.ndarray, shape (M + steps,)
+            datetime64[us] or float64.
+        """
+        step = find_step(self) if len(self) > 1 else None
+        if step is None and steps:
+            return np.arange(1.0, len(self) + steps + 1)
+        axis = np.empty(len(self) + steps, self.values.dtype)
+        axis[: len(self)] = self.values
+        for k in range(1, steps + 1):
+            assert step is not None
+            axis[len(self) + k - 1] = step.after(self.values[-1], k)
+        return axis
+
     def _format(self, value: object) -> str:
         if self.unit == "number":
             return f"{value:.{self.decimals}f}"
@@ -184,6 +213,11 @@ class Step:
     def missing(self) -> int:
         """How many dates the gaps lack."""
         return int((self.counts - 1).sum())
+
+    @property
+    def season(self) -> int | None:
+        """How many steps the usual season has: a year, a week or a day."""
+        return next((m for word, m in _SEASONS.items() if self.name.startswith(word)), None)
 
 
 def without_gaps(dates: Dates, step: Step) -> tuple[Dates, Array]:

@@ -12,6 +12,7 @@ import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from crnn import _dates, _numbers
 from crnn._arguments import Array, choice, integer
 from crnn._dates import Dates
 from crnn._rows import File, LineError, count_of, kind_of, separator_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _words(text: str) -> frozenset[str]:
@@ -68,6 +72,18 @@ class Series:
     def format(self, value: float) -> str:
         """A value with as many digits as those of the file have."""
         return self._column.format(value)
+
+    @property
+    def season(self) -> int | None:
+        """The usual season of the dates' step: 12 of months, 24 of hours."""
+        step = _dates.find_step(self.dates)
+        return None if step is None else step.season
+
+    def to_pandas(self) -> pd.Series:
+        """The values under the column's name, with rows as index."""
+        import pandas as pd
+
+        return pd.Series(self.values, name=self.name)
 
     def describe(self) -> str:
         """How many values of what, from when to when, in one line."""

@@ -514,6 +514,43 @@ def test_dates_are_read_and_continued(dates, shown, after, read):
     assert series.dates.after(2) == after
 
 
+@pytest.mark.parametrize(
+    ("dates", "season"),
+    [
+        ([f"{2001 + i // 12}-{i % 12 + 1:02d}" for i in range(24)], 12),
+        (["2020-01-31", "2020-02-29", "2020-03-31"], 12),
+        (["1990Q3", "1990Q4", "1991Q1"], 4),
+        (["2020-01-30", "2020-01-31", "2020-02-01"], 7),
+        (["2020-01-01", "2020-01-08", "2020-01-15"], 52),
+        ([str(day) for day in np.busday_offset("2024-01-01", range(24))], 5),
+        ([f"2020-01-01 {i:02d}:00" for i in range(24)], 24),
+        (["2020-01-01 00:00", "2020-01-01 00:30", "2020-01-01 01:00"], 48),
+        (["1990", "1991", "1992"], None),
+        (["2020-01-01", "2020-01-04", "2020-02-11", "2020-05-30"], None),
+        (["0.5", "1.0", "1.5"], None),
+    ],
+)
+def test_the_season_is_that_of_the_step(dates, season, read):
+    assert read(dated(dates), "b").season == season
+
+
+def test_the_time_axis_of_a_picture_goes_on(read):
+    axis = read(dated(["2020-01-31", "2020-02-29", "2020-03-31"]), "b").dates.axis(2)
+    expected = ["2020-01-31", "2020-02-29", "2020-03-31", "2020-04-30", "2020-05-31"]
+    assert axis.astype("M8[D]").astype(str).tolist() == expected
+    assert read(dated(["1", "3", "5"]), "b").dates.axis(2).tolist() == [1, 3, 5, 7, 9]
+    assert read(lines("b", "5", "6", "8")).dates.axis(2).tolist() == [1, 2, 3, 4, 5]
+    irregular = read(dated(["2020-01-01", "2020-01-04", "2020-02-11", "2020-05-30"]), "b").dates
+    assert irregular.axis(2).tolist() == [1, 2, 3, 4, 5, 6]
+    assert irregular.axis().dtype.kind == "M"
+
+
+def test_a_series_of_pandas_has_the_name_and_the_values(read):
+    series = read(lines("a,b", "2001,1", "2002,", "2003,3"), "b", missing="ignore").to_pandas()
+    assert series.name == "b"
+    np.testing.assert_array_equal(series.to_numpy(), [1, NAN, 3])
+
+
 def test_business_days_go_on_after_the_weekend(read):
     days = np.arange("2024-01-01", "2024-02-03", dtype="M8[D]")
     days = days[np.is_busday(days)]

@@ -59,7 +59,7 @@ class Scores:
 
     @property
     def horizon(self) -> int:
-        return self.actual.shape[1]
+        return int(self.actual.shape[1])
 
     def rmse(self, model: str, step: int) -> float:
         """RMSE of a model `step` steps ahead, counted from 1."""
@@ -180,15 +180,16 @@ def draw(scores: Scores, step: int, axis: Array, names: tuple[str, str], title: 
     from crnn import plots
 
     shown = slice(-_SHOWN, None)  # of thousands of values nothing is seen
+    figure = plots.new_figure()
     ax = plots.plot_prediction(
         scores.actual[shown, step - 1],
         [scores.predicted[model][shown, step - 1] for model in (FORECASTER, LINEAR)],
         x=axis[scores.rows + step - 1][shown],
         label=[f"{model} (RMSE {scores.rmse(model, step):.3g})" for model in (FORECASTER, LINEAR)],
+        ax=figure.add_subplot(),
     )
     more = f", the last {_SHOWN}" if len(scores.rows) > _SHOWN else ""
     ax.set_title(f"{title}, {ahead(step)}{more}")
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
-    figure: Figure = ax.figure
     return figure

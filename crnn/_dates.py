@@ -294,6 +294,18 @@ def looks_like(fields: Sequence[str], *, numbers: bool) -> bool:
     return numbers and _decimal_years("", fields) is not None
 
 
+def are_days(fields: Sequence[str]) -> bool:
+    """Whether fields are days of eight digits, as 20200131, and not always the same one."""
+    texts = [field.strip() for field in fields]
+    if len(set(texts)) < 2 or not all(re.fullmatch(r"[0-9]{8}", text) for text in texts):
+        return False
+    good = sum(
+        int(text[:4]) in _YEARS and 1 <= int(text[4:6]) <= 12 and 1 <= int(text[6:]) <= 31
+        for text in texts
+    )
+    return good >= 0.95 * len(texts)
+
+
 def _iso(name: str, fields: Sequence[str]) -> Dates | None:
     """The commonest form, 2020-01-31 or 2020-01-31 23:59:59, as NumPy reads it."""
     length = len(fields[0])

@@ -389,6 +389,10 @@ class _Reader:
         parts = self._parts(free)
         if parts is not None:
             return parts
+        # Eight digits that are all days of the calendar are dates in any column and any order.
+        found = [k for k in free if _dates.are_days(self._sample(k))]
+        if found:
+            return self._with_time(found[0], free)
         for k in sorted(free, key=lambda k: self._word(k) not in _TIME_NAMES):
             word = self._word(k)
             if self._kinds[k] != "number" or not (word in _TIME_NAMES or k == 0):
@@ -398,6 +402,11 @@ class _Reader:
                 return self._with_time(k, free)
             if word in _TIME_NAMES or self._counts_rows(k) or self._regular(k):
                 return _DatePlan((k,), plain=True)
+            if digits and not self._repeats(k):
+                self.assumed.append(
+                    f"column {self._file.name(k)!r} is not in order and not taken for dates "
+                    f"(not: --dates {_shell(self._file.name(k))})"
+                )
             if word == "" and self._integers(k) is not None and not self._repeats(k):
                 return _DatePlan((k,), plain=True)  # a table's index, out of order
         return None

@@ -680,6 +680,31 @@ def test_text_that_may_be_dates_is_not_passed_over(read, refused):
     assert read(lines("n,b", "x,1", "y,2"), "b").values.tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("name", ["when", "x", "b2", ""])
+def test_eight_digits_are_dates_in_any_column_and_any_order(name, read, refused):
+    days = ["20191230", "20191231", "20200101", "20200103"]
+    content = lines(f"b,{name},c", *(f"{i + 0.5},{day},7" for i, day in enumerate(days)))
+    series = read(content, "b")
+    assert dates_of(series) == ["2019-12-30", "2019-12-31", "2020-01-01", "2020-01-03"]
+    assert any("1 date missing" in phrase for phrase in series.assumed)
+    assert any("holds the dates" in phrase for phrase in series.assumed)
+    out_of_order = lines("when,b", *(f"{days[i]},{i}" for i in (3, 1, 2, 0)))
+    assert "--sort" in refused(out_of_order, "b")
+    numbers = lines("b,c", "0.5,20191399", "1.5,20200000", "2.5,20210101")
+    assert read(numbers, "b").dates.name == "row"
+
+
+def test_years_out_of_order_may_be_values_and_that_is_said(read, refused):
+    content = lines("when,b", "1990,1", "1992,3", "1991,2", "1993,4")
+    series = read(content, "b")
+    assert series.dates.name == "row"
+    said = "column 'when' is not in order and not taken for dates (not: --dates when)"
+    assert said in series.assumed
+    assert "--sort" in refused(content, "b", dates="when")
+    assert read(content, "b", dates="when", sort=True).values.tolist() == [1, 2, 3, 4]
+    assert read(content, "b", dates="none").assumed == ()
+
+
 def test_the_date_column_can_be_named(read):
     content = lines("made,when,b", *(f"2020-01-0{9 - i},2021-01-0{i + 1},{i}" for i in range(5)))
     assert read(content, "b").dates.after(1) == ["2020-01-10"]  # the first one, turned round

@@ -35,11 +35,17 @@ _TIME_NAMES = _words(
 _PART_NAMES = {
     "year": _words("year yr yyyy jahr ano año anno année annee any"),
     "quarter": _words("quarter qtr q quartal trimestre trimester"),
+    "week": _words("week wk isoweek woche semaine semana settimana kw"),
     "month": _words("month mon mm mo mnth monat mes mês mois mese"),
     "day": _words("day dd dy tag dia día jour giorno"),
     "hour": _words("hour hh hr stunde hora heure ora"),
 }
 _ID_NAMES = _words("unique_id series_id item_id ts_id")
+# Numbers under these names, in blocks, tell series apart where no times do.
+_GROUP_NAMES = _words(
+    "id series item store shop sensor station site group unit customer product sku dept department "
+    "region country symbol ticker plant meter household"
+)
 # Equal times that sorting may meet, as when clocks go back: this part of the rows at most.
 _MOST_EQUAL = 0.05
 # Of the values: dates that gaps may lack and still become missing values.
@@ -231,6 +237,8 @@ class _DatePlan:
         year = found.get("year") or found.get("date", "")
         if "quarter" in found:
             return f"{year}Q{found['quarter'].lstrip('Qq')}"
+        if "week" in found:
+            return f"{year}-W{found['week'].zfill(2)}"
         text = "-".join([year, *(found[part] for part in ("month", "day") if part in found)])
         return f"{text} {found['hour']}:00" if "hour" in found else text
 
@@ -273,6 +281,7 @@ class _Reader:
             value = self._only_column(plan, keys)
         if plan is None and self._dates is None:
             self._refuse_unknown_dates(value, keys)
+            self._say_no_dates({value, *keys})
         wanted = [value, *keys, *(plan.columns if plan else ())]
         columns, lines = file.columns(wanted)
         values, blank, lines = columns[0], lines < 0, np.abs(lines)
@@ -432,6 +441,7 @@ class _Reader:
         ranges = {
             "year": (1500, 2200),
             "quarter": (1, 4),
+            "week": (1, 53),
             "month": (1, 12),
             "day": (1, 31),
             "hour": (0, 24),
@@ -462,6 +472,10 @@ class _Reader:
             return None
         if "quarter" in found:
             found = {part: found[part] for part in ("year", "quarter")}
+        elif "week" in found and "month" not in found:
+            found = {part: found[part] for part in ("year", "week")}
+        else:
+            found.pop("week", None)
         for part, before in (("month", "year"), ("day", "month"), ("hour", "day")):
             if before not in found:
                 found.pop(part, None)
@@ -534,6 +548,16 @@ class _Reader:
                     "is none that is known: --dates none takes the rows in their order, "
                     "--dates COLUMN names the dates"
                 )
+
+    def _say_no_dates(self, taken: set[int]) -> None:
+        """Say that the rows are taken in their order where a column promises times."""
+        names = _TIME_NAMES.union(*_PART_NAMES.values())
+        for k in range(len(self._kinds)):
+            if k not in taken and self._sample(k) and self._word(k) in names:
+                self.assumed.append(
+                    f"column {self._file.name(k)!r} holds no dates: the rows are in their order"
+                )
+                return
 
     # ---- rows ----
 
@@ -661,7 +685,10 @@ class _Reader:
             and (
                 k in known
                 or self._kinds[k] == "text"
-                or (equal > _MOST_EQUAL * len(rows) and self._integers(k) is not None)
+                or (
+                    (equal > _MOST_EQUAL * len(rows) or self._word(k) in _GROUP_NAMES)
+                    and self._integers(k) is not None
+                )
             )
         ]
         if not free or len(rows) < 2:
@@ -679,7 +706,8 @@ class _Reader:
         order = sorted(labels, key=lambda k: (self._kinds[k] != "text", labels[k][0].max()))
         if times is None:
             for k in order:
-                if self._kinds[k] == "text" and _in_blocks(labels[k][0]):
+                named = self._kinds[k] == "text" or self._word(k) in _GROUP_NAMES
+                if named and _in_blocks(labels[k][0]):
                     self._tell([k], [[labels[k][1][i] for i in rows]], "; --id none if it is one")
             return
         moments = np.unique(times, return_inverse=True)[1].astype(np.int64)
@@ -818,7 +846,7 @@ class _Reader:
         return values, dates
 
     def _say_codes(self, values: Array, read: _numbers.Column) -> None:
-        """Numbers far from all others, again and again, may stand for missing ones."""
+        """Say which numbers far from all others may stand for missing ones."""
         there = values[~np.isnan(values)]
         distinct, counts = np.unique(there, return_counts=True)
         if len(distinct) < 3:
@@ -829,9 +857,10 @@ class _Reader:
         ):
             nines = re.fullmatch(r"-?9+\.?9*0*|-[129]00+\.?0*", read.format(code)) is not None
             inner = there[there != code]
-            if count > 1 and nines and rest > 0.5 * float(np.ptp(inner)):
+            if nines and rest > 0.5 * float(np.ptp(inner)):
+                times = "once" if count == 1 else f"{count} times"
                 self.assumed.append(
-                    f"{read.format(code)} {count} times: missing? (--na {read.format(code)})"
+                    f"{read.format(code)} {times}: missing? (--na {read.format(code)})"
                 )
 
 

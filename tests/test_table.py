@@ -614,6 +614,8 @@ def test_date_and_time_in_two_columns(read):
          ("January", "February", "March"))), "b", "1950-03", "1950-04"),
         (lines(*(f"{1749 + i // 12};{i % 12 + 1:02d};{1749 + (i + 0.5) / 12:.3f}; {i};-1"
                  for i in range(30))), "4", "1751-06", "1751-07"),
+        (lines("Year,Week,b", *(f"{2020 + i // 53},{i % 53 + 1},{i}" for i in range(60))), "b",
+         "2021-W07", "2021-W08"),
         (lines("year,quarter,b", *(f"{1959 + i // 4}.0,{i % 4 + 1}.0,{i}" for i in range(10))), "b",
          "1961Q2", "1961Q3"),
         (lines("No,year,month,day,hour,b", *(f"{i + 1},2010,1,{2 + i // 24},{i % 24},{i}"
@@ -692,6 +694,24 @@ def test_eight_digits_are_dates_in_any_column_and_any_order(name, read, refused)
     assert "--sort" in refused(out_of_order, "b")
     numbers = lines("b,c", "0.5,20191399", "1.5,20200000", "2.5,20210101")
     assert read(numbers, "b").dates.name == "row"
+
+
+def test_a_column_that_promises_times_and_holds_none_is_named(read):
+    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun"]
+    content = lines("Month,b", *(f"{month},{i}" for i, month in enumerate(months * 2)))
+    assert read(content, "b").assumed == (
+        "column 'Month' holds no dates: the rows are in their order",
+    )
+    assert read(content, "b", dates="none").assumed == ()
+
+
+@pytest.mark.parametrize("code", ["-9999", "-999.9", "99999", "-99.99"])
+@pytest.mark.parametrize(("count", "times"), [(1, "once"), (2, "2 times")])
+def test_a_number_that_may_stand_for_missing_is_named(code, count, times, read):
+    values = ["20.5", "21.25", "19.75", "20.0", "22.5", *[code] * count]
+    series = read(lines("b", *values), "b")
+    assert any(f"{times}: missing? (--na {code}" in said for said in series.assumed)
+    assert not any("missing?" in said for said in read(lines("b", *values[:5]), "b").assumed)
 
 
 def test_years_out_of_order_may_be_values_and_that_is_said(read, refused):
@@ -862,6 +882,8 @@ def test_several_series_are_never_taken_as_one(read, refused):
         # no times that are equal
         (lines("part,day,b", *(f"A,2021-01-0{i},{i}" for i in range(1, 9)),
                *(f"B,2020-01-0{i},{i}" for i in range(1, 9))), "2 series, by column 'part'"),
+        # numbers name the series, and there are no times
+        (lines("store,b", *(f"{s},{i}.5" for s in (3, 1) for i in range(5))), "by column 'store'"),
         # no times at all
         (lines("item_id,b", *(f"{c},{i}" for i in range(5) for c in "AB")), "by column 'item_id'"),
         (lines("who,b", *(f"{c},{i}" for c in "AB" for i in range(5))), "by column 'who'"),

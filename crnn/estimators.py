@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ __all__ = ["RNNClassifier", "RNNRegressor"]
 
 LOSSES = ("squared_error", "absolute_error", "huber", "quantile")
 # Huber's loss is half of the squared error as long as no error is larger than this
-_HALF_SQUARED_ERROR = losses.Huber(delta=float(np.finfo(np.float32).max))
+_HALF_SQUARED_ERROR = losses.Huber(delta=sys.float_info.max)
 _AUTO_BATCH = 200
 
 
@@ -154,6 +155,9 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
         """Targets as the training takes them: (N, O), or classes (N,); sets n_outputs_."""
         raise NotImplementedError
 
+    def _settle(self, model: RNN, rows: _Rows) -> None:
+        """Before a new network is trained on these rows."""
+
     def _wanted(self, y: Array) -> Array:
         """What the network's outputs are trained to be."""
         raise NotImplementedError
@@ -262,6 +266,8 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
                 epochs, curves.loss = curves.best_epoch or len(curves.loss), []
                 self._train(rows, seed, before, epochs, curves, stops=False)
         self._note(curves, going_on)
+        if not going_on:
+            self._note_one_step()
         return self
 
     def _fit_part(
@@ -285,6 +291,8 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
         run.epoch()
         self._keep_optimizer(run)
         self._note(_Curves(loss=run.history.loss[-1:]), going_on)
+        if not going_on:
+            self._note_one_step()
         return self
 
     def _rows(
@@ -322,14 +330,7 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
             standardize=self.standardize,
             weight=rows.weight,
         )
-        if self._layout.steps == 1:
-            warnings.warn(
-                f"{type(self).__name__} reads one step only, so that nothing recurs: steps and "
-                "lag_order say which columns of X are steps; a 3-D X is (N, T, F)",
-                UserWarning,
-                stacklevel=5,
-            )
-        return RNN(
+        model = RNN(
             self._layout.features,
             self.hidden_size,
             self.n_outputs_,
@@ -339,6 +340,17 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
             dtype=rows.X.dtype,
             seed=seed,
         )
+        self._settle(model, rows)
+        return model
+
+    def _note_one_step(self) -> None:
+        if self._layout.steps == 1:
+            warnings.warn(
+                f"{type(self).__name__} reads one step only, so that nothing recurs: steps and "
+                "lag_order say which columns of X are steps; a 3-D X is (N, T, F)",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def _start(self, model: RNN, rows: _Rows, seed: int) -> TrainingRun:
         x = self._layout.sequences(rows.X).astype(model.dtype, copy=False)
@@ -759,8 +771,7 @@ class RNNRegressor(RegressorMixin, _RNNEstimator):  # type: ignore[misc]
         self.n_outputs_ = y.shape[1]
         return y
 
-    def _begin(self, rows: _Rows, seed: int) -> RNN:
-        model = super()._begin(rows, seed)
+    def _settle(self, model: RNN, rows: _Rows) -> None:
         y = rows.y if rows.weight is None else rows.y[rows.weight > 0]
         self._y_mean, self._y_scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
         if self.standardize:
@@ -768,7 +779,6 @@ class RNNRegressor(RegressorMixin, _RNNEstimator):  # type: ignore[misc]
         # An output whose targets are all 0 starts there, and has nothing to learn
         constant = ~self._wanted(y).any(axis=0)
         model.parameters()["Wy"][:, constant] = 0
-        return model
 
     def _wanted(self, y: Array) -> Array:
         wanted: Array = (y - self._y_mean) / self._y_scale
@@ -1023,6 +1033,8 @@ class RNNClassifier(ClassifierMixin, _RNNEstimator):  # type: ignore[misc]
         RNNClassifier
             Itself.
         """
+        if classes is None and not hasattr(self, "model_"):
+            raise ValueError("classes must be given on the first call to partial_fit")
         return self._fit_part(X, y, sample_weight, classes)
 
     def predict(self, X: ArrayLike) -> Array:

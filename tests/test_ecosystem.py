@@ -8,7 +8,9 @@ extra: `.ci/ecosystem` runs this file in an environment of its own.
 from __future__ import annotations
 
 import importlib.util
-import warnings
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,8 +18,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn", reason="the estimators are scikit-learn's, which is missing")
-pandas = pytest.importorskip("pandas", reason="the series are pandas', which is missing")
+pytest.importorskip("pandas", reason="the series are pandas', which is missing")
 
+import pandas
 from learned import japanese_vowels
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
@@ -86,6 +89,9 @@ def before(target: Array, lags: int = LAGS) -> Array:
     return np.asarray(target)[:, None] - np.arange(lags, 0, -1)
 
 
+EXAMPLES = Path(__file__).parents[1] / "examples" / "estimators"
+
+
 def needs(*libraries: str) -> Any:
     missing = [name for name in libraries if importlib.util.find_spec(name) is None]
     return pytest.mark.skipif(
@@ -137,7 +143,9 @@ def test_skforecast_direct() -> None:
 
 
 @needs("skforecast")
-@pytest.mark.parametrize("given", [{"lag_order": "names"}, {"lag_order": "newest_first", "steps": 5}])
+@pytest.mark.parametrize(
+    "given", [{"lag_order": "names"}, {"lag_order": "newest_first", "steps": 5}]
+)
 @pytest.mark.parametrize("encoding", ["ordinal", "onehot"])
 def test_skforecast_several_series(given: Any, encoding: str) -> None:
     from skforecast.recursive import ForecasterRecursiveMultiSeries
@@ -447,7 +455,9 @@ def test_mapie_split_conformal() -> None:
     from mapie.regression import SplitConformalRegressor
 
     X, y = wave()
-    mapie = SplitConformalRegressor(RNNRegressor(random_state=0), confidence_level=0.9, prefit=False)
+    mapie = SplitConformalRegressor(
+        RNNRegressor(random_state=0), confidence_level=0.9, prefit=False
+    )
     mapie.fit(X[:400], y[:400]).conformalize(X[400:600], y[400:600])
     _, interval = mapie.predict_interval(X[600:])
     covered = np.mean((interval[:, 0, 0] <= y[600:]) & (y[600:] <= interval[:, 1, 0]))
@@ -460,9 +470,7 @@ def test_mapie_quantile_regression() -> None:
 
     X, y = wave()
     base = RNNRegressor(loss="quantile", random_state=0)
-    fitted = [
-        clone(base).set_params(quantile=q).fit(X[:400], y[:400]) for q in (0.05, 0.95, 0.5)
-    ]
+    fitted = [clone(base).set_params(quantile=q).fit(X[:400], y[:400]) for q in (0.05, 0.95, 0.5)]
     mapie = ConformalizedQuantileRegressor(fitted, confidence_level=0.9, prefit=True)
     mapie.conformalize(X[400:600], y[400:600])
     _, interval = mapie.predict_interval(X[600:])
@@ -555,7 +563,9 @@ def test_one_network_a_series_on_dask_and_fugue(cluster: Any) -> None:
     table["y"], table["key"] = y, np.repeat([0, 1], 50)
     here = pandas.concat([fitted_rows(part) for _, part in table.groupby("key")])
     parts = dask.dataframe.from_pandas(table, npartitions=2, sort=False)
-    there = parts.map_partitions(fitted_rows, meta={"key": "int64", "forecast": "float64"}).compute()
+    there = parts.map_partitions(
+        fitted_rows, meta={"key": "int64", "forecast": "float64"}
+    ).compute()
     np.testing.assert_array_equal(there["forecast"], here["forecast"])
     fugued = transform(
         table, fitted_rows, schema="key:long,forecast:double", partition={"by": "key"}
@@ -564,7 +574,10 @@ def test_one_network_a_series_on_dask_and_fugue(cluster: Any) -> None:
 
 
 @needs("mlforecast", "distributed", "fugue")
-def test_mlforecast_on_a_cluster_equals_the_local_one(cluster: Any) -> None:
+def test_mlforecast_on_a_cluster_equals_the_local_one(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
     from mlforecast_on_dask import distributed_forecast, local_forecast, several_series
 
     table = several_series()
@@ -572,6 +585,33 @@ def test_mlforecast_on_a_cluster_equals_the_local_one(cluster: Any) -> None:
         distributed_forecast(table, cluster)["RNNRegressor"],
         local_forecast(table)["RNNRegressor"],
     )
+
+
+# ---- examples ----
+
+
+@pytest.mark.slow
+@needs("skforecast", "mlforecast", "sktime", "darts", "mapie", "distributed")
+@pytest.mark.parametrize(
+    "example", ["mlforecast_on_dask", *sorted(p.stem for p in EXAMPLES.glob("with_*.py"))]
+)
+def test_examples(example: str) -> None:
+    """They print what stands beside them, apart from the last digits, which a library may change.
+
+    Each has a linear model in its table, and intervals that cover about as much as they say.
+    """
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / f"{example}.py"], capture_output=True, text=True, check=True
+    )
+    shown = (EXAMPLES / "output" / f"{example}.txt").read_text(encoding="utf-8")
+    number = r"[-+]?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?"
+    assert re.sub(number, "#", done.stdout).split() == re.sub(number, "#", shown).split()
+    rows = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert {"LinearRegression", "RNNRegressor"} <= set(rows)
+    if example != "mlforecast_on_dask":
+        covered = [int(found) for found in re.findall(r"(\d+)%", rows["RNNRegressor"])]
+        assert len(covered) == 1
+        assert 70 <= covered[0] <= 90  # of 80
 
 
 # ---- data that these libraries bring ----

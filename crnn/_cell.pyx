@@ -1,43 +1,43 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False, freethreading_compatible=True
-"""The cell, forward and backward, and what runs it: epochs of training, prediction, streams.
+"""The compiled core: the cell forward and backward, training epochs, prediction and streams.
 
-    h_t = tanh(x_t Wx + h_{t-1} Wh + b)          or relu; x_t of a layer above is h_t of those below
-    y_t = h_t Wy + by                            at every step, or after the last one
+    h_t = tanh(x_t Wx + h_{t-1} Wh + b)          or relu; for a layer above, x_t is h_t of the layer below
+    y_t = h_t Wy + by                            at every step, or after the last step
     da_t = dh_t * (1 - h_t^2)
     dWx += x_t' da_t    dWh += h_{t-1}' da_t    db += sum_rows da_t    dh_{t-1} = da_t Wh'
 
-Letters as everywhere: N samples, T timesteps, B rows of a batch, I inputs, H hidden units, O outputs.
+N samples, T timesteps, B rows of a batch, I inputs, H hidden units, O outputs, L layers, D directions.
 
-What was chosen, and what it buys (one core of a Zen 4 at 117 GFLOP/s, float32; rows of the benchmark):
+Design decisions, with what they gain (one core of a Zen 4 at 117 GFLOP/s, float32; rows of the benchmark):
 
-(a) A batch is cut into shards whose rows depend on shapes alone (`shard_rows`). A shard runs all its
-    timesteps alone, into its own gradient; the gradients are summed in the shards' order. So threads
-    share nothing but a counter and meet once per batch, and the number of threads changes no bit.
-    Rejected: threads inside each product (a meeting per timestep waits for a preempted core).
-(b) Weights are packed in panels once per batch and used for all T steps; x_t Wx and h_{t-1} Wh are one
-    chain of sums in registers, with tanh behind it. Rejected: x Wx for all steps before the time
-    loop, which writes and reads T B H numbers more and gives the same bits.
-(c) dWh is one long sum over timesteps and rows, taken over the last steps of BPTT while their states
-    are still in the second-level cache (`chunk_steps`): mid 97 % of the multipliers' peak there.
-(d) A batch of one packs nothing: the row vector's sums stay in registers, Wh is walked forth on even
-    steps and back on odd ones (what the cache kept is used first), and with plain SGD a gradient is
-    clipped and subtracted from the weights without ever being stored.
-(e) The state before the first step is zero, so that step has no h Wh, and its dWh is skipped: 1/T of
-    the work. The notebook's shifted gradient is other views of the same states (`shifted`).
-(f) All parameters lie in one padded array, gradients and moments in arrays of the same layout: the
-    optimiser is one pass over it, and with clipping by norm another one before it. Padding columns
-    are zeros and stay zeros.
-(g) A layer in one direction is a cell, and a cell's step is one product with a term for each source:
-    x, or the states of both directions below, and its own state. Backward the same: the next step,
-    the cells above, the outputs. So layers and directions have no loop or kernel of their own.
-(h) Rows of a batch are sorted by length, and step t is taken for the first `active[t]` rows. Where a
-    long sum would have holes its rows are copied side by side first: H numbers copied for 2 H^2
-    operations. Rejected: zeros in the holes, which multiplies padding.
-(i) The output layer is dot products with rows of Wy for every O, in blocks of Wy that stay in the
-    first-level cache: one order of sums in training, prediction and streams.
-(j) Tokens take rows of Wx. Their gradient is one table for all shards, to which each adds in its
-    turn. Rejected: a table for each shard, whose memory grows with shards times vocabulary.
+(a) A batch is split into shards. The number of rows of a shard depends on shapes alone (`shard_rows`).
+    One thread runs all timesteps of a shard and writes the shard's own gradient. The gradients are
+    summed in the order of the shards. So the number of threads changes no bit, and threads wait for
+    each other only after each batch. Rejected: threads inside each product, which wait at every step.
+(b) Weights are packed into panels once per batch and used for all T steps. x_t Wx and h_{t-1} Wh are
+    one sum in registers, followed by tanh. Rejected: x Wx for all steps before the time loop. It gives
+    the same bits, but writes and reads T B H more numbers.
+(c) dWh is one long sum over timesteps and rows. It is taken over the last steps of BPTT while their
+    states are still in the second-level cache (`chunk_steps`). On mid it reaches 97 % of the peak.
+(d) A batch of one packs nothing. The sums of a row stay in registers. Even steps read Wh forwards and
+    odd steps backwards, so that each begins with what the cache holds. With plain SGD the gradient is
+    clipped and subtracted from the weights at once and never stored.
+(e) The state before the first step is zero, so that step skips h Wh and dWh: 1/T of the work. The
+    notebook's shifted gradient uses other views of the same states (`shifted`).
+(f) All parameters are in one padded array. Gradients and moments have arrays of the same layout. So the
+    optimiser is one pass, and clipping by norm is another one before it. Padding columns stay zero.
+(g) A layer in one direction is a cell. A cell's step is one product with a term for each source: x, or
+    the states of both directions below, and its own state. Backward, the sources are the next step,
+    the cells above and the outputs. So layers and directions need no loop and no kernel.
+(h) Rows of a batch are sorted by length, and step t runs the first `active[t]` rows. Where rows end
+    inside a long sum, the remaining rows are copied together first: H copies for 2 H^2 operations.
+    Rejected: zeros in the gaps, which multiplies padding.
+(i) The output layer computes dot products with rows of Wy for every O, in blocks of Wy that stay in the
+    first-level cache. So training, prediction and streams sum in the same order.
+(j) Tokens select rows of Wx. All shards add to one gradient table, one after the other. Rejected: a
+    table for each shard, whose memory grows with shards times vocabulary.
+(k) Each thread updates and packs its share of the parameters. With two threads big takes 1.4 % less.
 """
 
 cimport cython
@@ -71,7 +71,7 @@ cdef const crnn_isa *isa = NULL
 
 
 def available():
-    """Names of the instruction sets that may run here, best first."""
+    """Names of the instruction sets that this machine can run, best first."""
     names = []
     while crnn_available(len(names)) != NULL:
         names.append(crnn_available(len(names)).name.decode())
@@ -196,35 +196,35 @@ cdef inline int gather(
             out, ldo, x, order, first, rows, places, t0, timesteps, features, check)
 
 
-# ---- where everything lies ----
+# ---- the layout in memory ----
 
 cdef struct Cell:
-    # one layer in one direction: its parameters in the flat array, and packed in the panels
+    # One layer in one direction: offsets of its parameters in the flat array, and of the packed panels.
     ptrdiff_t l, d             # layer; direction, 1: backward in time
-    ptrdiff_t I                # rows of Wx: inputs, or D H where a layer is below
-    int sources                # terms of its sum besides its own state
+    ptrdiff_t I                # rows of Wx: inputs, or D H if there is a layer below
+    int sources                # terms of the sum without the cell's own state
     ptrdiff_t Wx, b, Wh
     ptrdiff_t pWx, pWh, pWh_t
-    ptrdiff_t work, rows       # multiply-adds of a row forward; rows that go forward at once
+    ptrdiff_t work, rows       # forward: multiply-adds of a row; rows in one piece
     ptrdiff_t work_back, rows_back
-    ptrdiff_t pWx_t            # of each source below: what `da Wx'` takes, one matrix behind the other
+    ptrdiff_t pWx_t            # Wx transposed, one matrix for each source below
 
 
 cdef struct Layout:
     ptrdiff_t I, H, O, L, D
-    ptrdiff_t bias          # 1 or 0: rows of b, which stand behind those of Wx (and of by, behind Wy)
+    ptrdiff_t bias          # 1 or 0: rows of b, which follow Wx, and of by, which follow Wy
     bint tokens             # x holds row numbers of Wx
-    int finish, slope       # what a state's sum ends with, and its gradient's
+    int finish, slope       # the nonlinearity, and its derivative
     ptrdiff_t item          # bytes of a number
     ptrdiff_t width         # of a panel
     ptrdiff_t packed_h      # H in whole panels
     ptrdiff_t ldh, ldj, ldo # padded rows of H, D H and O numbers
     ptrdiff_t lds           # rows of states: an odd number of cache lines, so that the rows of a
                             # tile do not compete for the same ways of the cache
-    Cell *cells             # [L D]: those of a layer stand together
-    # Offsets in the flat array, and its length. Wy stands there transposed, (O, ldj): y = h Wy is O
-    # dot products, dWy' and dh are rows as long as h, and one output does not fill a vector alone.
-    # Tables (Wx of tokens) stand last: shards share one gradient of them.
+    Cell *cells             # [L D], layer by layer
+    # Offsets in the flat array, and its length. Wy is stored transposed, (O, ldj): y = h Wy is O dot
+    # products, and dWy' and dh have rows as long as h. One output alone would not fill a vector.
+    # Tables (Wx of tokens) come last, because all shards share one gradient of them.
     ptrdiff_t Wy, by, tables, count
     ptrdiff_t pWy_t, packed_forward, packed    # offset in the panels, and their lengths
 
@@ -235,11 +235,11 @@ cdef ptrdiff_t padded(ptrdiff_t n, ptrdiff_t item) noexcept nogil:
 
 
 cdef enum:
-    PIECE_WORK = 1 << 30   # multiply-adds that a signal may have to wait for: some 20 ms
+    PIECE_WORK = 1 << 30   # multiply-adds between two checks for signals: about 20 ms
 
 
 cdef inline ptrdiff_t piece_rows(ptrdiff_t work) noexcept nogil:
-    """Rows that go through a cell between two looks at the stop flag: whole tiles of 12."""
+    """Rows of a cell between two checks of the stop flag: whole tiles of 12."""
     return 12 * max(1, min(20, PIECE_WORK // (12 * work)))
 
 
@@ -296,7 +296,7 @@ cdef Layout layout(
 
 
 def zeros(count, dtype):
-    """`count` zeros that begin on a cache line, with a line to spare behind them."""
+    """`count` zeros, aligned to a cache line, with at least one spare line after them."""
     item = np.dtype(dtype).itemsize
     raw = np.zeros(count * item + 2 * CRNN_ROW_BYTES, np.uint8)
     start = -address(raw) % CRNN_ROW_BYTES
@@ -304,7 +304,7 @@ def zeros(count, dtype):
 
 
 cdef int demand(count) except -1:
-    # Sizes beyond any machine's memory would overflow the arithmetic of offsets.
+    # Larger sizes exceed the memory of every machine and would overflow the offsets.
     if count >= 1 << 58:
         raise MemoryError(f"a network or batch of these sizes takes {count} numbers")
     return 0
@@ -319,14 +319,14 @@ cdef void *pointer(array) except? NULL:
 
 
 cdef const int64_t *integers(array) except? NULL:
-    """Where a contiguous int64 array lies; NULL for None."""
+    """The address of a contiguous int64 array; NULL for None."""
     if array is None:
         return NULL
     return <const int64_t *>pointer(array)
 
 
 cdef crnn_source source(array, starts=None) except *:
-    """A caller's (N, T, I) array, where and as it lies."""
+    """A description of a caller's (N, T, I) array, which is not copied."""
     cdef crnn_source found
     found.data = <const char *>pointer(array)
     found.stride_n, found.stride_t, found.stride_i = array.strides
@@ -353,7 +353,7 @@ cdef class Weights:
         self.input_size, self.hidden_size, self.output_size, self.bias = I, H, O, bool(bias)
         self.num_layers, self.directions = num_layers, directions
         self.relu, self.tokens = bool(relu), bool(tokens)
-        # what is packed is the largest
+        # the packed weights are the largest allocation
         demand(directions * (I + num_layers * (2 * directions + 3) * H + 2 * O + 99) * (H + 99))
         self.kept = np.zeros(num_layers * directions * sizeof(Cell), np.uint8)
         self.at = layout(I, H, O, num_layers, directions, bias, tokens, relu, self.dtype.itemsize,
@@ -381,8 +381,8 @@ cdef class Weights:
         return sum(array.size for array in self.arrays.values())
 
     def views(self, flat, tables=None):
-        """The arrays, by name, that lie in a flat array of this layout, or in two: what stands
-        before the tables, and the tables."""
+        """Views by name into a flat array of this layout. `tables`: the tables are in that array
+        instead."""
         cdef ptrdiff_t c
         at = self.at
         def rows(start, count, ld, n):
@@ -414,15 +414,25 @@ cdef class Weights:
 
 
 cdef struct Net:
-    # What a network is to the loop. A batch of one reads the weights where they lie (`flat`); a
-    # larger one reads them packed (`panels`, else NULL). `zero` is a row of zeros.
+    # The weights of a network. A batch of one reads them from `flat` and has no panels (NULL). A larger
+    # batch reads the packed `panels`. `zero` is a row of zeros.
     Layout at
     void *flat
     void *panels
     void *zero
 
 
-cdef void pack_weights(Net *net, bint backward, real *of_type) noexcept nogil:
+cdef struct Share:
+    # One thread's share of a list: every `of`-th piece, beginning with piece `number`.
+    ptrdiff_t number, of, seen
+
+
+cdef inline bint takes(Share *share) noexcept nogil:
+    share.seen += 1
+    return (share.seen - 1) % share.of == share.number
+
+
+cdef void pack_weights(Net *net, bint backward, Share share, real *of_type) noexcept nogil:
     cdef Layout *at = &net.at
     cdef Cell *cell
     cdef const real *flat = <const real *>net.flat
@@ -430,33 +440,36 @@ cdef void pack_weights(Net *net, bint backward, real *of_type) noexcept nogil:
     cdef ptrdiff_t c, s, o, rest
     for c in range(at.L * at.D):
         cell = &at.cells[c]
-        if c >= at.D or not at.tokens:
-            pack(panels + cell.pWx, flat + cell.Wx, at.ldh, cell.I, at.H)
-        pack(panels + cell.pWh, flat + cell.Wh, at.ldh, at.H, at.H)
-        if backward:
+        if takes(&share):
+            pack(panels + cell.pWh, flat + cell.Wh, at.ldh, at.H, at.H)
+        if backward and takes(&share):
             pack_transposed(panels + cell.pWh_t, flat + cell.Wh, at.ldh, at.H, at.H)
-            for s in range(at.D if c >= at.D else 0):
+        if (c >= at.D or not at.tokens) and takes(&share):
+            pack(panels + cell.pWx, flat + cell.Wx, at.ldh, cell.I, at.H)
+        for s in range(at.D if backward and c >= at.D else 0):
+            if takes(&share):
                 pack_transposed(panels + cell.pWx_t + s * at.H * at.packed_h,
                                 flat + cell.Wx + s * at.H * at.ldh, at.ldh, at.H, at.H)
-    if backward:
+    if backward and takes(&share):
         for s in range(at.D):
             pack(panels + at.pWy_t + s * at.O * at.packed_h, flat + at.Wy + s * at.H, at.ldj, at.O, at.H)
             rest = at.H % at.width
-            if at.D > 1 and rest:   # behind the forward state's columns stand the backward state's
+            if at.D > 1 and rest:   # in Wy the columns of the backward state follow those of the forward state
                 for o in range(at.O):
                     memset(panels + at.pWy_t + s * at.O * at.packed_h + (at.packed_h - at.width) * at.O
                            + o * at.width + rest, 0, (at.width - rest) * sizeof(real))
 
 
-cdef void pack_net(Net *net, bint backward) noexcept nogil:
+cdef void pack_net(Net *net, bint backward, ptrdiff_t thread, ptrdiff_t threads) noexcept nogil:
+    """Pack one thread's share of the matrices into panels."""
     if net.panels != NULL:
         if net.at.item == 4:
-            pack_weights(net, backward, <float *>NULL)
+            pack_weights(net, backward, Share(thread, threads, 0), <float *>NULL)
         else:
-            pack_weights(net, backward, <double *>NULL)
+            pack_weights(net, backward, Share(thread, threads, 0), <double *>NULL)
 
 
-# ---- what runs the cell, each in a text of its own, compiled into this one module ----
+# ---- the parts of this module ----
 
 include "_team.pxi"
 include "_dropout.pxi"
@@ -467,7 +480,7 @@ include "_inference.pxi"
 include "_stream.pxi"
 
 
-# ---- small things that Python asks for ----
+# ---- functions for Python ----
 
 def orthonormalise(double[:, ::1] q):
     """Make the rows of q orthonormal in place (modified Gram-Schmidt).
@@ -536,7 +549,7 @@ def log(const real[::1] x, real[::1] out):
 
 
 def peak_gflops(item_size, double seconds=0.02):
-    """GFLOP/s of independent fused multiply-adds in registers: the processor's limit, as of now."""
+    """GFLOP/s of independent fused multiply-adds in registers, the limit of the processor now."""
     cdef float[64] single
     cdef double[64] double_
     cdef double flops = 0, start, now

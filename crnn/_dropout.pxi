@@ -1,21 +1,21 @@
 """Dropout masks from a counter-based generator. Part of `_cell.pyx`.
 
-A mask is a function of (seed, epoch, sample, layer, direction, step, unit) and of nothing else, so
-that neither threads nor the order of samples change it, and BPTT computes it again. The bits are
-those of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+A mask depends only on (seed, epoch, sample, layer, direction, step, unit). So threads and the order of
+samples do not change it, and BPTT computes it again instead of storing it. The generator is SplitMix64
+(Steele, Lea, Flood, OOPSLA 2014).
 """
 
 from libc.stdint cimport uint64_t
 
 cdef enum:
-    BETWEEN = 0     # on a state on its way to the layer above: a mask for each step
-    RECURRENT = 1   # on the state before a step: one mask for all steps
+    BETWEEN = 0     # on the states that the layer above reads: a mask for each step
+    RECURRENT = 1   # on the state before each step: one mask for all steps
 
 
 cdef struct Dropout:
     uint64_t key         # of the seed and the epoch
     uint64_t below       # a unit is dropped where its 53 random bits are below this
-    double kept          # what a unit that stays is multiplied by: 1 / (1 - rate)
+    double kept          # factor of a unit that is kept: 1 / (1 - rate)
 
 
 cdef inline uint64_t mix(uint64_t z) noexcept nogil:
@@ -53,14 +53,14 @@ def dropout_key(seed, epoch):
 
 
 def dropout_mask(rate, seed, epoch, samples, layer, direction, steps, hidden_size, dtype):
-    """Masks of a layer's states on their way to the layer above, (steps, samples, H); the tests' own."""
+    """Masks on the states that the layer above reads, (steps, samples, H). For tests."""
     return np.stack([
         masks(rate, seed, epoch, samples, 2 * layer + direction, BETWEEN, t, hidden_size, dtype)
         for t in steps])
 
 
 def recurrent_dropout_mask(rate, seed, epoch, samples, layer, direction, hidden_size, dtype):
-    """Masks of the states before each step, (samples, H); the tests' own."""
+    """Masks on the states before each step, (samples, H). For tests."""
     return masks(rate, seed, epoch, samples, 2 * layer + direction, RECURRENT, 0, hidden_size, dtype)
 
 

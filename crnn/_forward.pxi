@@ -1,26 +1,26 @@
-"""The forward pass of a block of rows: what training, prediction and streams share. Part of `_cell.pyx`."""
+"""The forward pass of a block of rows, for training, prediction and streams. Part of `_cell.pyx`."""
 
 
 cdef struct Block:
-    # Rows that run through the network side by side, longest first. Cell c = l D + d is layer l in
-    # direction d. A cell keeps `slots` states: slot t + d is before step t, slot t + 1 - d after it.
-    # Fewer slots than T + 1 are used in turn.
-    ptrdiff_t first, rows      # of the order of samples
-    ptrdiff_t t0, T            # the step of the sequences that is step 0 here; steps of the longest row
+    # Rows that run through the network together, longest first. Cell c = l D + d is layer l in direction
+    # d. A cell has `slots` states: slot t + d holds the state before step t, slot t + 1 - d the state
+    # after it. If there are fewer than T + 1 slots, they are used in turn.
+    ptrdiff_t first, rows      # positions in the order of samples
+    ptrdiff_t t0, T            # step of the sequences that is step 0 of the block; steps of the longest row
     ptrdiff_t slots
-    ptrdiff_t step, cell       # numbers from one slot to the next, from one cell to the next
-    ptrdiff_t x_first          # the step that stands first in x
-    bint given                 # states before the first steps are given, and not zero
-    bint alternate             # a batch of one walks Wh forth and back
-    ptrdiff_t *active          # [T + 1] rows that have step t, and 0
-    crnn_term *terms           # [L D, CRNN_TERMS] of each cell's product: its sources, its own state
+    ptrdiff_t step, cell       # distance of slots and of cells, in numbers
+    ptrdiff_t x_first          # the first step in x
+    bint given                 # the states before the first steps are given instead of zero
+    bint alternate             # a batch of one reads Wh forwards and backwards in turn
+    ptrdiff_t *active          # [T + 1] how many rows have step t; 0 at the end
+    crnn_term *terms           # [L D, CRNN_TERMS] terms of each cell's product: its sources, its state
     void *x                    # (steps, rows, I + bias), or the tokens (steps, rows)
     void *h                    # (L D, slots, rows, lds)
-    void *top                  # (steps, rows, ldj): what the output layer reads, the states of both
-                               # directions in a row; NULL: the states where they lie
-    void *init                 # (rows, lds): what a token's sums begin with
-    void *dropped              # (L D, T, rows, lds): states as the layer above sees them; NULL: as they are
-    void *before               # (L D, T, rows, lds): states before each step with recurrent dropout, or NULL
+    void *top                  # (steps, rows, ldj): inputs of the output layer, both directions in one
+                               # row; NULL: it reads h
+    void *init                 # (rows, lds): b + Wx[token]
+    void *dropped              # (L D, T, rows, lds): h with dropout, for the layer above, or NULL
+    void *before               # (L D, T, rows, lds): states before each step, with recurrent dropout, or NULL
 
 
 cdef inline ptrdiff_t slot_of(const Block *b, ptrdiff_t slot) noexcept nogil:
@@ -34,7 +34,7 @@ cdef inline real *states(const Block *b, const Layout *at, ptrdiff_t c, ptrdiff_
 
 cdef inline real *seen(const Block *b, const Layout *at, ptrdiff_t c, ptrdiff_t t,
                        real *of_type) noexcept nogil:
-    """What the layer above reads of cell c at step t."""
+    """The states of cell c at step t for the layer above."""
     if b.dropped != NULL:
         return <real *>b.dropped + (c * b.T + t) * b.step
     return states(b, at, c, t + 1 - at.cells[c].d, of_type)
@@ -42,7 +42,7 @@ cdef inline real *seen(const Block *b, const Layout *at, ptrdiff_t c, ptrdiff_t 
 
 cdef inline real *state_before(const Block *b, const Layout *at, ptrdiff_t c, ptrdiff_t t,
                                real *of_type) noexcept nogil:
-    """What cell c multiplies by Wh at step t."""
+    """The states of cell c before step t."""
     if b.before != NULL:
         return <real *>b.before + (c * b.T + t) * b.step
     return states(b, at, c, t + at.cells[c].d, of_type)
@@ -56,7 +56,7 @@ cdef inline ptrdiff_t rows_with_before(const Block *b, ptrdiff_t d, ptrdiff_t t)
 
 
 cdef inline ptrdiff_t rows_with_after(const Block *b, ptrdiff_t d, ptrdiff_t t) noexcept nogil:
-    """Rows whose state after step t goes on to another step of the same cell."""
+    """Rows whose state after step t is used by another step of the same cell."""
     if d == 0:
         return b.active[t + 1]
     return b.active[t] if t > 0 else 0
@@ -71,15 +71,15 @@ cdef inline void embed(
     for r in range(rows):
         token = <ptrdiff_t>tokens[r]
         if not 0 <= token < at.I:
-            token = 0   # x was checked; another thread may have changed it since
+            token = 0   # another thread may have changed x after the check
         row = table + token * at.ldh
         for j in range(at.ldh):
             init[r * at.lds + j] = b[j] + row[j]
 
 
 cdef void prepare(Net *net, Block *block, real *of_type) noexcept nogil:
-    """The weights of all forward products, which are those packed, or where nothing is packed those of
-    the flat array; what they are multiplied by comes with each step."""
+    """Set the weights of all forward products: the panels, or without panels the flat array. Each step
+    sets what they are multiplied by."""
     cdef Layout *at = &net.at
     cdef Cell *own
     cdef crnn_term *terms
@@ -139,12 +139,12 @@ cdef inline void cell(
 
 
 cdef enum:
-    OUTPUT_BYTES = 16 << 10   # of Wy that all rows go through before the next: it stays in the first-level cache
+    OUTPUT_BYTES = 16 << 10   # a block of Wy that stays in the first-level cache for all rows
 
 
 cdef inline void output(
     real *y, const real *h, ptrdiff_t ldh, Net *net, ptrdiff_t rows) noexcept nogil:
-    """y = h Wy + by, h being the states of both directions in a row."""
+    """y = h Wy + by. A row of h holds the states of both directions."""
     cdef Layout *at = &net.at
     cdef const real *Wy = <const real *>net.flat + at.Wy
     cdef const real *by = <const real *>net.flat + at.by
@@ -165,7 +165,7 @@ cdef inline void output(
 cdef inline void join(
     real *out, const Block *b, const Layout *at, ptrdiff_t slot, ptrdiff_t back_slot, ptrdiff_t r,
     ptrdiff_t rows, real *of_type) noexcept nogil:
-    """The last layer's states of both directions into one row, for rows r, r + 1, ...."""
+    """Copy the last layer's states of both directions into one row, for rows r, r + 1, ...."""
     cdef ptrdiff_t i, c = (at.L - 1) * at.D
     for i in range(r, r + rows):
         memcpy(out + i * at.ldj, states(b, at, c, slot, of_type) + i * at.lds,
@@ -176,13 +176,13 @@ cdef inline void join(
 
 
 cdef class Forward(Team):
-    """Samples that go forward through a network, in blocks of rows."""
+    """The forward pass of samples through a network, in blocks of rows."""
 
     cdef Net net
     cdef Weights weights
     cdef crnn_source x
-    cdef const int64_t *order      # of samples, or NULL: as they come
-    cdef const int64_t *lengths    # of samples, or NULL: all have T steps
+    cdef const int64_t *order      # order of samples; NULL: 0, 1, 2, ...
+    cdef const int64_t *lengths    # steps of each sample; NULL: all have T
     cdef object kept
     cdef ptrdiff_t N, T, ldx
     cdef const char *h0            # (L D, N, H), contiguous, or NULL
@@ -218,8 +218,8 @@ cdef class Forward(Team):
     cdef int make_block(
         self, Block *block, ptrdiff_t rows, ptrdiff_t steps, ptrdiff_t x_steps, ptrdiff_t slots,
         ptrdiff_t tops) except -1:
-        """Memory for `rows` rows of `steps` steps, of which `x_steps` are read at once, and for the
-        output layer's states of `tops` steps."""
+        """Allocate a block for `rows` rows of `steps` steps, with inputs of `x_steps` steps and `top` of
+        `tops` steps."""
         at = self.net.at
         memset(block, 0, sizeof(Block))
         active = np.zeros(steps + 1, np.intp)
@@ -232,7 +232,7 @@ cdef class Forward(Team):
         block.slots = slots
         x = self.kept_zeros(<object>x_steps * rows * self.ldx)
         if self.ldx > at.I:
-            x.reshape(-1, self.ldx)[:, -1] = 1  # the input that b is the weight of
+            x.reshape(-1, self.ldx)[:, -1] = 1  # an input of 1, whose weight is b
         block.x = pointer(x)
         block.h = self.keep(<object>at.L * at.D * slots * rows * at.lds)
         if tops:
@@ -249,7 +249,7 @@ cdef class Forward(Team):
 
     cdef void open(
         self, Block *b, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t most) noexcept nogil:
-        """The rows from `first` on of the order, and of their steps at most `most` from t0 on."""
+        """Begin a block: `rows` rows from position `first` on, at most `most` of their steps from t0 on."""
         cdef ptrdiff_t t
         while rows > 0 and self.length(first + rows - 1) <= t0:
             rows -= 1
@@ -267,13 +267,13 @@ cdef class Forward(Team):
 
 cdef bint read_inputs(
     Forward run, Block *b, ptrdiff_t begin, ptrdiff_t end, bint check, bint main, real *of_type) noexcept nogil:
-    """Steps [begin, end) of the inputs into x; False where one is not finite, or on a stop."""
+    """Read the inputs of steps [begin, end) into x; False if one is not finite, or on a stop."""
     cdef Layout *at = &run.net.at
     cdef ptrdiff_t features = 1 if at.tokens else at.I, t = begin, stop
     b.x_first = begin
     while t < end:
         stop = min(end, t + max(1, 65536 // (b.active[t] * features)))
-        while b.active[stop - 1] < b.active[t]:   # steps that as many rows have
+        while b.active[stop - 1] < b.active[t]:   # steps with the same number of rows
             stop -= 1
         if not gather(<real *>b.x + (t - begin) * b.rows * run.ldx, run.ldx, &run.x, run.order,
                       b.first, b.active[t], b.rows, b.t0 + t, stop - t, features, check):
@@ -285,7 +285,7 @@ cdef bint read_inputs(
 
 
 cdef void begin_states(Forward run, Block *b, real *of_type) noexcept nogil:
-    """The states before the first steps, where h0 gives them."""
+    """Set the states before the first steps from h0, if it is given."""
     cdef Layout *at = &run.net.at
     cdef ptrdiff_t c, r, slot
     if run.h0 == NULL:
@@ -301,7 +301,7 @@ cdef void begin_states(Forward run, Block *b, real *of_type) noexcept nogil:
 
 cdef bint take_step(
     Forward run, Block *b, ptrdiff_t c, ptrdiff_t t, bint main, real *of_type) noexcept nogil:
-    """One cell takes step t, in pieces of rows, so that a signal need not wait for all of them.
+    """Run step t of a cell, in pieces of rows with a check for signals between them.
 
     -> whether to stop."""
     cdef Layout *at = &run.net.at
@@ -325,7 +325,7 @@ cdef bint take_step(
 cdef void drop_rows(
     Forward run, real *out, const real *h, Block *b, ptrdiff_t r, ptrdiff_t rows, ptrdiff_t c,
     int kind, ptrdiff_t step) noexcept nogil:
-    """out = h * mask, for rows r, r + 1, ... of cell c."""
+    """out = h * mask for rows r, r + 1, ... of cell c."""
     cdef Layout *at = &run.net.at
     cdef ptrdiff_t i
     cdef const Dropout *dropout = &run.recurrent_dropout if kind == RECURRENT else &run.dropout
@@ -335,7 +335,7 @@ cdef void drop_rows(
 
 
 cdef bint run_layers(Forward run, Block *b, bint main, real *of_type) noexcept nogil:
-    """All steps of all cells, one cell after the other. -> whether to stop."""
+    """Run all steps of all cells, cell by cell. -> whether to stop."""
     cdef ptrdiff_t c, t
     for c in range(run.net.at.L * run.net.at.D):
         for t in range(b.T):

@@ -1,9 +1,9 @@
-"""Prediction in blocks of rows, and the finiteness of data. Part of `_cell.pyx`."""
+"""Prediction in blocks of rows, and checks of data. Part of `_cell.pyx`."""
 
 
 def first_unfit(samples, dtype, double low, double high, bint missing):
-    """(sample, step) of the first number that is not finite in dtype, or not in [low, high]; None
-    where there is none. With `missing`, NaN passes.
+    """(sample, step) of the first number that is not finite in dtype or not in [low, high]; None if
+    there is none. With `missing`, NaN passes.
 
     One pass, a part of a sample at a time: nothing of the data's size is made.
     """
@@ -48,7 +48,8 @@ cdef ptrdiff_t unfit(
 
 
 def valid_counts(samples, ptrdiff_t chunk, bint classes):
-    """Numbers of each sample in each chunk of steps that are no NaN (no negative class), (N, C)."""
+    """How many numbers of each sample and chunk of steps are not missing, (N, C). NaN is missing, for
+    classes a negative number."""
     cdef crnn_source data = source(samples.array, samples.starts)
     cdef const int64_t *lengths = integers(samples.lengths)
     cdef ptrdiff_t N = len(samples), T = samples.steps, I = samples.features, n, t, i
@@ -67,17 +68,17 @@ def valid_counts(samples, ptrdiff_t chunk, bint classes):
 
 
 cdef enum:
-    BLOCK_BYTES = 4 << 20   # of a block's states where all steps are kept
+    BLOCK_BYTES = 4 << 20   # states of a block if all steps are kept
 
 
 cdef class Prediction(Forward):
-    """Outputs, states and last states, in blocks of rows that threads take in turn.
+    """Outputs, states and last states of samples. Each thread takes one block of rows after another.
 
-    Every number is one chain of sums in one order, however many rows stand beside it, so row i of a
-    batch has the bits of row i alone. What is wanted is an array of the weights' type, rows behind
-    each other: `y` (rows, O), after the last step of each sample or with `every` at every step;
-    `states` (rows, D H) of every step; `last` (L D, N, H). `starts` says which row of y (with
-    `every`) and of states a sample begins with; None: sample n with row n T.
+    Every number is one sum in one order, whatever the number of rows. So row i of a batch has the bits of
+    row i alone. The results go into the given contiguous arrays of the weights' type: `y` (rows, O),
+    after the last step of each sample or with `every` at every step; `states` (rows, D H) at every
+    step; `last` (L D, N, H). `starts` gives the first row of each sample in `states`, and with `every` in
+    `y`; None means row n T for sample n.
     """
 
     cdef ptrdiff_t rows, steps
@@ -98,7 +99,8 @@ cdef class Prediction(Forward):
         at = self.net.at
         for array, columns in ((y, at.O), (states, at.D * at.H), (last, at.H)):
             if array is not None and (array.dtype != weights.dtype or array.shape[array.ndim - 1] != columns):
-                raise ValueError(f"wanted {columns} columns of {weights.dtype}, got {array.shape} of {array.dtype}")
+                raise ValueError(
+                    f"wanted {columns} columns of {weights.dtype}, got {array.shape} of {array.dtype}")
         if y is not None and not every and len(y) != len(x):
             raise ValueError(f"wanted a row of y for each of {len(x)} samples, got {y.shape}")
         self.every, self.starts = every, integers(starts)
@@ -107,14 +109,13 @@ cdef class Prediction(Forward):
         self.last = NULL if last is None else <char *>pointer(last)
         self.kept += [y, states, last, starts]
         self.ldx = 1 if at.tokens else at.I
-        # rows in twelves, whole tiles of AVX-512 and AVX2; 48 and their states stay in the
-        # first-level cache
+        # whole tiles of AVX-512 and AVX2 have 12 rows; the states of 48 rows fit into the first-level cache
         self.rows = min(48, self.N, ((self.N + threads - 1) // threads + 11) // 12 * 12)
         if at.D > 1:
             self.rows = min(self.rows, max(
                 12, BLOCK_BYTES // (self.T * (self.ldx + at.L * at.D * at.lds) * at.item) // 12 * 12))
         self.bad = -1
-        # timesteps that are gathered at once: they take half of the first-level cache at most
+        # timesteps that are read at once take at most half of the first-level cache
         self.steps = self.T if at.D > 1 else max(
             1, min(self.T, CRNN_L1_BYTES // 2 // (self.rows * self.ldx * at.item)))
         own = np.zeros(threads * sizeof(Block), np.uint8)
@@ -127,7 +128,7 @@ cdef class Prediction(Forward):
             self.outs[i] = self.keep(self.rows * at.ldo)
         if self.N > 1:
             self.net.panels = self.keep(at.packed_forward)
-            pack_net(&self.net, False)
+            pack_net(&self.net, False, 0, 1)
         for i in range(threads):
             prepare_block(&self.net, &self.own[i])
         self.begin()
@@ -139,7 +140,7 @@ cdef class Prediction(Forward):
             self.blocks(thread, <double *>NULL)
 
     def end(self):
-        """-> index of a sample with a number that is not finite, or None."""
+        """-> the index of a sample that is not finite, or None."""
         bad = crnn_load(&self.bad)
         return None if bad < 0 else bad
 
@@ -156,7 +157,7 @@ cdef class Prediction(Forward):
                 if not self.inputs(b, 0, b.T, main, of_type) or run_layers(self, b, main, of_type):
                     return
                 for t in range(b.T):
-                    self.leave(thread, t, of_type)
+                    self.store_step(thread, t, of_type)
             else:
                 for t in range(b.T):
                     if t % self.steps == 0 and not self.inputs(
@@ -165,20 +166,20 @@ cdef class Prediction(Forward):
                     for l in range(at.L):
                         if take_step(self, b, l, t, main, of_type):
                             return
-                    self.leave(thread, t, of_type)
+                    self.store_step(thread, t, of_type)
             if self.y != NULL and not self.every:
-                self.give(thread, b.top, at.ldj, 0, 0, b.rows, of_type)
+                self.store_outputs(thread, b.top, at.ldj, 0, 0, b.rows, of_type)
             block = self.take()
 
     cdef bint inputs(
         self, Block *b, ptrdiff_t begin, ptrdiff_t end, bint main, real *of_type) noexcept nogil:
-        # False on a stop, which a number that is not finite is too
+        # False on a stop, or if a number is not finite
         cdef ptrdiff_t r
         if read_inputs(self, b, begin, end, True, main, of_type):
             return True
         if crnn_load(&self.watch.stop):
             return False
-        # the last row without a look: another thread may have mended x
+        # the last row is not checked again: another thread may have changed x since
         r = 0
         while r < b.rows - 1 and gather(
                 <real *>b.x, self.ldx, &self.x, self.order, b.first + r, 1, 1, begin,
@@ -189,8 +190,8 @@ cdef class Prediction(Forward):
         crnn_store(&self.watch.stop, 1)
         return False
 
-    cdef void leave(self, int thread, ptrdiff_t t, real *of_type) noexcept nogil:
-        """What is wanted of the states after step t (with two directions: of step t)."""
+    cdef void store_step(self, int thread, ptrdiff_t t, real *of_type) noexcept nogil:
+        """Write the results of step t: states, outputs and last states."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &self.own[thread]
         cdef ptrdiff_t n = b.active[t], stay = b.active[t + 1], c, d, r, row
@@ -202,7 +203,7 @@ cdef class Prediction(Forward):
                 memcpy(<real *>self.h + row * at.D * at.H, joined + r * at.ldj,
                        at.D * at.H * sizeof(real))
             if self.every and self.y != NULL:
-                self.give(thread, joined, at.ldj, t, 0, n, of_type)
+                self.store_outputs(thread, joined, at.ldj, t, 0, n, of_type)
         elif stay < n:
             join(joined, b, at, t + 1, 0, stay, n - stay, of_type)
         if self.last != NULL:
@@ -217,10 +218,10 @@ cdef class Prediction(Forward):
         cdef ptrdiff_t n = self.sample(place)
         return self.starts[n] if self.starts != NULL else n * self.T
 
-    cdef void give(
+    cdef void store_outputs(
         self, int thread, const void *h, ptrdiff_t ldh, ptrdiff_t t, ptrdiff_t r, ptrdiff_t end,
         real *of_type) noexcept nogil:
-        """Outputs of rows r to end into y."""
+        """Write the outputs of rows r to end into y."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &self.own[thread]
         cdef real *y = <real *>self.outs[thread]

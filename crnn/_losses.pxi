@@ -10,9 +10,9 @@
     cross entropy   log(sum_o exp(y_o)) - y_c, c the class     dy = exp(y) / sum_o exp(y_o) - (o == c)
     binary          max(y, 0) - y t + log(1 + exp(-|y|))       dy = 1 / (1 + exp(-y)) - t
 
-exp and log are kernel primitives and every sum has an order of its own, so that losses have the same
-bits on every instruction set that fuses. The rest is plain scalar text. NaN in an output makes the
-loss and dy NaN: no comparison below takes NaN for a number.
+exp and log are kernel primitives, and every sum has a fixed order. So losses have the same bits on every
+instruction set with fused multiply-add. The rest is scalar code. NaN in an output gives a loss and a dy
+of NaN: the comparisons below are written so that NaN passes through.
 """
 
 cdef enum:
@@ -26,8 +26,8 @@ cdef enum:
 LOSS_NAMES = ("mse", "mae", "huber", "quantile", "cross_entropy", "binary_cross_entropy")
 
 cdef enum:
-    LOSS_ELEMENTS = 256   # that exp and log are given at once; they lie on the stack
-    LOSS_ROWS = 64        # whose sums the logarithm is given at once
+    LOSS_ELEMENTS = 256   # elements for one call of exp and log, on the stack
+    LOSS_ROWS = 64        # rows for one call of log
 
 
 cdef struct Loss:
@@ -37,7 +37,7 @@ cdef struct Loss:
 
 
 cdef class Objective:
-    """A loss of `crnn.losses` for O outputs, in the form that the compiled functions take."""
+    """A loss of `crnn.losses` for O outputs, as the compiled functions read it."""
 
     cdef Loss terms
     cdef object kept
@@ -73,8 +73,8 @@ cdef inline double regression_loss(
 
 
 cdef inline double exponentials(real *y, real *highest, ptrdiff_t O) noexcept nogil:
-    # y becomes exp(y - highest), so that none overflows, with highest = max y; returns their sum.
-    # Maximum and sum run in eight lanes, folded in one order.
+    # y = exp(y - max y), which cannot overflow; returns the sum. Maximum and sum have eight lanes, which
+    # are folded in a fixed order.
     cdef real[8] most
     cdef double[8] sums
     cdef ptrdiff_t o, lane, whole = O - O % 8
@@ -113,7 +113,7 @@ cdef double cross_entropy(
         n = min(<ptrdiff_t>LOSS_ROWS, rows - first)
         for r in range(n):
             row = y + (first + r) * ldo
-            if not 0 <= target[(first + r) * ldt] < O:   # missing (or changed since it was checked)
+            if not 0 <= target[(first + r) * ldt] < O:   # missing, or changed after the check
                 sums[r], gaps[r], weights[r] = 1, 0, 0
                 for o in range(O):
                     row[o] = 0
@@ -124,7 +124,7 @@ cdef double cross_entropy(
             gaps[r] = logit - highest
             weights[r] = weight[first + r] if weight != NULL else 1
             slope = scale * weights[r]
-            # the class itself in double: exp(y_c) / sum - 1 cancels where the network is right
+            # in double: exp(y_c) / sum - 1 cancels where the prediction is good
             logit = <real>(slope * ((row[c] - sums[r]) / sums[r]))
             factor = <real>(slope / sums[r])
             for o in range(O):
@@ -140,9 +140,9 @@ cdef double cross_entropy(
 cdef double binary_cross_entropy(
     real *y, ptrdiff_t ldo, const real *target, ptrdiff_t ldt, ptrdiff_t rows, ptrdiff_t O,
     const double *weight, double scale) noexcept nogil:
-    # e = exp(-|y|), u = 1 + e. log(1 + e) = log(u) + (e - (u - 1)) / u, where log alone loses an e
-    # that is small beside 1. The probabilities are yes / u and no / u: 1 / u and e / u for y >= 0, the
-    # other way round below. dy = (yes (1 - t) - no t) / u does not cancel where the network is right.
+    # e = exp(-|y|), u = 1 + e. log(1 + e) = log(u) + (e - (u - 1)) / u: log(u) alone loses a small e.
+    # The probabilities are yes / u and no / u. They are 1 / u and e / u for y >= 0, and swapped for y < 0.
+    # dy = (yes (1 - t) - no t) / u does not cancel where the prediction is good.
     cdef real[LOSS_ELEMENTS] e, u, log_u
     cdef real y_i, t, factor, positive, negative, yes, no
     cdef double total = 0, w
@@ -187,9 +187,9 @@ cdef double binary_cross_entropy(
 cdef double losses(
     real *y, ptrdiff_t ldo, const real *target, ptrdiff_t ldt, ptrdiff_t rows, ptrdiff_t O,
     const Loss *loss, const double *weight, double scale) noexcept nogil:
-    # scale sum_r weight_r sum_o loss(y, target); y becomes dy = scale weight_r dloss/dy. Rows of y are
-    # ldo apart, of target ldt; weight NULL: all 1. A missing target (NaN, for cross entropy a negative
-    # class) adds nothing, and its dy is 0.
+    # Returns scale sum_r weight_r sum_o loss(y, target). y becomes dy = scale weight_r dloss/dy. Rows of
+    # y are ldo apart, rows of target ldt. weight NULL means 1. A missing target (NaN; a negative class for
+    # cross entropy) adds nothing and has dy = 0.
     cdef double total = 0, w, twice = 2 if loss.kind == LOSS_MSE else 1
     cdef real t, factor, slope
     cdef ptrdiff_t r, o
@@ -212,7 +212,7 @@ cdef double losses(
 
 cdef ptrdiff_t valid_elements(
     const real *target, ptrdiff_t ldt, ptrdiff_t rows, ptrdiff_t O, const Loss *loss) noexcept nogil:
-    # How many targets are not missing: what a mean is divided by.
+    # The number of targets that are not missing: the divisor of the mean.
     cdef ptrdiff_t r, o, count = 0
     for r in range(rows):
         if loss.kind == LOSS_CROSS_ENTROPY:
@@ -225,7 +225,7 @@ cdef ptrdiff_t valid_elements(
 
 cdef ptrdiff_t first_bad_class(
     const real *target, ptrdiff_t ldt, ptrdiff_t rows, ptrdiff_t O) noexcept nogil:
-    # The first row whose class is no integer below O (a negative one is missing), or -1.
+    # The first row whose class is not an integer below O, or -1. A negative class is missing.
     cdef real c
     cdef ptrdiff_t r
     for r in range(rows):
@@ -235,7 +235,7 @@ cdef ptrdiff_t first_bad_class(
     return -1
 
 
-# ---- the losses alone, of outputs that are there ----
+# ---- the losses of given outputs ----
 
 cdef int check_losses(shape, target_shape, weight_shape, bint classes, ptrdiff_t bad) except -1:
     M, O = shape

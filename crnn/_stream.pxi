@@ -1,19 +1,19 @@
-"""Streams: a network that takes one step at a time. Part of `_cell.pyx`."""
+"""Streams: a network that runs one step at a time. Part of `_cell.pyx`."""
 
 
 cdef class Stream:
-    """A network run one step at a time: its state stays between calls.
+    """A network that runs one step at a time and keeps its state between calls.
 
     h_t = tanh(x_t Wx + h_{t-1} Wh + b) and y_t = h_t Wy + by, with the weights that the model had when
-    the stream was made. Stepping through a sequence gives the bits of ``RNN.predict`` on it.
-    A stream belongs to one thread at a time.
+    the stream was made. The outputs have the bits of ``RNN.predict`` on the same sequence. Only one
+    thread at a time may use a stream.
 
-    Made by ``RNN.stream(batch_size=1)``.
+    ``RNN.stream(batch_size=1)`` makes one.
 
     Attributes
     ----------
     state : ndarray, shape (batch_size, H), or (L, batch_size, H) of several layers
-        The hidden states. Reading gives a copy; assigning copies, zeros at first.
+        The hidden states, zero at first. Reading and assigning copy.
 
     Examples
     --------
@@ -54,7 +54,7 @@ cdef class Stream:
         self.h = h.reshape(at.L, 2, batch_size, at.lds)
         if batch_size > 1:
             self.net.panels = self.keep(at.packed_forward)
-            pack_net(&self.net, False)
+            pack_net(&self.net, False, 0, 1)
         terms = np.zeros(at.L * CRNN_TERMS * sizeof(crnn_term), np.uint8)
         self.kept.append(terms)
         self.block.terms = <crnn_term *>pointer(terms)
@@ -100,7 +100,7 @@ cdef class Stream:
         cdef real *h
         cdef Py_buffer view
         cdef ptrdiff_t r, l
-        self.read_input(x_t, <real *>b.x)  # may run Python, and so a step of this very stream
+        self.read_input(x_t, <real *>b.x)  # may run Python code, which may step this stream
         b.x_first = self.odd   # the step is 0 or 1
         for l in range(at.L):
             cell(&self.net, b, l, self.odd, 0, self.rows, True, 1 if at.tokens else at.I, of_type)
@@ -130,8 +130,8 @@ cdef class Stream:
         return 0
 
     cdef int read_input(self, x_t, real *x) except -1:
-        # a float and native arrays of both types are read here (0.4 us a step at H = 100), all else
-        # through NumPy (2 us)
+        # floats and native float arrays are read here (0.4 us a step at H = 100), everything else through
+        # NumPy (2 us)
         cdef Py_buffer view
         cdef ptrdiff_t i, count = self.rows * self.net.at.I
         cdef bint plain = False
@@ -205,12 +205,12 @@ cdef class Stream:
 
     @property
     def batch_size(self):
-        """How many sequences run side by side."""
+        """The number of sequences that run together."""
         return self.rows
 
     @property
     def state(self):
-        """Hidden states, (batch_size, H), or (L, batch_size, H): a copy; assign to set them."""
+        """Hidden states, (batch_size, H) or (L, batch_size, H). Reading gives a copy; assign to set."""
         return self.states().copy()
 
     @state.setter
@@ -225,12 +225,12 @@ cdef class Stream:
         live[...] = states
 
     def copy(self):
-        """A second stream with the same weights and, from here on, a state of its own."""
+        """A copy with the same weights and state. The two streams are independent."""
         other = Stream(self.weights, self.rows)
         other.state = self.state
         return other
 
     cdef object states(self):
-        # the live states as an array, (batch_size, H) of one layer, else (L, batch_size, H)
+        # a view of the states, (batch_size, H) for one layer, else (L, batch_size, H)
         live = self.h[:, 1 if self.odd else 0, :, : self.net.at.H]
         return live[0] if self.net.at.L == 1 else live

@@ -1,22 +1,22 @@
-"""Threads at one piece of work: what they share, and how they come and go. Part of `_cell.pyx`."""
+"""Threads: what they share, how they start and how they end. Part of `_cell.pyx`."""
 
 cdef extern from "pythread.h":
     unsigned long PyThread_start_new_thread(void (*)(void *) noexcept nogil, void *)
 
 
 cdef struct Watch:
-    crnn_atomic stop      # somebody asked everybody to stop
-    bint signals          # the caller is Python's main thread, the only one whose matter they are
-    double looked         # when the main thread last looked
-    double work           # multiply-adds since it last looked at the clock
-    void *owner           # the object whose `error` keeps what a signal's handler raised
+    crnn_atomic stop      # all threads have to stop
+    bint signals          # the caller is Python's main thread, which handles signals
+    double looked         # when the main thread last checked
+    double work           # multiply-adds since it last read the clock
+    void *owner           # the Team whose `error` keeps the exception of a signal handler
 
 
 cdef inline bint stopped(Watch *watch, bint main, double work) noexcept nogil:
-    """Whether to stop; Python's main thread looks at signals about every 20 ms."""
-    if main and watch.signals:  # no other takes the GIL here: the interpreter may have ended
+    """Whether to stop. Python's main thread checks for signals about every 20 ms."""
+    if main and watch.signals:  # other threads never take the GIL: the interpreter may have ended
         watch.work += work
-        if watch.work > 1e6:  # 10 to 1000 microseconds; a clock's reading takes 0.03
+        if watch.work > 1e6:  # 10 to 1000 us; reading the clock takes 0.03 us
             watch.work = 0
             if crnn_seconds() - watch.looked > 0.02:
                 look_at_signals(watch)
@@ -24,7 +24,7 @@ cdef inline bint stopped(Watch *watch, bint main, double work) noexcept nogil:
 
 
 cdef inline bint rest(int *spins) noexcept nogil:
-    """Wait a moment: at first, for some 0.1 ms, awake; then asleep (True)."""
+    """Wait a moment: spin during the first 0.1 ms, then sleep (returns True)."""
     if spins[0] < 4000:
         spins[0] += 1
         crnn_pause()
@@ -34,10 +34,10 @@ cdef inline bint rest(int *spins) noexcept nogil:
 
 
 cdef int check_process(long process) except -1:
-    """After a signal's handler, which may have forked."""
+    """Fail in a forked child: a signal handler may have forked."""
     if crnn_process() != process:
         raise RuntimeError(
-            "a process forked in the middle of a call has none of its threads to go on with")
+            "this process was forked during a call of crnn and has none of the call's threads")
     return 0
 
 
@@ -53,11 +53,11 @@ cdef void look_at_signals(Watch *watch) noexcept with gil:
 
 
 cdef class Team:
-    """What threads at one piece of work share: how many, a counter of work, a meeting, a stop."""
+    """What the threads of a job share: a counter of work, a barrier and a stop flag."""
 
     cdef Watch watch
     cdef readonly int threads
-    cdef long process  # that has the threads
+    cdef long process  # the process that started the threads
     cdef object error
     cdef crnn_atomic taken, arrived, generation
 
@@ -76,7 +76,7 @@ cdef class Team:
         return 0
 
     cdef int keep_error(self, error) except -1:
-        """As Python does where one exception meets another: the first is the context of the second."""
+        """Keep an exception. As in Python, an earlier one becomes its context."""
         last = error
         while last is not self.error and last.__context__ is not None:
             last = last.__context__
@@ -88,28 +88,32 @@ cdef class Team:
     cdef int finish(self) except -1:
         if self.error is None:
             return 0
-        # With the limited API Cython runs Python where an exception passes, and would swallow what a
-        # signal that waits raises there.
+        # With the limited API, Cython runs Python code while an exception propagates. A pending signal
+        # would raise there and be lost, so handle it before.
         look_at_signals(&self.watch)
         error, self.error = self.error, None
         raise error
 
     cdef void part(self, int thread) noexcept nogil:
-        """One thread's part of the work; thread 0 is the caller's own."""
+        """One thread's part of the work; thread 0 is the caller."""
 
     cdef inline ptrdiff_t take(self) noexcept nogil:
         return crnn_fetch_add(&self.taken, 1)
 
-    cdef inline bint last_to_arrive(self) noexcept nogil:
-        return crnn_fetch_add(&self.arrived, 1) == self.threads - 1
+    cdef bint meet(self, bint main, bint *last) noexcept nogil:
+        """Wait for all threads; False if stopped instead. The last thread does not wait. The others
+        wait until it calls `release`."""
+        cdef long generation = crnn_load(&self.generation)
+        last[0] = crnn_fetch_add(&self.arrived, 1) == self.threads - 1
+        return last[0] or self.wait(generation, main)
 
-    cdef inline void let_go(self) noexcept nogil:
+    cdef inline void release(self) noexcept nogil:
         crnn_store(&self.arrived, 0)
         crnn_store(&self.taken, 0)
         crnn_fetch_add(&self.generation, 1)
 
     cdef bint wait(self, long generation, bint main) noexcept nogil:
-        """Until the last to arrive lets the others go; False when stopped instead."""
+        """Wait until the last thread calls `release`; False if stopped instead."""
         cdef int spins = 0
         cdef bint slept
         while crnn_load(&self.generation) == generation:
@@ -121,19 +125,19 @@ cdef class Team:
 
 @cython.auto_pickle(False)
 cdef class Crew:
-    """Threads for one fit or predict: there from the first `run` on, gone on exit.
+    """Threads for one fit or predict, started by the first `run` and ended on exit.
 
-    Thread 0 is the caller's own. The others run compiled code and nothing else: they have no state
-    in the interpreter, so they allocate nothing, raise nothing and are no signal's business.
+    Thread 0 is the caller. The others run only compiled code and have no Python thread state. So they
+    allocate nothing, raise nothing and never handle signals.
     """
 
     cdef readonly int threads
-    cdef readonly int started   # besides the caller's own
+    cdef readonly int started   # without the caller
     cdef long process
     cdef Team team
-    cdef crnn_atomic numbers    # that were handed out
-    cdef crnn_atomic given      # pieces of work, one after the other
-    cdef crnn_atomic done       # who has done its part of the last
+    cdef crnn_atomic numbers    # thread numbers that are taken
+    cdef crnn_atomic given      # how many jobs were given
+    cdef crnn_atomic done       # how many threads have done their part of the last job
     cdef crnn_atomic dismissed, gone
 
     def __init__(self, int threads):
@@ -150,9 +154,9 @@ cdef class Crew:
         self.dismiss()
 
     def run(self, Team team not None):
-        """Do the team's work; returns when all have done their part, or have left it on a stop.
+        """Do the team's work. Return when all threads have finished or stopped.
 
-        Raises what a signal's handler raised meanwhile.
+        Raises what a signal handler raised during the work.
         """
         cdef int spins = 0
         if team.threads != self.threads:
@@ -179,12 +183,12 @@ cdef class Crew:
         while self.started < self.threads - 1:
             if PyThread_start_new_thread(attend, <void *>self) == <unsigned long>-1:
                 raise MemoryError(
-                    f"the system gives no {self.threads - 1} more threads; threads=1 needs none")
+                    f"the system cannot start {self.threads - 1} more threads; threads=1 needs none")
             self.started += 1
         return 0
 
     cdef void attend(self) noexcept nogil:
-        """What a thread of the crew does until it is dismissed."""
+        """The loop of a thread, until it is dismissed."""
         cdef int number = <int>crnn_fetch_add(&self.numbers, 1) + 1, spins = 0
         cdef long taken = 0
         while True:
@@ -194,16 +198,17 @@ cdef class Crew:
                 crnn_fetch_add(&self.done, 1)
                 spins = 0
             elif crnn_load(&self.dismissed):
-                crnn_fetch_add(&self.gone, 1)  # from here on there may be no crew any more
+                crnn_fetch_add(&self.gone, 1)  # the Crew may be freed from here on
                 return
             else:
                 rest(&spins)
 
     cdef void dismiss(self) noexcept nogil:
-        # No signal shortens this wait, of 0.1 ms: nobody has work. A fork's child has no threads.
+        # A signal does not end this wait, which takes at most 0.1 ms. A forked child has no threads.
+        cdef int spins = 0
         crnn_store(&self.dismissed, 1)
         while crnn_load(&self.gone) < self.started and crnn_process() == self.process:
-            crnn_sleep()
+            rest(&spins)
 
 
 cdef void attend(void *crew) noexcept nogil:

@@ -5,29 +5,29 @@ cdef enum:
 
 
 cdef ptrdiff_t shard_rows(ptrdiff_t batch, ptrdiff_t H) noexcept nogil:
-    """Rows of a shard. They depend on shapes alone, since they decide the order of sums."""
-    # 32 rows pay where the weights leave the caches (H 512: 889 against 909 ms on wide) and where a
-    # step is so short that its overhead shows (H 32: 3.5 against 3.7 ms on small); between, 16 give
-    # more threads work and lose nothing.
+    """Rows of a shard. They decide the order of sums, so they depend on shapes alone."""
+    # 32 rows are faster where the weights exceed the caches (H 512: 889 to 909 ms on wide) and where the
+    # overhead of a step matters (H 32: 3.5 to 3.7 ms on small). Between them 16 rows are as fast and
+    # give work to more threads.
     cdef ptrdiff_t rows = 32 if H <= 64 or H >= 512 else 16
     cdef ptrdiff_t pieces = max(1, min((batch + rows - 1) // rows, MAX_SHARDS))
     return (batch + pieces - 1) // pieces
 
 
 def shards(batch, H):
-    """Into how many shards a batch is cut."""
+    """The number of shards of a batch."""
     cdef ptrdiff_t rows = shard_rows(batch, H)
     return (batch + rows - 1) // rows
 
 
 cdef ptrdiff_t chunk_steps(ptrdiff_t rows, ptrdiff_t T, ptrdiff_t row_bytes) noexcept nogil:
-    """Timesteps of BPTT before their part of dWh is summed: da fills half of the second-level cache, at
-    least 128 rows of it."""
+    """Timesteps of BPTT between two sums for dWh: da fills half of the second-level cache, and has at
+    least 128 rows."""
     return min(T, max(128 // rows, CRNN_L2_BYTES // 2 // (row_bytes * rows), 1))
 
 
 cdef crnn_rule rule_of(optimizer, clip_value) except *:
-    """An optimiser's rule, without the numbers that change from update to update."""
+    """The rule of an optimiser, without the numbers that change with each update."""
     cdef crnn_rule rule
     settings = optimizer.settings()
     rule.kind = {"sgd": CRNN_SGD, "rmsprop": CRNN_RMSPROP, "adam": CRNN_ADAM, "adamw": CRNN_ADAMW}[
@@ -44,9 +44,9 @@ cdef crnn_rule rule_of(optimizer, clip_value) except *:
 
 
 cdef struct Desk:
-    # what one thread works on, besides the rows that run forward: da (L D, da_steps + 1, rows, lds), the
-    # outputs and their gradients y (outs, rows, ldo), the targets of a step, the weights of the rows;
-    # and what a long sum takes where rows end at different steps: its rows without holes
+    # The workspace of one thread: the block of the forward pass, da (L D, da_steps + 1, rows, lds),
+    # outputs and then their gradients y (outs, rows, ldo), targets of a step, weights of the rows, and the
+    # rows of a long sum without gaps (`without_holes`).
     Block block
     void *da
     void *y
@@ -55,21 +55,29 @@ cdef struct Desk:
     double *weight
     void *a_rows
     void *b_rows
+    crnn_report report    # of this thread's share of an update
+
+
+cdef inline void add_report(crnn_report *total, crnn_report *part) noexcept nogil:
+    total.clipped += part.clipped
+    total.poison += part.poison
+    part.clipped = part.poison = 0
 
 
 cdef class Training(Forward):
-    """Batches of one data set through one network: everything an epoch needs, allocated at once."""
+    """Epochs of one network on one data set. All memory is allocated at the start."""
 
     cdef crnn_source y
     cdef ptrdiff_t B, rows, shards, chunk, da_steps, stride, steps, targets
     cdef bint mean, shifted, by_row, every
-    cdef bint trains      # or the sum of the gradients is wanted, and no update
-    cdef bint direct      # the gradient is subtracted from the weights and never stored
-    cdef bint measures    # the norm of the gradient
+    cdef bint trains      # False: only sum the gradients
+    cdef bint direct      # subtract the gradient from the weights without storing it
+    cdef bint measures    # compute the norm of the gradient
+    cdef bint summed      # the gradient of the first shard holds the sum of all shards
     cdef crnn_rule rule
     cdef double learning_rate, weight_decay, clip_norm
     cdef double beta1_power, beta2_power
-    cdef ptrdiff_t step   # updates that the optimiser has made
+    cdef ptrdiff_t step   # updates so far
     cdef double norm_sum, norm_max
     cdef Loss loss
     cdef const int64_t *plan
@@ -79,19 +87,19 @@ cdef class Training(Forward):
     cdef object order_array, plan_array, rates_array, table_array, bound
     cdef Desk *desks
     cdef void *gradients
-    cdef void *table      # the gradient of the tables: all shards add to it, in their order
-    cdef void *carried    # (L, B, lds): the states that one chunk of steps leaves to the next
+    cdef void *table      # gradient of the tables: all shards add to it, in order
+    cdef void *carried    # (L, B, lds): states after a chunk of steps, for the next chunk
     cdef void *m
     cdef void *v
     cdef double losses[MAX_SHARDS]
     cdef crnn_report report
-    cdef crnn_atomic turn # the shard that may add to the tables
+    cdef crnn_atomic turn # the shard that may add to the tables now
     cdef double loss_sum, loss_weight, last_loss
     cdef ptrdiff_t bad_batch, batch
-    cdef crnn_atomic halted   # somebody asked to end the epoch after the current batch
+    cdef crnn_atomic halted   # end the epoch after the current batch
     cdef bint ended
     cdef readonly object gradient
-    cdef readonly object moments  # "m" and "v" where the rule has them: arrays as the weights'
+    cdef readonly object moments  # "m" and "v", if the rule has them: arrays by parameter name
 
     def __init__(
         self, Weights weights not None, x, y, ptrdiff_t batch_size, int threads, *, loss,
@@ -105,7 +113,7 @@ cdef class Training(Forward):
         self.loss = (<Objective>objective).terms
         self.targets = 1 if self.loss.kind == LOSS_CROSS_ENTROPY else at.O
         if len(y) != len(x) or y.features != self.targets or y.steps != (x.steps if every else 1):
-            raise ValueError(f"{len(x)} samples and {len(y)} targets are not of this network")
+            raise ValueError(f"{len(x)} samples and {len(y)} targets do not fit this network")
         self.y = source(y.array, y.starts)
         self.B = min(batch_size, self.N)
         self.every, self.mean, self.shifted = every, mean, shifted
@@ -120,17 +128,17 @@ cdef class Training(Forward):
         self.clip_norm = INFINITY if clip_norm is None else clip_norm
         self.beta1_power = self.beta2_power = 1
         self.dropout, self.recurrent_dropout = dropout_of(dropout), dropout_of(recurrent_dropout)
-        # the simplest network reads its weights where they lie, and packs nothing
+        # one layer with a batch of one does not pack its weights
         self.by_row = (self.B == 1 and at.L * at.D == 1 and not every and not at.tokens
                        and recurrent_dropout == 0)
         self.direct = (self.by_row and self.trains and self.rule.kind == CRNN_SGD
                        and self.rule.momentum == 0 and self.weight_decay == 0 and not self.measures)
-        # the last, shorter batch of an epoch may have longer shards
+        # the last batch is shorter, but its shards may be longer
         self.rows = max(shard_rows(self.B, at.H), shard_rows(self.N % self.B, at.H))
         self.shards = (self.B + shard_rows(self.B, at.H) - 1) // shard_rows(self.B, at.H)
         self.chunk = self.steps if self.by_row else chunk_steps(
             self.rows, self.steps, at.lds * at.item)
-        # da of all steps where another direction, or a table in its turn, wants it later
+        # da of all steps if it is read later: by the other direction, or for the table
         self.da_steps = self.steps if at.D > 1 or at.tokens else self.chunk
         self.ldx = 1 if at.tokens else at.I + at.bias
         self.stride = padded(at.tables, at.item) + CRNN_ROW_BYTES // at.item
@@ -149,7 +157,7 @@ cdef class Training(Forward):
         outs = self.steps if self.every else 1
         for i in range(self.threads):
             desk = &self.desks[i]
-            # one more state, in front of all others, for `shifted`
+            # one more state before all others, for `shifted`
             self.make_block(&desk.block, rows, self.steps, self.steps, self.steps + 2,
                             outs if not self.every or at.D > 1 else 0)
             desk.block.slots -= 1
@@ -198,7 +206,7 @@ cdef class Training(Forward):
         return 0
 
     def rebind(self, x, y, sample_weight=None, h0=None):
-        """Take other data of the same shapes, for another epoch in the same memory."""
+        """Use other data of the same shapes in the same memory."""
         if (len(x), x.steps, x.lengths is None, len(y), h0 is None, sample_weight is None) != (
                 self.N, self.T, self.lengths == NULL, self.N, self.h0 == NULL,
                 self.sample_weight == NULL):
@@ -222,13 +230,15 @@ cdef class Training(Forward):
         self.learning_rate = rate
         with nogil:
             if self.net.at.item == 4:
-                self.descend(1, <float *>NULL)
+                self.begin_step(1, <float *>NULL)
+                self.step_share(1, 0, 1, &self.report, <float *>NULL)
             else:
-                self.descend(1, <double *>NULL)
+                self.begin_step(1, <double *>NULL)
+                self.step_share(1, 0, 1, &self.report, <double *>NULL)
 
     @property
     def updates_done(self):
-        """Updates that the optimiser has made; with `moments` all that it knows."""
+        """Updates so far. Together with `moments` this is the state of the optimiser."""
         return self.step
 
     @updates_done.setter
@@ -239,20 +249,21 @@ cdef class Training(Forward):
         for i in range(updates):
             if self.beta1_power == 0 and self.beta2_power == 0:
                 break
-            self.beta1_power *= self.rule.beta1   # a product of as many factors: the same bits
+            self.beta1_power *= self.rule.beta1   # the same product as in training, so the same bits
             self.beta2_power *= self.rule.beta2
 
     @property
     def gradient_norm(self):
-        """Mean and largest norm of the epoch's gradients before clipping; None without clip_norm."""
+        """Mean and maximum of the gradient's norm before clipping; None without clip_norm."""
         if not self.measures:
             return None
         return self.norm_sum / max(self.batch, 1), self.norm_max
 
     def begin_epoch(self, plan, order=None, dropout_key=0, rates=0.0):
-        """Before the threads run an epoch: its updates (see `batches.plan`), its order of samples
-        (both int64, contiguous) or None, the key of its dropout masks, and the learning rate: a
-        number, or one for each row of the plan (float64, contiguous)."""
+        """Prepare an epoch.
+
+        plan: the updates, see `_batches.plan`; order: the order of samples or None (both contiguous
+        int64); rates: one learning rate, or one for each row of the plan (contiguous float64)."""
         self.begin()
         self.rates, self.rates_array = NULL, rates
         if isinstance(rates, np_ndarray):
@@ -272,7 +283,7 @@ cdef class Training(Forward):
         self.report.clipped = self.report.poison = 0
         crnn_store(&self.turn, 0)
         with nogil:
-            pack_net(&self.net, True)
+            pack_net(&self.net, True, 0, 1)
 
     cdef void part(self, int thread) noexcept nogil:
         if self.net.at.item == 4:
@@ -281,17 +292,16 @@ cdef class Training(Forward):
             self.epoch(thread, <double *>NULL)
 
     def end_epoch(self):
-        """-> (mean loss of the batches, weighted by their valid elements, last batch's loss, clipped
-        elements, updates done, first bad update or 0)."""
+        """-> (mean loss, weighted by valid elements; loss of the last batch; clipped elements; updates;
+        the first update that was not finite, or 0)."""
         mean = self.loss_sum / self.loss_weight if self.loss_weight else 0.0
         return mean, self.last_loss, self.report.clipped, self.batch, self.bad_batch
 
     cdef void epoch(self, int thread, real *of_type) noexcept nogil:
         cdef ptrdiff_t update, first, size, t0, valid, rows, shards, s
         cdef double scale
-        cdef long generation
+        cdef bint main = thread == 0, last
         for update in range(self.updates):
-            generation = crnn_load(&self.generation)
             first, size = self.plan[4 * update], self.plan[4 * update + 1]
             t0, valid = self.plan[4 * update + 2], self.plan[4 * update + 3]
             rows = shard_rows(size, self.net.at.H)
@@ -301,30 +311,39 @@ cdef class Training(Forward):
             while s < shards:
                 self.losses[s] = self.shard(
                     &self.desks[thread], s, first, first + s * rows, min(rows, size - s * rows), t0,
-                    <real *>self.gradients + s * self.stride, valid > 0, scale, thread == 0)
+                    <real *>self.gradients + s * self.stride, valid > 0, scale, main)
                 s = self.take()
-            if stopped(&self.watch, thread == 0, 1000):
+            if stopped(&self.watch, main, 1000) or not self.meet(main, &last):
                 return
-            if self.last_to_arrive():
-                if valid > 0:
-                    self.end_update(valid, shards, of_type)
-                self.set_rate(update + 1)
-                crnn_store(&self.turn, 0)
-                self.ended = crnn_load(&self.halted) != 0
-                self.let_go()
-            elif not self.wait(generation, thread == 0):
+            if last:
+                if valid > 0 and not self.direct:
+                    self.begin_step(shards, of_type)
+                self.release()
+            if valid > 0 and not self.direct and self.trains:
+                self.step_share(shards, thread, self.threads, &self.desks[thread].report, of_type)
+            if not self.meet(main, &last):
                 return
+            if last:
+                self.end_update(update, valid, shards)
+                self.release()
             if self.bad_batch or self.ended:
                 return
+            if valid > 0 and self.net.panels != NULL:
+                pack_net(&self.net, True, thread, self.threads)
+                if not self.meet(main, &last):
+                    return
+                if last:
+                    self.release()
 
     def halt(self):
-        """End the epoch after its current batch, and every later one after its first; from any thread."""
+        """End the epoch after the current batch. Later epochs end after their first batch. Any thread may
+        call this."""
         crnn_store(&self.halted, 1)
 
     cdef double shard(
         self, Desk *desk, ptrdiff_t number, ptrdiff_t batch_first, ptrdiff_t first, ptrdiff_t rows,
         ptrdiff_t t0, real *g, bint trains, double scale, bint main) noexcept nogil:
-        # -> this shard's part of the batch's loss; its gradient goes to g, or straight into the weights
+        # -> the loss of the shard. Its gradient goes to g, or with `direct` into the weights.
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
         cdef double loss = 0
@@ -349,15 +368,15 @@ cdef class Training(Forward):
         return loss
 
     cdef ptrdiff_t continuing(self, const Block *b) noexcept nogil:
-        """Rows with steps behind this block's; they stand first."""
+        """Rows that have steps after this block. They are the first rows."""
         cdef ptrdiff_t r = 0
         while r < b.rows and self.length(b.first + r) > b.t0 + b.T:
             r += 1
         return r
 
     cdef void carry(self, Block *b, ptrdiff_t place, bint out, real *of_type) noexcept nogil:
-        """The states of the step before this block's first from where the chunk before left them, or
-        those of its last step to the next chunk. `place` is the first row's in the batch."""
+        """Read the states before this block from `carried`, or write those after it (`out`). `place` is
+        the position of the first row in the batch."""
         cdef Layout *at = &self.net.at
         cdef ptrdiff_t l, rows
         cdef real *there
@@ -376,7 +395,7 @@ cdef class Training(Forward):
     # ---- the output layer and the loss ----
 
     cdef inline real *top(self, Desk *desk, ptrdiff_t t, ptrdiff_t *ld, real *of_type) noexcept nogil:
-        """What the output layer reads at step t (at the last step of each row: t = 0)."""
+        """The inputs of the output layer at step t. With output="last", t is 0."""
         cdef Layout *at = &self.net.at
         if desk.block.top == NULL:
             ld[0] = at.lds
@@ -386,7 +405,7 @@ cdef class Training(Forward):
 
     cdef double outputs(
         self, Desk *desk, double scale, bint main, real *of_type) noexcept nogil:
-        """The outputs, the loss, and in the outputs' place its gradient."""
+        """Compute the outputs and the loss. dy replaces the outputs."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
         cdef ptrdiff_t t, r, ld, n, skipped
@@ -462,15 +481,14 @@ cdef class Training(Forward):
         return <real *>desk.da + (c * (self.da_steps + 1) + place) * desk.block.step
 
     cdef bint backward(self, Desk *desk, real *g, bint main) noexcept nogil:
-        """The gradients of all cells, in windows of `da_steps` steps from the end, in each the last layer
-        first. -> whether to stop."""
+        """The gradients of all cells: windows of `da_steps` steps from the end, and in a window the last
+        layer first. -> whether to stop."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
         cdef ptrdiff_t end = b.T, begin, l, d, c, part, stop
         cdef int finish
         if self.shifted:
-            # the notebook pairs step t with the states before steps t and t - 1, and at t = 0 with
-            # the last state
+            # at step t the notebook uses the states before steps t and t - 1, and at t = 0 the last state
             memcpy(states(b, at, 0, 0, g) - b.rows * at.lds, states(b, at, 0, b.T, g),
                    b.rows * at.lds * sizeof(real))
         while end > 0:
@@ -478,7 +496,7 @@ cdef class Training(Forward):
             for l in range(at.L - 1, -1, -1):
                 for d in range(at.D):
                     c = l * at.D + d
-                    if end < b.T:   # da of step `end`, from the window behind
+                    if end < b.T:   # da of step `end`, from the window after this one
                         memcpy(self.da_of(desk, c, end - begin, g), self.da_of(desk, c, 0, g),
                                b.rows * at.lds * sizeof(real))
                     finish = CRNN_DESCEND if g == <real *>self.net.flat else (
@@ -500,7 +518,7 @@ cdef class Training(Forward):
     cdef bint backward_steps(
         self, Desk *desk, real *g, ptrdiff_t c, ptrdiff_t window, ptrdiff_t begin, ptrdiff_t end,
         int finish, bint main) noexcept nogil:
-        """Steps [begin, end) of a cell, and then their part of its gradients. -> whether to stop."""
+        """Run steps [begin, end) of a cell backward, then add to its gradients. -> whether to stop."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
         cdef Cell *own = &at.cells[c]
@@ -512,7 +530,7 @@ cdef class Training(Forward):
         for i in range(end - begin):
             if self.backward_step(desk, c, begin + i if d else end - 1 - i, window, main, g):
                 return True
-        # dWh += h_{t-1}' da_t, where there is a state before
+        # dWh += h_{t-1}' da_t, without the zero state
         t = end - 1 if d else begin
         i = 0 if self.shifted or rows_with_before(b, d, t) else 1
         da_rows = da if d else da + i * step
@@ -541,7 +559,7 @@ cdef class Training(Forward):
 
     cdef bint backward_step(
         self, Desk *desk, ptrdiff_t c, ptrdiff_t t, ptrdiff_t window, bint main, real *of_type) noexcept nogil:
-        """da_t = dh_t * (1 - h_t^2), in pieces of rows. -> whether to stop."""
+        """da_t = dh_t * (1 - h_t^2), in pieces of rows with checks for signals. -> whether to stop."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
         cdef Cell *own = &at.cells[c]
@@ -557,8 +575,8 @@ cdef class Training(Forward):
     cdef void cell_backward(
         self, Desk *desk, ptrdiff_t c, ptrdiff_t t, ptrdiff_t window, ptrdiff_t r, ptrdiff_t rows,
         bint goes_on, real *of_type) noexcept nogil:
-        """dh_t = dy_t Wy' (the last layer), or da_t Wx' of the layer above; + da_{t+1} Wh' where the
-        row `goes_on`; da_t = dh_t * (1 - h_t^2)."""
+        """dh_t = dy_t Wy' in the last layer, else da_t Wx' of the layer above; dh_t += da_{t+1} Wh' if the
+        rows have another step (`goes_on`); da_t = dh_t * (1 - h_t^2)."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
         cdef Cell *own = &at.cells[c]
@@ -611,7 +629,7 @@ cdef class Training(Forward):
     cdef void through_mask(
         self, Desk *desk, const crnn_term *terms, int n_terms, const real *more, ptrdiff_t c,
         ptrdiff_t r, ptrdiff_t rows, int kind, ptrdiff_t step, real *of_type) noexcept nogil:
-        """masked = (sum of terms) * mask + more: the gradient of what dropout let through."""
+        """masked = (sum of terms) * mask + more: the gradient through dropout."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
         cdef real *masked = <real *>desk.masked
@@ -630,9 +648,9 @@ cdef class Training(Forward):
     cdef ptrdiff_t without_holes(
         self, Desk *desk, real **a, ptrdiff_t lda, real **b_, ptrdiff_t ldb,
         ptrdiff_t begin, ptrdiff_t end, ptrdiff_t behind) noexcept nogil:
-        """-> how many rows the steps [begin, end) have. a (unless NULL) and b_, which point at step
-        `begin`, are made to point at those rows alone, one behind the other. `behind` 1: only the
-        rows that have one more step."""
+        """-> the number of rows in steps [begin, end). If rows end inside, copy the remaining ones together
+        and let a (unless NULL) and b_ point at the copies. They point at step `begin` before. With
+        `behind` = 1 only rows that have one more step count."""
         cdef Block *b = &desk.block
         cdef ptrdiff_t t, r, count = 0
         cdef real *a_rows = <real *>desk.a_rows
@@ -655,10 +673,10 @@ cdef class Training(Forward):
     cdef void sum_rows(
         self, real *c, ptrdiff_t ldc, const real *a, ptrdiff_t lda, const real *b, ptrdiff_t ldb,
         ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int finish, bint main) noexcept nogil:
-        """c += a' b over k rows, in pieces that shapes alone decide, so that a signal need not wait."""
+        """c += a' b over k rows, in pieces with checks for signals. The pieces depend on shapes alone."""
         cdef ptrdiff_t done = 0, piece
         while True:
-            # a descent is whole or not at all
+            # an update is never interrupted
             piece = k if finish == CRNN_DESCEND else min(
                 k - done, min(2048, max(128, PIECE_WORK // (m * n))))
             accumulate(c, ldc, a + done * lda, lda, b + done * ldb, ldb, m, n, piece,
@@ -670,7 +688,7 @@ cdef class Training(Forward):
 
     cdef void add_to_tables(
         self, Desk *desk, ptrdiff_t number, bint main, real *of_type) noexcept nogil:
-        """dWx[token] += da_t, one shard after the other: the order of sums is that of the samples."""
+        """dWx[token] += da_t, one shard after the other, so that the order of sums is fixed."""
         cdef Layout *at = &self.net.at
         cdef Block *b = &desk.block
         cdef const real *tokens = <const real *>b.x
@@ -700,48 +718,49 @@ cdef class Training(Forward):
 
     # ---- the update ----
 
-    cdef void end_update(self, ptrdiff_t valid, ptrdiff_t shards, real *of_type) noexcept nogil:
-        # the last thread of a batch: the loss, the sum of the shards, the update
-        cdef Layout *at = &self.net.at
+    cdef void end_update(self, ptrdiff_t update, ptrdiff_t valid, ptrdiff_t shards) noexcept nogil:
+        """Note the loss of a batch and whether anything was not finite; prepare the next batch."""
         cdef double loss = 0
         cdef ptrdiff_t s
-        for s in range(shards):
-            loss += self.losses[s]
-        if not self.direct:
-            self.descend(shards, of_type)
-        self.batch += 1
-        self.last_loss = loss
-        self.loss_sum += loss * valid
-        self.loss_weight += valid
-        # the notebook (whose loss is a sample's, no mean) goes on
-        if self.mean and (not isfinite(loss) or self.report.poison != 0):
-            self.bad_batch = self.batch
-        pack_net(&self.net, True)
+        cdef int i
+        if valid > 0:
+            for s in range(shards):
+                loss += self.losses[s]
+            self.batch += 1
+            self.last_loss = loss
+            self.loss_sum += loss * valid
+            self.loss_weight += valid
+            for i in range(self.threads):
+                add_report(&self.report, &self.desks[i].report)
+            # the notebook, whose loss is not a mean, continues
+            if self.mean and (not isfinite(loss) or self.report.poison != 0):
+                self.bad_batch = self.batch
+        self.set_rate(update + 1)
+        crnn_store(&self.turn, 0)
+        self.ended = crnn_load(&self.halted) != 0
 
     cdef void set_rate(self, ptrdiff_t update) noexcept nogil:
         if self.rates != NULL and update < self.updates:
             self.learning_rate = self.rates[update]
 
-    cdef void descend(self, ptrdiff_t shards, real *of_type) noexcept nogil:
-        """One step of the optimiser along the sum of the shards' gradients."""
+    cdef void begin_step(self, ptrdiff_t shards, real *of_type) noexcept nogil:
+        """Compute what all elements of an update share: rate, correction, and with `clip_norm` the scale,
+        for which the shards are summed."""
         cdef Layout *at = &self.net.at
         cdef crnn_rule *rule = &self.rule
-        cdef real *w = <real *>self.net.flat
-        cdef real *m = <real *>self.m
-        cdef real *v = <real *>self.v
         cdef real *g = <real *>self.gradients
-        cdef real *table = <real *>self.table
-        cdef ptrdiff_t behind = at.count - at.tables
         cdef double squares
+        self.summed = False
         if self.measures or not self.trains:
-            # row by row: how far rows are padded depends on the instruction set
+            # row by row, because the padding of rows depends on the instruction set
             squares = sum_shards(g, self.stride, shards, at.Wy // at.ldh, at.H, at.ldh)
             squares += sum_shards(g + at.Wy, self.stride, shards, at.O, at.D * at.H, at.ldj)
             squares += sum_shards(g + at.by, self.stride, shards, at.bias, at.O, at.ldo)
             if not self.trains:
                 return
-            shards = 1
-            self.clip_by_norm(sqrt(squares + sum_shards(table, 0, 1, behind // at.ldh, at.H, at.ldh)))
+            self.summed = True
+            self.clip_by_norm(sqrt(squares + sum_shards(
+                <real *>self.table, 0, 1, (at.count - at.tables) // at.ldh, at.H, at.ldh)))
         self.step += 1
         self.beta1_power *= rule.beta1
         self.beta2_power *= rule.beta2
@@ -751,17 +770,39 @@ cdef class Training(Forward):
         if rule.kind >= CRNN_ADAM:
             rule.rate = self.learning_rate / (1 - self.beta1_power)
             rule.correction = sqrt(1 - self.beta2_power)
-        update(w, m, v, g, self.stride, shards, at.tables, rule, &self.report)
+
+    cdef void step_share(
+        self, ptrdiff_t shards, ptrdiff_t thread, ptrdiff_t threads, crnn_report *report,
+        real *of_type) noexcept nogil:
+        """Update one thread's share of the parameters along the sum of the shards' gradients."""
+        cdef Layout *at = &self.net.at
+        self.step_range(<real *>self.gradients, 0, at.tables, 1 if self.summed else shards, thread,
+                        threads, report)
         if at.tokens:
-            update(w + at.tables, m + at.tables, v + at.tables, table, 0, 1, behind, rule, &self.report)
-            memset(table, 0, behind * sizeof(real))
+            self.step_range(<real *>self.table, at.tables, at.count - at.tables, 1, thread, threads,
+                            report)
+
+    cdef void step_range(
+        self, real *g, ptrdiff_t first, ptrdiff_t count, ptrdiff_t shards, ptrdiff_t thread,
+        ptrdiff_t threads, crnn_report *report) noexcept nogil:
+        """Update one thread's share of `count` parameters from `first` on. g is their gradient."""
+        cdef ptrdiff_t line = CRNN_ROW_BYTES // self.net.at.item
+        cdef ptrdiff_t begin = count * thread // threads // line * line
+        cdef ptrdiff_t end = count if thread == threads - 1 else (
+            count * (thread + 1) // threads // line * line)
+        cdef real *w = <real *>self.net.flat + first + begin
+        cdef real *m = NULL if self.m == NULL else <real *>self.m + first + begin
+        cdef real *v = NULL if self.v == NULL else <real *>self.v + first + begin
+        update(w, m, v, g + begin, self.stride, shards, end - begin, &self.rule, report)
+        if first > 0:   # shards add to the table of the next batch
+            memset(g + begin, 0, (end - begin) * sizeof(real))
 
     cdef void clip_by_norm(self, double norm) noexcept nogil:
-        """scale = min(1, clip_norm / (norm + 1e-6)), as PyTorch."""
+        """scale = min(1, clip_norm / (norm + 1e-6)), as in PyTorch."""
         self.norm_sum += norm
         self.norm_max = max(self.norm_max, norm)
         self.rule.scale = 1
         if not isfinite(norm):
-            self.report.poison = NAN   # a scale of 0 would hide it
+            self.report.poison = NAN   # a scale of 0 would hide an infinite norm
         elif self.clip_norm < INFINITY:
             self.rule.scale = min(1.0, self.clip_norm / (norm + 1e-6))

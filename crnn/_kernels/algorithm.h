@@ -125,7 +125,7 @@ INLINE vec NAME(slope)(int finish, vec sum, const REAL *h)
                                                : vcount(vset1(0), h_j, vset1(0)));
 }
 
-/* What a finished sum of a row becomes where that needs no other number of the row: tanh comes later. */
+/* Finish the sums of one vector. tanh comes later, for the whole row. */
 INLINE vec NAME(finished)(int finish, vec sum, const REAL *h)
 {
     return finish >= CRNN_TANH_SLOPE ? NAME(slope)(finish, sum, h)
@@ -406,7 +406,7 @@ INLINE void NAME(accumulate_tile)(const int R, const int V, REAL *c, ptrdiff_t l
 #define START(r) vec p##r = vset1(0), q##r = vset1(0);
     EACH_ROW(START)
 #undef START
-    /* c is wanted last and asked for first (2 % of the sum at H = 512) */
+    /* prefetch c, which is needed last (2 % of the sum at H = 512) */
 #define ASK(r)                                                                                     \
     if (r < R) {                                                                                   \
         PREFETCH(c + r * ldc);                                                                     \
@@ -534,7 +534,7 @@ INLINE vec NAME(summed)(const REAL *g, ptrdiff_t stride, ptrdiff_t shards)
     return sum;
 }
 
-/* g[0] becomes the sum; the squares of a line of 64 bytes go into a sum for each of its places. */
+/* g[0] becomes the sum of the shards. sums[i] adds up the squares of place i of each 64-byte line. */
 INLINE void NAME(sum_line)(double *sums, REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t size)
 {
     for (ptrdiff_t i = 0; i < size; i += LANES)
@@ -598,12 +598,12 @@ INLINE void NAME(step)(const int kind, const int decays, const int moves, REAL *
     vstore(w + i, vsub(w_i, vmul(rate, g)));
 }
 
-/* A loop for each rule: what its rule does not have is no branch inside it. */
+/* A loop for each rule, so that terms which a rule does not have need no branch in the loop. */
 INLINE void NAME(steps)(const int kind, const int decays, const int moves, REAL *w, REAL *m, REAL *v,
                         const REAL *g, ptrdiff_t stride, ptrdiff_t shards, ptrdiff_t count,
                         const crnn_rule *given, crnn_report *report)
 {
-    const crnn_rule rule = *given; /* no store to w can change it: its numbers stay in registers */
+    const crnn_rule rule = *given; /* a copy, which stays in registers because no store to w can change it */
     const vec bound = vset1((REAL)rule.clip), scale = vset1((REAL)rule.scale);
     for (ptrdiff_t i = 0; i < count;) {
         /* counts in single precision stay exact: at most 4096 to a lane */
@@ -662,7 +662,7 @@ static double NAME(probe_fma)(REAL *sink, ptrdiff_t count)
     EACH_ROW(START)
 #undef START
     for (ptrdiff_t i = 0; i < count; i++) {
-/* p a + b: no part of it is the same in two rounds, so no compiler takes it out of the loop */
+/* p a + b differs in every round, so a compiler cannot move it out of the loop */
 #define STEP(r)                                                                                    \
     if (r < TILE_ROWS) {                                                                           \
         p##r = vfma(p##r, a, b);                                                                   \

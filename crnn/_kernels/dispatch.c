@@ -1,4 +1,4 @@
-/* Which of the compiled instruction sets may run here: asked here and nowhere else. */
+/* Which of the compiled instruction sets this machine can run. Nothing else asks about the processor. */
 #include "isa.h"
 
 #include <stdint.h>

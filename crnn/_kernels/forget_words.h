@@ -1,4 +1,4 @@
-/* Between the two types of an instruction set: the words of the first are forgotten. */
+/* Undefine the macros of the first type of an instruction set, before the second. */
 #undef TYPE
 #undef REAL
 #undef REAL_IS_DOUBLE

@@ -1,4 +1,4 @@
-/* The compiled instruction sets, and the few words in which all of them are written alike. */
+/* The compiled instruction sets, and the names that all of them share. */
 #ifndef CRNN_ISA_H
 #define CRNN_ISA_H
 

@@ -89,9 +89,12 @@ static inline int not_finite_double(double value)
     {                                                                                              \
         int bad = 0;                                                                               \
         const int size = x->item_size;                                                             \
-        /* the inner loop runs over features, or over timesteps where there is one feature */      \
+        /* the inner loop runs over features; over timesteps where there is one feature; or over   \
+           both where they are contiguous on both sides */                                         \
         const int single = features == 1;                                                          \
-        const ptrdiff_t outer = single ? 1 : timesteps, inner = single ? timesteps : features;     \
+        const int whole = places == 1 && ldo == features && x->stride_t == features * x->stride_i; \
+        const ptrdiff_t outer = single || whole ? 1 : timesteps;                                   \
+        const ptrdiff_t inner = single ? timesteps : whole ? timesteps * features : features;      \
         const ptrdiff_t from_step = single ? x->stride_t : x->stride_i;                            \
         const ptrdiff_t to_step = single ? places * ldo : 1;                                       \
         if (x->kind == 'f' && size == 4) {                                                         \

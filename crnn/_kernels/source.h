@@ -1,4 +1,4 @@
-/* A caller's array, as it lies in memory: any strides, byte order, alignment and real type. */
+/* A caller's array in memory: any strides, byte order, alignment and real type. */
 #ifndef CRNN_SOURCE_H
 #define CRNN_SOURCE_H
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help check build test bench docs lint wheel pythons sanitize emulate clean
+.PHONY: help check build test bench docs lint wheel pythons sanitize emulate ecosystem clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,6 +34,9 @@ pythons: ## the abi3 wheel under every Python there is, and one without a GIL
 
 sanitize: ## AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer
 	.ci/sanitize
+
+ecosystem: ## the estimators under the forecasting libraries, and their examples
+	.ci/ecosystem
 
 emulate: ## processors and systems that are not at hand (apt-get as root, or qemu-user there)
 	.ci/emulate

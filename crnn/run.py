@@ -219,11 +219,10 @@ class TrainingRun:
             key = _cell.dropout_key(self.seed, self._epochs) if drops else 0
             plan = self._batches.plan(order)
             rates = self._epoch_rates(len(plan))
-            training.begin_epoch(plan, order, key, rates)
-            if self.stopped:
+            done = self._updates(crew, plan, order, key, rates)
+            if done is None:
                 return
-            crew.run(training)
-            mean_loss, _, clipped, updates, bad_batch = training.end_epoch()
+            mean_loss, clipped, updates, bad_batch = done
             if not bad_batch and not np.isfinite(weights.flat).all():
                 bad_batch = updates  # a finite gradient, and an update that overflows
             if bad_batch:
@@ -243,6 +242,21 @@ class TrainingRun:
         if training.gradient_norm is not None:
             self.history.gradient_norm.append(training.gradient_norm)
         self.history.clipped_fraction.append(clipped / (max(updates, 1) * weights.elements))
+
+    def _updates(
+        self, crew: _cell.Crew, plan: Array, order: Array | None, key: int, rates: float | Array
+    ) -> tuple[float, float, int, int] | None:
+        """Make the updates of one epoch; a subclass may make them in another way.
+
+        Returns the mean loss, clipped elements, updates and first bad update (0: none); None where
+        the run was stopped before.
+        """
+        self._training.begin_epoch(plan, order, key, rates)
+        if self.stopped:
+            return None
+        crew.run(self._training)
+        mean_loss, _, clipped, updates, bad_batch = self._training.end_epoch()
+        return mean_loss, clipped, updates, bad_batch
 
     def _epoch_rates(self, updates: int) -> float | Array:
         """Learning rates of the coming epoch's updates, after a look at how the last one went."""

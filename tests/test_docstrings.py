@@ -16,6 +16,7 @@ WITHOUT = {
     "_arguments",
     "_batches",
     "_checkpoint",
+    "_columns",
     "_dates",
     "_fit",
     "_numbers",
@@ -31,6 +32,8 @@ def test_the_examples_of(name: str) -> None:
         pytest.importorskip("matplotlib", reason="the examples draw, and Matplotlib is missing")
     if name == "table":
         pytest.importorskip("pandas", reason="the example reads a file, and pandas is missing")
+    if name == "estimators":
+        pytest.importorskip("sklearn", reason="they are scikit-learn's, which is missing")
     outcome = doctest.testmod(importlib.import_module(f"crnn.{name}"))
     assert outcome.failed == 0
     assert (outcome.attempted > 0) == (name not in WITHOUT)

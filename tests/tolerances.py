@@ -185,6 +185,25 @@ FEEDBACK = 1e-6
 # differ, and ten updates feel it; 1.2e-14 measured, as no bit does here.
 OTHER_UNIT = 1e-5
 
+# ---- estimators ----
+
+# Mean 0 and deviation 1 of up to some hundred standardised numbers, by NumPy's sums once more.
+ESTIMATOR_MOMENTS = 1e-12
+
+# Predictions of a network trained for 20 epochs on numbers in another unit: the standardised ones
+# differ by a few roundings, by 1e-12 where 7 is added to a thousandth, and every update feels it.
+ESTIMATOR_OTHER_UNIT = 1e-9
+
+# A loss with its penalty, and a step of gradient descent of 1e-1 read back as the difference of two
+# weights, of which it is a hundredth or more.
+ESTIMATOR_PENALTY = 1e-12
+
+# A score or a mean of a hundred numbers, once by the estimator and once by the formula.
+ESTIMATOR_SCORE = 1e-12
+
+# Softmax by exp, and its logarithm, in another order of the same few operations.
+ESTIMATOR_PROBABILITIES = 1e-13
+
 # A number printed with four digits: half of the last, 5 in 10 000.
 FOUR_DIGITS = 5.1e-4
 

@@ -19,6 +19,17 @@ from crnn._arguments import Array
 _MICROSECONDS = {"us": 1, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "D": 86400 * 10**6}
 _DAY = _MICROSECONDS["D"]
 _MOST_IRREGULAR = 0.1  # of the steps: a holiday moves a weekly date by a day
+_SEASONS = {
+    "monthly": 12,
+    "quarterly": 4,
+    "weekly": 52,
+    "daily": 7,
+    "on business days": 5,
+    "hourly": 24,
+    "every 30 minutes": 48,
+    "every 15 minutes": 96,
+    "every 10 minutes": 144,
+}
 _YEARS = range(1500, 2201)  # what four digits alone must lie in to be a year
 
 # The beginnings of the months' names: English, German, French, Spanish, Portuguese, Italian, Dutch.
@@ -147,6 +158,24 @@ class Dates:
             return [str(len(self) + k) for k in range(1, steps + 1)]
         return [self._format(step.after(self.values[-1], k)) for k in range(1, steps + 1)]
 
+    def axis(self, steps: int = 0) -> Array:
+        """The dates and `steps` that go on, for a picture; rows from 1 without a regular step.
+
+        Returns
+        -------
+        numpy.ndarray, shape (M + steps,)
+            datetime64[us] or float64.
+        """
+        step = find_step(self) if len(self) > 1 else None
+        if step is None and steps:
+            return np.arange(1.0, len(self) + steps + 1)
+        axis = np.empty(len(self) + steps, self.values.dtype)
+        axis[: len(self)] = self.values
+        for k in range(1, steps + 1):
+            assert step is not None
+            axis[len(self) + k - 1] = step.after(self.values[-1], k)
+        return axis
+
     def _format(self, value: object) -> str:
         if self.unit == "number":
             return f"{value:.{self.decimals}f}"
@@ -172,9 +201,39 @@ class Step:
 
     name: str
     after: Callable[[object, int], object]
-    gaps: int  # places
-    missing: int  # steps
-    first: int  # the row before the first gap
+    counts: Array  # steps from each date to the next, to the nearest whole number
+
+    @property
+    def gaps(self) -> Array:
+        """The rows before a gap."""
+        rows: Array = np.flatnonzero(self.counts > 1)
+        return rows
+
+    @property
+    def missing(self) -> int:
+        """How many dates the gaps lack."""
+        return int((self.counts - 1).sum())
+
+    @property
+    def season(self) -> int | None:
+        """How many steps the usual season has: a year, a week or a day."""
+        return next((m for word, m in _SEASONS.items() if self.name.startswith(word)), None)
+
+
+def without_gaps(dates: Dates, step: Step) -> tuple[Dates, Array]:
+    """Put in the dates that are missing; also the new row of each old one.
+
+    `step` is ``find_step(dates)``. Raises ValueError where the dates put in would not be in order.
+    """
+    rows = np.concatenate([[0], np.cumsum(step.counts)])
+    values = np.empty(int(rows[-1]) + 1, dates.values.dtype)
+    values[rows] = dates.values
+    for gap in step.gaps:
+        for k in range(1, int(step.counts[gap])):
+            values[rows[gap] + k] = step.after(dates.values[gap], k)
+    if not (np.diff(values).astype(float) > 0).all():
+        raise ValueError("the gaps do not hold whole steps")
+    return replace(dates, values=values), rows
 
 
 def from_numbers(name: str, values: Array, decimals: int) -> Dates:
@@ -233,6 +292,18 @@ def looks_like(fields: Sequence[str], *, numbers: bool) -> bool:
         if good >= 0.95 * len(fields):
             return True
     return numbers and _decimal_years("", fields) is not None
+
+
+def are_days(fields: Sequence[str]) -> bool:
+    """Whether fields are days of eight digits, as 20200131, and not always the same one."""
+    texts = [field.strip() for field in fields]
+    if len(set(texts)) < 2 or not all(re.fullmatch(r"[0-9]{8}", text) for text in texts):
+        return False
+    good = sum(
+        int(text[:4]) in _YEARS and 1 <= int(text[4:6]) <= 12 and 1 <= int(text[6:]) <= 31
+        for text in texts
+    )
+    return good >= 0.95 * len(texts)
 
 
 def _iso(name: str, fields: Sequence[str]) -> Dates | None:
@@ -505,9 +576,8 @@ def _number_step(dates: Dates) -> Step | None:
 
 
 def _step(name: str, after: Callable[[object, int], object], counts: Array) -> Step:
-    gaps = np.flatnonzero(counts > 1.5)
-    missing = int(np.rint(counts[gaps] - 1).sum())
-    return Step(name, after, len(gaps), missing, int(gaps[0]) if len(gaps) else 0)
+    whole = np.where(counts > 1.5, np.rint(counts), 1)  # what is nearer to one step is no gap
+    return Step(name, after, whole.astype(np.int64))
 
 
 def _months(values: Array) -> Array:

@@ -470,7 +470,7 @@ class RNNRegressor(RegressorMixin, _RNNEstimator):  # type: ignore[misc]
 
     The network reads the columns that are steps one after the other, oldest first, with all other
     columns shown at every step, and y is a linear function of its last state (equations:
-    `crnn.RNN`, with O outputs for the O columns of y). It is trained by mini-batches on
+    `crnn.RNN`, with O outputs for the O columns of y). It is trained by mini-batches on::
 
         sum_i w_i loss(y_i, t_i) / sum_i w_i  +  0.5 alpha |W|^2 / n
 
@@ -610,7 +610,8 @@ class RNNRegressor(RegressorMixin, _RNNEstimator):  # type: ignore[misc]
 
     References
     ----------
-    J. L. Elman, "Finding structure in time", Cognitive Science 14(2), 1990.
+    J. L. Elman, "Finding structure in time",
+    Cognitive Science 14(2), 1990.
 
     Examples
     --------
@@ -920,7 +921,8 @@ class RNNClassifier(ClassifierMixin, _RNNEstimator):  # type: ignore[misc]
 
     References
     ----------
-    J. L. Elman, "Finding structure in time", Cognitive Science 14(2), 1990.
+    J. L. Elman, "Finding structure in time",
+    Cognitive Science 14(2), 1990.
 
     Examples
     --------

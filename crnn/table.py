@@ -12,6 +12,7 @@ import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from crnn._arguments import Array, choice, integer
 from crnn._dates import Dates
 from crnn._extras import missing_package
 from crnn._rows import File, LineError, count_of, kind_of, separator_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _words(text: str) -> frozenset[str]:
@@ -32,13 +36,21 @@ _TIME_NAMES = _words(
 _PART_NAMES = {
     "year": _words("year yr yyyy jahr ano año anno année annee any"),
     "quarter": _words("quarter qtr q quartal trimestre trimester"),
+    "week": _words("week wk isoweek woche semaine semana settimana kw"),
     "month": _words("month mon mm mo mnth monat mes mês mois mese"),
     "day": _words("day dd dy tag dia día jour giorno"),
     "hour": _words("hour hh hr stunde hora heure ora"),
 }
 _ID_NAMES = _words("unique_id series_id item_id ts_id")
+# Numbers under these names, in blocks, tell series apart where no times do.
+_GROUP_NAMES = _words(
+    "id series item store shop sensor station site group unit customer product sku dept department "
+    "region country symbol ticker plant meter household"
+)
 # Equal times that sorting may meet, as when clocks go back: this part of the rows at most.
 _MOST_EQUAL = 0.05
+# Of the values: dates that gaps may lack and still become missing values.
+_MOST_MISSING = 10
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,18 @@ class Series:
     def format(self, value: float) -> str:
         """A value with as many digits as those of the file have."""
         return self._column.format(value)
+
+    @property
+    def season(self) -> int | None:
+        """The usual season of the dates' step: 12 of months, 24 of hours."""
+        step = _dates.find_step(self.dates)
+        return None if step is None else step.season
+
+    def to_pandas(self) -> pd.Series:
+        """The values under the column's name, with rows as index."""
+        import pandas as pd
+
+        return pd.Series(self.values, name=self.name)
 
     def describe(self) -> str:
         """How many values of what, from when to when, in one line."""
@@ -212,6 +236,8 @@ class _DatePlan:
         year = found.get("year") or found.get("date", "")
         if "quarter" in found:
             return f"{year}Q{found['quarter'].lstrip('Qq')}"
+        if "week" in found:
+            return f"{year}-W{found['week'].zfill(2)}"
         text = "-".join([year, *(found[part] for part in ("month", "day") if part in found)])
         return f"{text} {found['hour']}:00" if "hour" in found else text
 
@@ -254,6 +280,7 @@ class _Reader:
             value = self._only_column(plan, keys)
         if plan is None and self._dates is None:
             self._refuse_unknown_dates(value, keys)
+            self._say_no_dates({value, *keys})
         wanted = [value, *keys, *(plan.columns if plan else ())]
         columns, lines = file.columns(wanted)
         values, blank, lines = columns[0], lines < 0, np.abs(lines)
@@ -370,6 +397,10 @@ class _Reader:
         parts = self._parts(free)
         if parts is not None:
             return parts
+        # Eight digits that are all days of the calendar are dates in any column and any order.
+        found = [k for k in free if _dates.are_days(self._sample(k))]
+        if found:
+            return self._with_time(found[0], free)
         for k in sorted(free, key=lambda k: self._word(k) not in _TIME_NAMES):
             word = self._word(k)
             if self._kinds[k] != "number" or not (word in _TIME_NAMES or k == 0):
@@ -379,6 +410,11 @@ class _Reader:
                 return self._with_time(k, free)
             if word in _TIME_NAMES or self._counts_rows(k) or self._regular(k):
                 return _DatePlan((k,), plain=True)
+            if digits and not self._repeats(k):
+                self.assumed.append(
+                    f"column {self._file.name(k)!r} is not in order and not taken for dates "
+                    f"(not: --dates {_shell(self._file.name(k))})"
+                )
             if word == "" and self._integers(k) is not None and not self._repeats(k):
                 return _DatePlan((k,), plain=True)  # a table's index, out of order
         return None
@@ -404,6 +440,7 @@ class _Reader:
         ranges = {
             "year": (1500, 2200),
             "quarter": (1, 4),
+            "week": (1, 53),
             "month": (1, 12),
             "day": (1, 31),
             "hour": (0, 24),
@@ -434,6 +471,10 @@ class _Reader:
             return None
         if "quarter" in found:
             found = {part: found[part] for part in ("year", "quarter")}
+        elif "week" in found and "month" not in found:
+            found = {part: found[part] for part in ("year", "week")}
+        else:
+            found.pop("week", None)
         for part, before in (("month", "year"), ("day", "month"), ("hour", "day")):
             if before not in found:
                 found.pop(part, None)
@@ -506,6 +547,16 @@ class _Reader:
                     "is none that is known: --dates none takes the rows in their order, "
                     "--dates COLUMN names the dates"
                 )
+
+    def _say_no_dates(self, taken: set[int]) -> None:
+        """Say that the rows are taken in their order where a column promises times."""
+        names = _TIME_NAMES.union(*_PART_NAMES.values())
+        for k in range(len(self._kinds)):
+            if k not in taken and self._sample(k) and self._word(k) in names:
+                self.assumed.append(
+                    f"column {self._file.name(k)!r} holds no dates: the rows are in their order"
+                )
+                return
 
     # ---- rows ----
 
@@ -591,15 +642,25 @@ class _Reader:
                     others=lambda: _numbers.evidence(()),
                     separator=self._file.layout.sep,
                 )
-                return _dates.from_numbers(name, read.values, read.decimals or 0)
-            found = _dates.parse(name, text, dayfirst=self._dayfirst)
+                found = _dates.from_numbers(name, read.values, read.decimals or 0)
+            else:
+                found = _dates.parse(name, text, dayfirst=self._dayfirst)
         except (_dates.DateError, _numbers.NotationError) as error:
             where = f"(column {self._file.name(plan.columns[0])!r}) {error}"
             if "--" not in where:
                 where += " (--dates none ignores the dates)"
             raise LineError(int(lines[rows[error.index]]), where) from error
+        self._say_axis(plan)
         self.assumed += found.assumed
         return found
+
+    def _say_axis(self, plan: _DatePlan) -> None:
+        """Say which column of numbers is the time axis: it could hold values as well."""
+        k = plan.columns[0]
+        named = self._word(k) in _TIME_NAMES.union(*_PART_NAMES.values())
+        if self._dates is None and self._kinds[k] == "number" and (plan.plain or not named):
+            what = "is the time axis" if plan.plain else "holds the dates"
+            self.assumed.append(f"column {self._file.name(k)!r} {what} (not: --dates none)")
 
     def _refuse_several(
         self,
@@ -623,7 +684,10 @@ class _Reader:
             and (
                 k in known
                 or self._kinds[k] == "text"
-                or (equal > _MOST_EQUAL * len(rows) and self._integers(k) is not None)
+                or (
+                    (equal > _MOST_EQUAL * len(rows) or self._word(k) in _GROUP_NAMES)
+                    and self._integers(k) is not None
+                )
             )
         ]
         if not free or len(rows) < 2:
@@ -641,7 +705,8 @@ class _Reader:
         order = sorted(labels, key=lambda k: (self._kinds[k] != "text", labels[k][0].max()))
         if times is None:
             for k in order:
-                if self._kinds[k] == "text" and _in_blocks(labels[k][0]):
+                named = self._kinds[k] == "text" or self._word(k) in _GROUP_NAMES
+                if named and _in_blocks(labels[k][0]):
                     self._tell([k], [[labels[k][1][i] for i in rows]], "; --id none if it is one")
             return
         moments = np.unique(times, return_inverse=True)[1].astype(np.int64)
@@ -711,7 +776,7 @@ class _Reader:
         if dates is None:
             dates = _dates.rows(len(values))
         elif len(values) > 1:
-            self._say_gaps(dates)
+            values, dates = self._gaps(values, dates, missing)
         self._say_codes(values, read)
         return Series(name, values, dates, tuple(dict.fromkeys(self.assumed)), read)
 
@@ -754,18 +819,33 @@ class _Reader:
         )
         return mean, dates[first], lines[first]
 
-    def _say_gaps(self, dates: Dates) -> None:
+    def _gaps(self, values: Array, dates: Dates, missing: str) -> tuple[Array, Dates]:
+        """Say which dates are missing; with "ignore" they become missing values."""
         step = _dates.find_step(dates)
         if step is None:
             self.assumed.append(f"{dates.name!r} has no regular step: forecasts are numbered")
-        elif step.gaps:
-            self.assumed.append(
-                f"{count_of(step.missing, 'date')} missing in {count_of(step.gaps, 'gap')}, the "
-                f"first after {dates.text(step.first)}, not closed"
-            )
+            return values, dates
+        if not len(step.gaps):
+            return values, dates
+        found = (
+            f"{count_of(step.missing, 'date')} missing in {count_of(len(step.gaps), 'gap')}, the "
+            f"first after {dates.text(int(step.gaps[0]))}"
+        )
+        if missing == "error":
+            found += ": the rows beside a gap are neighbours (--missing ignore: missing values)"
+        elif step.missing > _MOST_MISSING * len(values):
+            raise ValueError(f"{found}: more than there are values (--missing error closes them)")
+        else:
+            dates, rows = _dates.without_gaps(dates, step)
+            filled = np.full(len(dates), np.nan)
+            filled[rows] = values
+            values = filled
+            found += ": missing values"
+        self.assumed.append(found)
+        return values, dates
 
     def _say_codes(self, values: Array, read: _numbers.Column) -> None:
-        """Numbers far from all others, again and again, may stand for missing ones."""
+        """Say which numbers far from all others may stand for missing ones."""
         there = values[~np.isnan(values)]
         distinct, counts = np.unique(there, return_counts=True)
         if len(distinct) < 3:
@@ -776,9 +856,10 @@ class _Reader:
         ):
             nines = re.fullmatch(r"-?9+\.?9*0*|-[129]00+\.?0*", read.format(code)) is not None
             inner = there[there != code]
-            if count > 1 and nines and rest > 0.5 * float(np.ptp(inner)):
+            if nines and rest > 0.5 * float(np.ptp(inner)):
+                times = "once" if count == 1 else f"{count} times"
                 self.assumed.append(
-                    f"{read.format(code)} {count} times: missing? (--na {read.format(code)})"
+                    f"{read.format(code)} {times}: missing? (--na {read.format(code)})"
                 )
 
 

@@ -18,17 +18,19 @@ WITHOUT = {
     "_checkpoint",
     "_columns",
     "_dates",
+    "_figure",
     "_fit",
     "_numbers",
     "_rows",
     "_samples",
+    "_scores",
     "_settings",
 }
 
 
 @pytest.mark.parametrize("name", ROOMS)
 def test_the_examples_of(name: str) -> None:
-    if name == "plots":
+    if name in ("plots", "_figure"):
         pytest.importorskip("matplotlib", reason="the examples draw, and Matplotlib is missing")
     if name == "table":
         pytest.importorskip("pandas", reason="the example reads a file, and pandas is missing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -72,6 +73,32 @@ def test_epoch_ticks_are_whole_and_within_the_training(epochs):
     assert all(tick == round(tick) and 1 <= tick <= epochs for tick in ticks)
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3, 50, 1000, 12345])
+def test_the_frame_does_not_hide_the_first_epoch(epochs):
+    ax = plots.plot_loss(np.linspace(1, 0.5, epochs))
+    ax.figure.draw_without_rendering()
+    first, _ = ax.transData.transform((1, 0.5))
+    assert first - ax.bbox.x0 >= 5  # pixels of 960
+    assert 1 in ax.get_xticks()
+
+
+def test_two_losses_on_one_picture_share_the_longer_axis():
+    ax = plots.plot_loss([0.5, 0.4])
+    plots.plot_loss(np.linspace(1, 0.5, 40), ax=ax)
+    plots.plot_loss([0.5, 0.4, 0.3], ax=ax)
+    low, high = ax.get_xlim()
+    assert low < 1
+    assert high > 40
+
+
+def test_the_best_epoch_is_marked_and_named():
+    told = history([0.5, 0.4, 0.3], [0.6, 0.55, 0.58])
+    told.best_epoch = 2
+    ax = plots.plot_loss(told)
+    assert legend(ax) == ["training", "validation", "best epoch: 2"]
+    np.testing.assert_array_equal(ax.lines[2].get_xdata(), [2, 2])
+
+
 def test_one_epoch_is_visible():
     assert plots.plot_loss([0.3]).lines[0].get_marker() == "o"
     assert plots.plot_loss([0.3, 0.2]).lines[0].get_marker() != "o"
@@ -84,9 +111,75 @@ def test_prediction_draws_both_series(shape):
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), actual)
     np.testing.assert_array_equal(ax.lines[1].get_ydata(), predicted)
     np.testing.assert_array_equal(ax.lines[1].get_xdata(), [0, 1, 2, 3])
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time step", "Value")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time", "Value")
     assert ax.get_title() == "Actual against predicted"
     assert legend(ax) == ["actual", "predicted"]
+
+
+def test_several_predictions_have_their_own_line_and_name():
+    actual = [1.0, 2.0, np.nan]
+    guesses = [[1.5, 2.5, 3.5], np.array([[0.5], [1.5], [2.5]])]
+    ax = plots.plot_prediction(actual, guesses, x=[1990, 1991, 1992], label=["network", "fit"])
+    assert legend(ax) == ["actual", "network", "fit"]
+    for line, expected in zip(ax.lines, [actual, *guesses], strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), np.ravel(expected))
+        np.testing.assert_array_equal(line.get_xdata(), [1990, 1991, 1992])
+    assert len({line.get_color() for line in ax.lines}) == 3
+    assert len({line.get_linestyle() for line in ax.lines}) == 3
+    assert legend(plots.plot_prediction([1, 2], [[1, 2]], label=["one"])) == ["actual", "one"]
+    assert legend(plots.plot_prediction([1, 2], [1, 2], label="one")) == ["actual", "one"]
+
+
+MOMENTS = np.array(["2020-01-31", "2020-02-29"], dtype="M8[D]")
+
+
+@pytest.mark.parametrize("x", [MOMENTS, MOMENTS.tolist(), MOMENTS.astype("M8[ns]")])
+def test_dates_are_a_time_axis(x):
+    ax = plots.plot_prediction([1, 2], [1, 2], x=x)
+    np.testing.assert_array_equal(np.asarray(ax.lines[0].get_xdata(), dtype="M8[D]"), MOMENTS)
+    ax.figure.draw_without_rendering()
+    assert "2020" in " ".join(tick.get_text() for tick in ax.get_xticklabels())
+
+
+def test_a_forecast_goes_on_from_the_series_with_its_interval():
+    ax = plots.plot_forecast([1.0, 2.0], [3.0, 4.0], ([2.5, 3.0], [3.5, 5.0]), x=range(5, 9))
+    past, future = ax.lines
+    np.testing.assert_array_equal(past.get_xydata(), [[5, 1], [6, 2]])
+    np.testing.assert_array_equal(future.get_xydata(), [[6, 2], [7, 3], [8, 4]])
+    (band,) = ax.collections
+    corners = {tuple(corner) for corner in band.get_paths()[0].vertices}
+    assert {(6, 2), (7, 2.5), (8, 3), (7, 3.5), (8, 5)} <= corners
+    assert legend(ax) == ["series", "forecast", "interval"]
+    assert legend(plots.plot_forecast([1], [2], label="mean")) == ["series", "mean"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.plot_loss([2.0, 1.0]),
+        lambda: plots.plot_loss([2.0, 1.0]).figure,
+        lambda: plots.new_figure().subplots(1, 2)[1],
+        lambda: plots.new_figure().subfigures(1, 2)[0].figure,
+    ],
+)
+def test_a_notebook_shows_the_picture(draw):
+    formatters = pytest.importorskip("IPython.core.formatters", reason="IPython shows notebooks")
+    shown, _ = formatters.DisplayFormatter().format(draw())
+    assert shown["image/png"].startswith(b"\x89PNG\r\n")
+
+
+def test_a_picture_can_be_asked_for_without_ipython():
+    picture = plots.plot_loss([2.0, 1.0])
+    assert picture._repr_png_().startswith(b"\x89PNG\r\n")
+    assert picture.figure._repr_png_() == picture._repr_png_()
+
+
+def test_figures_can_be_pickled_and_hold_axes_of_other_kinds():
+    figure = plots.plot_loss([2.0, 1.0]).figure
+    again = pickle.loads(pickle.dumps(figure))
+    np.testing.assert_array_equal(again.axes[0].lines[0].get_ydata(), [2.0, 1.0])
+    assert plots.new_figure().add_subplot(projection="polar").name == "polar"
+    assert plots.new_figure().add_subplot(polar=True).name == "polar"
 
 
 def test_given_axes_are_drawn_on_and_returned():
@@ -153,6 +246,16 @@ def test_without_matplotlib_the_error_says_what_to_install(draw, monkeypatch):
         (lambda: plots.plot_prediction([], []), ValueError, "actual"),
         (lambda: plots.plot_prediction([1, 2], [1j, 2]), TypeError, "predicted"),
         (lambda: plots.plot_prediction(np.ones((2, 2)), [1, 2]), ValueError, "actual"),
+        (lambda: plots.plot_prediction([1, 2], [[1, 2], [1, 2]]), ValueError, "predicted"),
+        (lambda: plots.plot_prediction([1, 2], [[1, 2]], label=["a", "b"]), ValueError, "label"),
+        (lambda: plots.plot_prediction([1, 2], [[1, 2, 3]], label=["a"]), ValueError, "predicted"),
+        (lambda: plots.plot_prediction([1, 2], [1, 2], x=[1]), ValueError, "x must have shape"),
+        (lambda: plots.plot_prediction([1, 2], [1, 2], x=["a", "b"]), TypeError, "x must"),
+        (lambda: plots.plot_prediction([1, 2], [1, 2], x=[None, {}]), TypeError, "x must"),
+        (lambda: plots.plot_forecast([], [1]), ValueError, "series"),
+        (lambda: plots.plot_forecast([1], ["a"]), TypeError, "forecast"),
+        (lambda: plots.plot_forecast([1], [2, 3], ([1], [2])), ValueError, "interval"),
+        (lambda: plots.plot_forecast([1], [2, 3], x=[1, 2]), ValueError, "x must have shape"),
     ],
 )
 def test_bad_input_is_named(draw, error, names):

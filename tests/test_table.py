@@ -135,8 +135,12 @@ def test_forms_of_one_table(content, assumed, read):
     assert series.name == "b"
     for phrase in assumed:
         assert any(phrase in said for said in series.assumed), series.assumed
+    assert "column 'a' holds the dates (not: --dates none)" in series.assumed  # 1990 is a number
     if not assumed:
-        assert series.assumed in ((), ("2 lines before the data left out",))
+        assert {*series.assumed[1:], *series.assumed[:-1]} <= {
+            "column 'a' holds the dates (not: --dates none)",
+            "2 lines before the data left out",
+        }
     # With one column of numbers its name may be left out.
     assert read(content).values.tolist() == VALUES
 
@@ -510,6 +514,43 @@ def test_dates_are_read_and_continued(dates, shown, after, read):
     assert series.dates.after(2) == after
 
 
+@pytest.mark.parametrize(
+    ("dates", "season"),
+    [
+        ([f"{2001 + i // 12}-{i % 12 + 1:02d}" for i in range(24)], 12),
+        (["2020-01-31", "2020-02-29", "2020-03-31"], 12),
+        (["1990Q3", "1990Q4", "1991Q1"], 4),
+        (["2020-01-30", "2020-01-31", "2020-02-01"], 7),
+        (["2020-01-01", "2020-01-08", "2020-01-15"], 52),
+        ([str(day) for day in np.busday_offset("2024-01-01", range(24))], 5),
+        ([f"2020-01-01 {i:02d}:00" for i in range(24)], 24),
+        (["2020-01-01 00:00", "2020-01-01 00:30", "2020-01-01 01:00"], 48),
+        (["1990", "1991", "1992"], None),
+        (["2020-01-01", "2020-01-04", "2020-02-11", "2020-05-30"], None),
+        (["0.5", "1.0", "1.5"], None),
+    ],
+)
+def test_the_season_is_that_of_the_step(dates, season, read):
+    assert read(dated(dates), "b").season == season
+
+
+def test_the_time_axis_of_a_picture_goes_on(read):
+    axis = read(dated(["2020-01-31", "2020-02-29", "2020-03-31"]), "b").dates.axis(2)
+    expected = ["2020-01-31", "2020-02-29", "2020-03-31", "2020-04-30", "2020-05-31"]
+    assert axis.astype("M8[D]").astype(str).tolist() == expected
+    assert read(dated(["1", "3", "5"]), "b").dates.axis(2).tolist() == [1, 3, 5, 7, 9]
+    assert read(lines("b", "5", "6", "8")).dates.axis(2).tolist() == [1, 2, 3, 4, 5]
+    irregular = read(dated(["2020-01-01", "2020-01-04", "2020-02-11", "2020-05-30"]), "b").dates
+    assert irregular.axis(2).tolist() == [1, 2, 3, 4, 5, 6]
+    assert irregular.axis().dtype.kind == "M"
+
+
+def test_a_series_of_pandas_has_the_name_and_the_values(read):
+    series = read(lines("a,b", "2001,1", "2002,", "2003,3"), "b", missing="ignore").to_pandas()
+    assert series.name == "b"
+    np.testing.assert_array_equal(series.to_numpy(), [1, NAN, 3])
+
+
 def test_business_days_go_on_after_the_weekend(read):
     days = np.arange("2024-01-01", "2024-02-03", dtype="M8[D]")
     days = days[np.is_busday(days)]
@@ -573,6 +614,8 @@ def test_date_and_time_in_two_columns(read):
          ("January", "February", "March"))), "b", "1950-03", "1950-04"),
         (lines(*(f"{1749 + i // 12};{i % 12 + 1:02d};{1749 + (i + 0.5) / 12:.3f}; {i};-1"
                  for i in range(30))), "4", "1751-06", "1751-07"),
+        (lines("Year,Week,b", *(f"{2020 + i // 53},{i % 53 + 1},{i}" for i in range(60))), "b",
+         "2021-W07", "2021-W08"),
         (lines("year,quarter,b", *(f"{1959 + i // 4}.0,{i % 4 + 1}.0,{i}" for i in range(10))), "b",
          "1961Q2", "1961Q3"),
         (lines("No,year,month,day,hour,b", *(f"{i + 1},2010,1,{2 + i // 24},{i % 24},{i}"
@@ -639,6 +682,49 @@ def test_text_that_may_be_dates_is_not_passed_over(read, refused):
     assert read(lines("n,b", "x,1", "y,2"), "b").values.tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("name", ["when", "x", "b2", ""])
+def test_eight_digits_are_dates_in_any_column_and_any_order(name, read, refused):
+    days = ["20191230", "20191231", "20200101", "20200103"]
+    content = lines(f"b,{name},c", *(f"{i + 0.5},{day},7" for i, day in enumerate(days)))
+    series = read(content, "b")
+    assert dates_of(series) == ["2019-12-30", "2019-12-31", "2020-01-01", "2020-01-03"]
+    assert any("1 date missing" in phrase for phrase in series.assumed)
+    assert any("holds the dates" in phrase for phrase in series.assumed)
+    out_of_order = lines("when,b", *(f"{days[i]},{i}" for i in (3, 1, 2, 0)))
+    assert "--sort" in refused(out_of_order, "b")
+    numbers = lines("b,c", "0.5,20191399", "1.5,20200000", "2.5,20210101")
+    assert read(numbers, "b").dates.name == "row"
+
+
+def test_a_column_that_promises_times_and_holds_none_is_named(read):
+    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun"]
+    content = lines("Month,b", *(f"{month},{i}" for i, month in enumerate(months * 2)))
+    assert read(content, "b").assumed == (
+        "column 'Month' holds no dates: the rows are in their order",
+    )
+    assert read(content, "b", dates="none").assumed == ()
+
+
+@pytest.mark.parametrize("code", ["-9999", "-999.9", "99999", "-99.99"])
+@pytest.mark.parametrize(("count", "times"), [(1, "once"), (2, "2 times")])
+def test_a_number_that_may_stand_for_missing_is_named(code, count, times, read):
+    values = ["20.5", "21.25", "19.75", "20.0", "22.5", *[code] * count]
+    series = read(lines("b", *values), "b")
+    assert any(f"{times}: missing? (--na {code}" in said for said in series.assumed)
+    assert not any("missing?" in said for said in read(lines("b", *values[:5]), "b").assumed)
+
+
+def test_years_out_of_order_may_be_values_and_that_is_said(read, refused):
+    content = lines("when,b", "1990,1", "1992,3", "1991,2", "1993,4")
+    series = read(content, "b")
+    assert series.dates.name == "row"
+    said = "column 'when' is not in order and not taken for dates (not: --dates when)"
+    assert said in series.assumed
+    assert "--sort" in refused(content, "b", dates="when")
+    assert read(content, "b", dates="when", sort=True).values.tolist() == [1, 2, 3, 4]
+    assert read(content, "b", dates="none").assumed == ()
+
+
 def test_the_date_column_can_be_named(read):
     content = lines("made,when,b", *(f"2020-01-0{9 - i},2021-01-0{i + 1},{i}" for i in range(5)))
     assert read(content, "b").dates.after(1) == ["2020-01-10"]  # the first one, turned round
@@ -695,7 +781,59 @@ def test_gaps_are_counted_and_stay(read):
     kept = [*dates[:5], *dates[7:12], *dates[13:]]
     series = read(dated(kept), "b")
     assert len(series.values) == 21
-    assert "3 dates missing in 2 gaps, the first after 2001-05, not closed" in series.assumed
+    gaps = "3 dates missing in 2 gaps, the first after 2001-05: "
+    assert any(phrase.startswith(gaps) and "--missing" in phrase for phrase in series.assumed)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        [f"{2001 + i // 12}-{i % 12 + 1:02d}" for i in range(24)],
+        [f"{1990 + i}" for i in range(24)],
+        [f"2020-01-{i + 1:02d}" for i in range(24)],
+        [f"2020-01-01 {i:02d}:00" for i in range(24)],
+        [str(day) for day in np.busday_offset("2024-01-01", range(24))],
+        [f"{0.5 * i}" for i in range(24)],
+        [f"{1990 + i // 4}Q{i % 4 + 1}" for i in range(24)],
+    ],
+)
+def test_with_missing_values_ignored_missing_dates_are_missing_values(dates, read):
+    gone = {5, 6, 12}
+    kept = [(date, i) for i, date in enumerate(dates) if i not in gone]
+    rows = [f"{date};{'NA' if i in (0, 9) else i + 0.5}" for date, i in kept]
+    series = read(lines("time;b", *rows), "b", missing="ignore")
+    expected = [NAN if i in gone | {9} else i + 0.5 for i in range(1, 24)]  # the first is cut off
+    np.testing.assert_array_equal(series.values, expected)
+    assert dates_of(series) == dates_of(read(dated(dates), "b"))[1:]
+    assert any("3 dates missing in 2 gaps" in phrase for phrase in series.assumed)
+    newest_first = read(lines("time;b", *reversed(rows)), "b", missing="ignore")
+    np.testing.assert_array_equal(newest_first.values, expected)
+
+
+def test_a_gap_longer_than_the_series_is_no_missing_values(read, refused):
+    content = dated([*(f"2020-01-{i + 1:02d}" for i in range(9)), "9020-01-01"])
+    assert len(read(content, "b").values) == 10
+    assert "dates missing in 1 gap, the first after 2020-01-09" in refused(
+        content, "b", missing="ignore"
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "first", "said"),
+    [
+        ("x,b", "{}0", "column 'x' is the time axis (not: --dates none)"),
+        (",b", "{}", "is the time axis (not: --dates none)"),
+        ("index,b", "{}", "column 'index' is the time axis (not: --dates none)"),
+        ("rpm,b", "15{}0", "column 'rpm' holds the dates (not: --dates none)"),
+        ("t,b", "0.{}", "column 't' is the time axis (not: --dates none)"),
+    ],
+)
+def test_that_a_column_of_numbers_is_the_time_axis_is_said(head, first, said, read):
+    content = lines(head, *(f"{first.format(i)},{i * i + 3}" for i in range(1, 9)))
+    series = read(content, "b")
+    assert any(said in phrase for phrase in series.assumed), series.assumed
+    assert read(content, "b", dates="none").assumed == ()
+    assert not any("--dates" in phrase for phrase in read(content, "b", dates="1").assumed)
 
 
 # Several series
@@ -744,6 +882,8 @@ def test_several_series_are_never_taken_as_one(read, refused):
         # no times that are equal
         (lines("part,day,b", *(f"A,2021-01-0{i},{i}" for i in range(1, 9)),
                *(f"B,2020-01-0{i},{i}" for i in range(1, 9))), "2 series, by column 'part'"),
+        # numbers name the series, and there are no times
+        (lines("store,b", *(f"{s},{i}.5" for s in (3, 1) for i in range(5))), "by column 'store'"),
         # no times at all
         (lines("item_id,b", *(f"{c},{i}" for i in range(5) for c in "AB")), "by column 'item_id'"),
         (lines("who,b", *(f"{c},{i}" for c in "AB" for i in range(5))), "by column 'who'"),

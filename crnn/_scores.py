@@ -1,0 +1,195 @@
+"""A fitted forecaster beside the forecasts that need no network, on values that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from crnn import dataset, scoring
+from crnn._arguments import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORECASTER = "forecaster"
+LINEAR = "least-squares AR"
+_SHOWN = 200  # values in a picture at most
+# RMSE ratios between these are no difference that held-out values could show.
+_EQUAL = 0.995, 1.005
+# Errors below this part of the largest value are rounding.
+_EXACT = 1e-12
+
+
+class Model(Protocol):
+    """What is scored: a `crnn.Forecaster`."""
+
+    horizon: int
+    timesteps_: int
+
+    def fit(self, series: Array, /) -> Any:
+        """Train on a series."""
+
+    def predict(self, series: Array, /) -> Array:
+        """Forecast from each of its windows."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Forecasts of the held-out part, from every origin in it, and their errors.
+
+    Attributes
+    ----------
+    rows : numpy.ndarray, shape (N,)
+        For each of N origins the row of its first target; the forecast knows all rows before it.
+    actual : numpy.ndarray, shape (N, H)
+        The targets; NaN where missing.
+    predicted : dict of str to numpy.ndarray, shape (N, H)
+        The forecasts of each model, the forecaster's last.
+    naive : float
+        Mean absolute change from one value to the next in the training part: MASE divides by it.
+    """
+
+    rows: Array
+    actual: Array
+    predicted: dict[str, Array]
+    naive: float
+
+    @property
+    def horizon(self) -> int:
+        return int(self.actual.shape[1])
+
+    def rmse(self, model: str, step: int) -> float:
+        """RMSE of a model `step` steps ahead, counted from 1."""
+        return scoring.rmse(*self._pair(model, step))
+
+    def mase(self, model: str, step: int) -> float:
+        """MASE of a model `step` steps ahead; NaN where the training part never changes."""
+        return scoring.mae(*self._pair(model, step)) / self.naive if self.naive else np.nan
+
+    def _pair(self, model: str, step: int) -> tuple[Array, Array]:
+        actual = self.actual[:, step - 1]
+        there = ~np.isnan(actual)
+        return actual[there], self.predicted[model][there, step - 1]
+
+    def lines(self) -> Iterator[str]:
+        """The table, one line a model, and a line of verdict."""
+        steps = [1, self.horizon] if self.horizon > 1 else [1]
+        heading = "".join(f"{ahead(step):>24}" for step in steps)
+        yield f"{f'{len(self.rows)} forecasts':<18}{heading}"
+        yield f"{'':<18}" + f"{'RMSE':>12}{'MASE':>12}" * len(steps)
+        for model in self.predicted:
+            line = f"{model:<18}"
+            for step in steps:
+                mase = self.mase(model, step)
+                shown = "undefined" if np.isnan(mase) else f"{mase:.4g}"
+                line += f"{self.rmse(model, step):>12.4g}{shown:>12}"
+            yield line
+        yield "verdict: " + "; ".join(self._verdict(step) for step in steps)
+
+    def _verdict(self, step: int) -> str:
+        errors = {model: self.rmse(model, step) for model in self.predicted}
+        ours = errors.pop(FORECASTER)
+        best = min(errors, key=lambda model: errors[model])
+        theirs = errors[best]
+        exact = _EXACT * float(np.nanmax(np.abs(self.actual)))
+        if max(ours, theirs) <= exact or _EQUAL[0] <= ours / max(theirs, exact) <= _EQUAL[1]:
+            return f"{ahead(step)} the forecaster is as good as {best}"
+        if ours < theirs:
+            ratio = f"RMSE {ours / theirs:.2f} of that of {best}, the next best"
+            return f"{ahead(step)} the forecaster is best: {ratio}"
+        ratio = f"RMSE {theirs / ours:.2f} of the forecaster's"
+        return f"{ahead(step)} {best} is better: {ratio}"
+
+
+def ahead(step: int) -> str:
+    return "one step ahead" if step == 1 else f"{step} steps ahead"
+
+
+def score_end(model: Model, series: Array, held_out: int, season: int | None) -> Scores:
+    """Fit a forecaster on all but the last `held_out` values of a series and score it on these.
+
+    Every model knows at an origin what lies before it. Missing values are interpolated where they
+    are inputs and left out where they are targets. No forecast begins after a missing value: its
+    interpolation would use the target.
+
+    Parameters
+    ----------
+    model : Forecaster
+        It is fitted. Its `horizon` is that of the scores.
+    series : numpy.ndarray, shape (M,), float64
+        NaN where a value is missing, but not at the ends.
+    held_out : int
+        At least the horizon, below M.
+    season : int, optional
+        Of the seasonal value; without it there is none in the table.
+    """
+    horizon = model.horizon
+    begin = len(series) - held_out
+    past = until_known(series[:begin])
+    model.fit(past)
+    timesteps = model.timesteps_
+    missing = np.isnan(series)
+    filled = fill(series)
+    rows = np.arange(begin, len(series) - horizon + 1)
+    targets = rows[:, np.newaxis] + np.arange(horizon)
+    known = ~missing[rows - 1]
+    recent = filled[begin - timesteps :]
+    x_recent, _ = dataset.windows(recent, timesteps, horizon=horizon)
+    x, y = dataset.windows(filled[:begin], timesteps, horizon=horizon)
+    there = ~np.lib.stride_tricks.sliding_window_view(missing[timesteps:begin], horizon).any(axis=1)
+    predicted = {"persistence": scoring.persistence(x_recent, horizon)}
+    if season is not None and season <= begin:
+        back = season * (1 + np.arange(horizon) // season)
+        predicted[f"{season} steps before"] = filled[targets - back]
+    predicted[LINEAR] = scoring.least_squares_ar(x[there], y[there], x_recent)
+    predicted[FORECASTER] = model.predict(recent).reshape(len(rows), horizon)
+    actual = series[targets]
+    if np.isnan(actual[known][:, [0, -1]]).all(axis=0).any():
+        raise ValueError(
+            f"the last {held_out} values hold no forecast that can be scored (--test-fraction)"
+        )
+    return Scores(
+        rows[known],
+        actual[known],
+        {name: values[known] for name, values in predicted.items()},
+        float(np.abs(np.diff(fill(past))).mean()),
+    )
+
+
+def until_known(series: Array) -> Array:
+    """A series without missing values at its end."""
+    return series[: 1 + int(np.flatnonzero(~np.isnan(series))[-1])]
+
+
+def fill(series: Array) -> Array:
+    """Put straight lines where values are missing."""
+    missing = np.isnan(series)
+    filled = series.copy()
+    filled[missing] = np.interp(np.flatnonzero(missing), np.flatnonzero(~missing), series[~missing])
+    return filled
+
+
+def draw(scores: Scores, step: int, axis: Array, names: tuple[str, str], title: str) -> Figure:
+    """Draw the held-out values, the forecaster and the linear fit `step` steps ahead.
+
+    `axis` has the time of every row of the series; `names` are those of time and series.
+    """
+    from crnn import plots
+
+    shown = slice(-_SHOWN, None)  # of thousands of values nothing is seen
+    figure = plots.new_figure()
+    ax = plots.plot_prediction(
+        scores.actual[shown, step - 1],
+        [scores.predicted[model][shown, step - 1] for model in (FORECASTER, LINEAR)],
+        x=axis[scores.rows + step - 1][shown],
+        label=[f"{model} (RMSE {scores.rmse(model, step):.3g})" for model in (FORECASTER, LINEAR)],
+        ax=figure.add_subplot(),
+    )
+    more = f", the last {_SHOWN}" if len(scores.rows) > _SHOWN else ""
+    ax.set_title(f"{title}, {ahead(step)}{more}")
+    ax.set_xlabel(names[0])
+    ax.set_ylabel(names[1])
+    return figure

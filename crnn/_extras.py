@@ -27,4 +27,5 @@ def missing_package(purpose: str, package: str, error: ImportError) -> ImportErr
     >>> missing_package("drawing", "matplotlib", ImportError("No module named 'matplotlib'"))
     ImportError("drawing needs matplotlib: pip install matplotlib (No module named 'matplotlib')")
     """
-    return ImportError(f"{purpose} needs {package}: pip install {package} ({error})", name=error.name)
+    words = f"{purpose} needs {package}: pip install {package} ({error})"
+    return ImportError(words, name=error.name)

@@ -17,6 +17,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crnn._extras import missing_package
+
 try:
     from joblib import effective_n_jobs
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -26,9 +28,7 @@ try:
     from sklearn.utils.multiclass import check_classification_targets, unique_labels
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError as error:
-    raise ImportError(
-        f"estimators need scikit-learn: pip install 'crnn[sklearn]' ({error})", name="sklearn"
-    ) from None
+    raise missing_package("an estimator", "scikit-learn", error) from None
 
 from crnn import _arguments, _cell, losses, optimizers
 from crnn._arguments import Array

@@ -150,7 +150,7 @@ class Combination:
         return together
 
     def local_scale(self, x: Array) -> Array:
-        """How far a window varies, (N,): half of the squares is its own, half that of all windows."""
+        """How far a window varies, (N,): the RMS of its own deviation and that of all windows."""
         scale: Array = np.sqrt((x.var(axis=1) + self.spread**2) / 2)
         return np.where(scale > 0, scale, 1.0)
 

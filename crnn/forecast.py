@@ -68,9 +68,9 @@ class Forecaster:
     Each of the last two is the mean of `networks` tanh networks with different seeds. They are
     trained on the first four fifths of the windows. The number of epochs is that with the least
     error on the last fifth, the validation part. The weight of a member s steps ahead is
-    proportional to 1 / its mean squared validation error s steps ahead [1]_. If the networks make the
-    validation error more than 5 % worse, the linear fit alone is the forecast. Then all members are
-    trained again on the whole series. Taking the level off follows [2]_ and [3]_.
+    proportional to 1 / its mean squared validation error s steps ahead [1]_. If the networks make
+    the validation error more than 5 % worse, the linear fit alone is the forecast. Then all members
+    are trained again on the whole series. Taking the level off follows [2]_ and [3]_.
 
     ``fit`` trains into new objects. If it fails or is interrupted, an earlier fit stays as it was.
 

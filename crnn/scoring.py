@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -229,15 +230,127 @@ def seasonal_persistence(x: ArrayLike, season: int, horizon: int = 1) -> Array:
     return samples[:, steps].reshape(count, horizon * features)
 
 
-def least_squares_ar(x_train: ArrayLike, y_train: ArrayLike, x_test: ArrayLike) -> Array:
-    """Forecast by the linear autoregression that fits the training windows best.
+class LeastSquaresAR:
+    """The linear autoregression that fits training windows best.
 
     ::
 
         forecast[i, o] = c[o] + sum over t, f of w[t, f, o] x[i, t, f]
 
-    with the c and w, in float64, of the least sum of squared errors on `x_train` and `y_train`.
-    Where several fit equally well, the smallest are taken.
+    c and w, in float64, have the least sum of squared errors on the training windows. If several
+    fit equally well, the smallest are taken.
+
+    Notes
+    -----
+    The windows are read block by block, and each block is folded into the triangle R of a QR
+    factorisation. So memory is that of R and one block, O((T F)^2), not that of the windows. The
+    normal equations would be faster but square the condition number, and the windows of a smooth
+    series are nearly dependent: on the sum of two slow sines, T = 40, they were off by 1.5e-12
+    where this is off by 4e-15, and on Mackey-Glass, T = 50, they gave 3 % more error.
+
+    Examples
+    --------
+    A sine is a linear recurrence, so two points of it give the next.
+
+    >>> from crnn import dataset, scoring
+    >>> x, y = dataset.windows(dataset.sine_wave(60), 2)
+    >>> linear = scoring.LeastSquaresAR().fit(x[:40], y[:40])
+    >>> bool(scoring.rmse(y[40:], linear.predict(x[40:])) < 1e-12)
+    True
+    """
+
+    weights_: Array  # (1 + T F, O), of 1 and the scaled inputs
+    centre_: Array  # (F,)
+    half_: Array  # (F,)
+    shape_: tuple[int, int]  # T, F
+
+    def fit(self, x: ArrayLike, y: ArrayLike) -> Self:
+        """Fit the weights.
+
+        Parameters
+        ----------
+        x : array_like of real numbers, shape (N, T, F) or (N, T)
+        y : array_like of real numbers, shape (N, O) or (N,)
+
+        Returns
+        -------
+        LeastSquaresAR
+            Itself.
+
+        Raises
+        ------
+        TypeError
+            If an argument does not hold real numbers.
+        ValueError
+            If an argument is empty, not finite or of another rank, or the shapes do not fit.
+        """
+        return self._fit("x", x, "y", y)
+
+    def _fit(self, x_name: str, x: ArrayLike, y_name: str, y: ArrayLike) -> Self:
+        samples = _finite(x_name, _samples(x_name, x))
+        targets = _columns(y_name, y)
+        if len(targets) != len(samples):
+            raise ValueError(
+                f"{y_name} must have as many samples as {x_name}, {len(samples)}, "
+                f"got {len(targets)}"
+            )
+        # Centred and scaled feature by feature, so that the result does not depend on the units.
+        low = samples.min(axis=(0, 1)).astype(np.float64)
+        high = samples.max(axis=(0, 1)).astype(np.float64)
+        centre, half = low / 2 + high / 2, high / 2 - low / 2
+        half[half == 0.0] = 1.0
+        outputs = targets.shape[1]
+        triangle = np.empty((0, 1 + samples[0].size + outputs))
+        for rows, design in _designs(samples, centre, half):
+            block = np.hstack((design, targets[rows]), dtype=np.float64)
+            # asarray is for the type checker: NumPy's annotations know the default mode only.
+            triangle = np.asarray(np.linalg.qr(np.vstack((triangle, block)), mode="r"))
+        self.weights_ = np.linalg.lstsq(triangle[:, :-outputs], triangle[:, -outputs:], rcond=None)[
+            0
+        ]
+        self.centre_, self.half_ = centre, half
+        self.shape_ = (samples.shape[1], samples.shape[2])
+        return self
+
+    def predict(self, x: ArrayLike) -> Array:
+        """Forecast from windows.
+
+        Parameters
+        ----------
+        x : array_like of real numbers, shape (M, T, F) or (M, T)
+
+        Returns
+        -------
+        ndarray of float64, shape (M, O)
+
+        Raises
+        ------
+        TypeError
+            If x does not hold real numbers.
+        ValueError
+            If x is empty, not finite, or not of the fitted T and F.
+        RuntimeError
+            Before ``fit``.
+        """
+        if not hasattr(self, "weights_"):
+            raise RuntimeError("this LeastSquaresAR is not fitted: call fit")
+        return self._predict("x", x)
+
+    def _predict(self, name: str, x: ArrayLike) -> Array:
+        samples = _finite(name, _samples(name, x))
+        if samples.shape[1:] != self.shape_:
+            raise ValueError(
+                f"{name} must have the timesteps and features of the training, {self.shape_}, "
+                f"got {samples.shape[1:]}"
+            )
+        forecast = np.empty((len(samples), self.weights_.shape[1]))
+        for rows, design in _designs(samples, self.centre_, self.half_):
+            forecast[rows] = design @ self.weights_
+        return forecast
+
+
+def least_squares_ar(x_train: ArrayLike, y_train: ArrayLike, x_test: ArrayLike) -> Array:
+    """Fit a `LeastSquaresAR` on training windows and forecast from others.
 
     Parameters
     ----------
@@ -257,54 +370,16 @@ def least_squares_ar(x_train: ArrayLike, y_train: ArrayLike, x_test: ArrayLike) 
     ValueError
         If an argument is empty, not finite or of another rank, or the shapes do not fit together.
 
-    Notes
-    -----
-    The windows are read block by block and each block is folded into the triangle R of a QR
-    factorisation, so that memory is that of R and one block, O((T F)^2), and not that of the
-    windows. The normal equations would be faster but square the condition number, and the windows
-    of a smooth series are nearly dependent: on the sum of two slow sines, T = 40, they were off by
-    1.5e-12 where this is off by 4e-15, and on Mackey-Glass, T = 50, they gave 3 % more error.
-
     Examples
     --------
-    A sine is a linear recurrence, so two points of it give the next.
-
     >>> from crnn import dataset, scoring
     >>> x, y = dataset.windows(dataset.sine_wave(60), 2)
     >>> forecast = scoring.least_squares_ar(x[:40], y[:40], x[40:])
     >>> bool(scoring.rmse(y[40:], forecast) < 1e-12)
     True
     """
-    x_train = _finite("x_train", _samples("x_train", x_train))
-    y_train = _columns("y_train", y_train)
-    x_test = _finite("x_test", _samples("x_test", x_test))
-    if len(y_train) != len(x_train):
-        raise ValueError(
-            f"y_train must have as many samples as x_train, {len(x_train)}, got {len(y_train)}"
-        )
-    if x_test.shape[1:] != x_train.shape[1:]:
-        raise ValueError(
-            "x_test must have the timesteps and features of x_train, "
-            f"{x_train.shape[1:]}, got {x_test.shape[1:]}"
-        )
-    # Centred and scaled feature by feature, so that the result does not hang on the units.
-    low = x_train.min(axis=(0, 1)).astype(np.float64)
-    high = x_train.max(axis=(0, 1)).astype(np.float64)
-    centre, half = low / 2 + high / 2, high / 2 - low / 2
-    half[half == 0.0] = 1.0
-
-    outputs = y_train.shape[1]
-    triangle = np.empty((0, 1 + x_train[0].size + outputs))
-    for rows, design in _designs(x_train, centre, half):
-        block = np.hstack((design, y_train[rows]), dtype=np.float64)
-        # asarray is for the type checker: NumPy's annotations know the default mode only.
-        triangle = np.asarray(np.linalg.qr(np.vstack((triangle, block)), mode="r"))
-    weights = np.linalg.lstsq(triangle[:, :-outputs], triangle[:, -outputs:], rcond=None)[0]
-
-    forecast = np.empty((len(x_test), outputs))
-    for rows, design in _designs(x_test, centre, half):
-        forecast[rows] = design @ weights
-    return forecast
+    linear = LeastSquaresAR()._fit("x_train", x_train, "y_train", y_train)
+    return linear._predict("x_test", x_test)
 
 
 def _designs(x: Array, centre: Array, half: Array) -> Iterator[tuple[slice, Array]]:

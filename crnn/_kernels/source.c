@@ -94,7 +94,7 @@ static inline int not_finite_double(double value)
         const int single = features == 1;                                                          \
         const int whole = places == 1 && ldo == features && x->stride_t == features * x->stride_i; \
         const ptrdiff_t outer = single || whole ? 1 : timesteps;                                   \
-        const ptrdiff_t inner = timesteps * features / outer;                                      \
+        const ptrdiff_t inner = single ? timesteps : whole ? timesteps * features : features;      \
         const ptrdiff_t from_step = single ? x->stride_t : x->stride_i;                            \
         const ptrdiff_t to_step = single ? places * ldo : 1;                                       \
         if (x->kind == 'f' && size == 4) {                                                         \

@@ -17,6 +17,7 @@ WITHOUT = {
     "_batches",
     "_checkpoint",
     "_dates",
+    "_demo",
     "_figure",
     "_fit",
     "_numbers",

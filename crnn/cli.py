@@ -27,6 +27,21 @@ _FAILURE = 2
 _INTERRUPTED = 128 + 2  # SIGINT
 _PIPE_CLOSED = 128 + 13  # SIGPIPE: what a shell reports for a program that the signal ended
 
+# Arguments of Forecaster that the command passes on where they are given.
+_FORECASTER = (
+    "timesteps",
+    "horizon",
+    "season",
+    "lower",
+    "hidden_size",
+    "networks",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "missing",
+    "seed",
+    "threads",
+)
 _SHOWN = 100  # values of the series that a picture of its forecast has at least
 # Spans of the values that a model has seen, beyond them: one value, and all of a window.
 _FAR, _OUTSIDE = 0.5, 0.1
@@ -169,9 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     backtest.add_argument(
         "--folds", type=int, default=5, metavar="N", help="how many origins (%(default)s)"
     )
-    backtest.add_argument(
-        "--steps", type=int, metavar="K", help="values to forecast from each (those of --horizon)"
-    )
+    backtest.add_argument("--steps", type=int, metavar="K", help="values to forecast from each")
     backtest.add_argument(
         "--refit", action="store_true", help="train anew at each origin, not at the first only"
     )
@@ -184,8 +197,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_forecaster(parser: argparse.ArgumentParser) -> None:
     told = parser.add_argument_group(
         "the forecaster",
-        "Without options it is crnn.Forecaster(seed=0). Other columns as inputs, many series and "
-        "searches over settings are for crnn.estimators.RNNRegressor and the libraries that its "
+        "What is not given is as in crnn.Forecaster(seed=0). Other columns as inputs, many series "
+        "and searches over settings: see crnn.estimators.RNNRegressor and the libraries that its "
         "documentation names.",
     )
     told.add_argument(
@@ -197,33 +210,23 @@ def _add_forecaster(parser: argparse.ArgumentParser) -> None:
     told.add_argument(
         "--horizon",
         type=int,
-        default=1,
         metavar="H",
-        help="how many values are forecast at once (%(default)s)",
+        help="how many values are forecast at once",
     )
     told.add_argument(
         "--season", type=int, metavar="M", help="how many values a season has, such as 12"
     )
     told.add_argument("--lower", type=float, metavar="X", help="no forecast is below, such as 0")
-    told.add_argument(
-        "--hidden", type=int, default=32, metavar="N", help="hidden units (%(default)s)"
-    )
-    told.add_argument(
-        "--networks", type=int, default=5, metavar="N", help="networks to average (%(default)s)"
-    )
+    told.add_argument("--hidden", type=int, dest="hidden_size", metavar="N", help="hidden units")
+    told.add_argument("--networks", type=int, metavar="N", help="networks to average")
     told.add_argument(
         "--epochs",
         type=_epochs,
-        default="auto",
         metavar="N",
-        help="passes over the series; auto: chosen on its last part (%(default)s)",
+        help="passes over the series; auto: chosen on its last part",
     )
-    told.add_argument(
-        "--batch-size", type=int, default=32, metavar="N", help="windows an update (%(default)s)"
-    )
-    told.add_argument(
-        "--learning-rate", type=float, default=2e-3, metavar="X", help="step size (%(default)s)"
-    )
+    told.add_argument("--batch-size", type=int, metavar="N", help="windows an update")
+    told.add_argument("--learning-rate", type=float, metavar="X", help="step size")
     told.add_argument(
         "--seed",
         type=int,
@@ -322,20 +325,8 @@ def _read(arguments: argparse.Namespace, column: str | None = None) -> Series:
 def _forecaster(arguments: argparse.Namespace) -> Forecaster:
     from crnn.forecast import Forecaster
 
-    return Forecaster(
-        arguments.timesteps,
-        horizon=arguments.horizon,
-        season=arguments.season,
-        lower=arguments.lower,
-        hidden_size=arguments.hidden,
-        networks=arguments.networks,
-        epochs=arguments.epochs,
-        batch_size=arguments.batch_size,
-        learning_rate=arguments.learning_rate,
-        missing=arguments.missing,
-        seed=arguments.seed,
-        threads=arguments.threads,
-    )
+    given = {name: getattr(arguments, name) for name in _FORECASTER}
+    return Forecaster(**{name: value for name, value in given.items() if value is not None})
 
 
 def _demo(arguments: argparse.Namespace) -> None:
@@ -468,7 +459,7 @@ def _backtest(arguments: argparse.Namespace) -> None:
     result = forecaster.backtest(
         series.values,
         folds=arguments.folds,
-        steps=forecaster.horizon if arguments.steps is None else arguments.steps,
+        steps=arguments.steps,
         refit=arguments.refit,
     )
     _say("; ".join([f"{arguments.file}: {series.describe()}", *series.assumed]))

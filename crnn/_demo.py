@@ -32,9 +32,9 @@ class _Series:
 _SERIES = (
     _Series(
         "mackey-glass",
-        "Mackey-Glass, chaotic: 2000 values, then 500 held out",
-        lambda: dataset.mackey_glass(2500, seed=0),
-        500,
+        "Mackey-Glass, chaotic: 1000 values, then 250 held out",
+        lambda: dataset.mackey_glass(1250, seed=0),
+        250,
         0,
         ("time", "Mackey-Glass"),
         {"horizon": 8},

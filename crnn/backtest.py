@@ -34,6 +34,15 @@ class Backtest:
         m of MASE: 1 if the forecaster has no season.
     scale : float
         The mean of ``|s_t - s_{t-m}|`` before the first origin, which MASE divides by.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crnn.backtest import Backtest
+    >>> actual = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> backtest = Backtest(actual, {"persistence": actual - [[1.0, 2.0]]}, season=1, scale=2.0)
+    >>> backtest.mase("persistence").tolist()
+    [0.5, 1.0]
     """
 
     actual: Array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ class _Fitted:
     seed: int | None
     name: str | None = None
     limits: tuple[float, float] | None = None  # the least and the largest value
+    unit: float = 1.0  # the method sees the series divided by this power of two
     series: _series.Series | None = field(default=None, compare=False)  # None after load
 
 
@@ -283,7 +285,8 @@ class Forecaster:
         """
         settings = self._checked()
         read = _series.read("series", series, missing=settings["missing"])
-        _check_range(read.values)
+        unit = _unit(read.values)
+        values = read.values / unit
         timesteps = settings["timesteps"] or self._chosen_timesteps(read, settings)
         seed = _arguments.drawn_seed(settings["seed"])
         plan = _combination.Plan(
@@ -306,14 +309,15 @@ class Forecaster:
                 f"horizon of {settings['horizon']}, got {len(read.values)}"
             )
         with _bar(self.progress) as advance:
-            method = _combination.fit(read.values, read.known, plan, advance)
+            method = _combination.fit(values, read.known, plan, advance)
         self._fitted = _Fitted(
             method,
-            read.values[-timesteps:].copy(),
+            values[-timesteps:].copy(),
             settings,
             seed,
             read.name if isinstance(read.name, str) else None,
             (float(read.values.min()), float(read.values.max())),
+            unit,
             read,
         )
         return self
@@ -349,12 +353,14 @@ class Forecaster:
         fitted = self._check_fitted()
         timesteps, horizon = fitted.method.timesteps, fitted.method.horizon
         read = self._read(series, shortest=timesteps + horizon, ends="keep")
-        x = np.lib.stride_tricks.sliding_window_view(read.values[:-horizon], timesteps)
+        values = read.values / fitted.unit
+        x = np.lib.stride_tricks.sliding_window_view(values[:-horizon], timesteps)
         if isinstance(fitted.method, Combination):
             forecast = fitted.method.predict(x)
         else:
             forecast = fitted.method.predict(x, threads=self.threads)
-        forecast = self._bounded(forecast[:, 0] if horizon == 1 else forecast)
+        forecast = forecast[:, 0] if horizon == 1 else forecast
+        forecast = self._bounded(forecast * fitted.unit)
         index = None if read.index is None else read.index[timesteps : timesteps + len(forecast)]
         return read.like(forecast, index)
 
@@ -424,7 +430,7 @@ class Forecaster:
         if not isinstance(method, Combination):
             raise ValueError("a forecaster of version 0.1 has no validation errors: fit it again")
         values, read, window = self._forecast(steps, series)
-        width = method.half_width(len(values), coverage, window)
+        width = method.half_width(len(values), coverage, window) * self._fitted.unit
         bounds = (self._bounded(values - width), self._bounded(values + width))
         return self._outward(bounds[0], read), self._outward(bounds[1], read)
 
@@ -438,12 +444,12 @@ class Forecaster:
         read, window = fitted.series, fitted.tail
         if series is not None:
             read = self._read(series, shortest=timesteps, ends="cut")
-            window = read.values[-timesteps:]
+            window = read.values[-timesteps:] / fitted.unit
         if isinstance(fitted.method, Combination):
             values = fitted.method.forecast(steps, window[np.newaxis])[0]
         else:
             values = fitted.method.forecast(steps, None if series is None else window)
-        return self._bounded(values), read, window[np.newaxis]
+        return self._bounded(values * fitted.unit), read, window[np.newaxis]
 
     def _outward(self, values: Array, read: _series.Series | None) -> Any:
         return values if read is None else read.like(values, read.after(len(values)))
@@ -575,7 +581,7 @@ class Forecaster:
         fitted = self._check_fitted()
         steps = steps or max(self._fitted.method.horizon, fitted.settings.get("season") or 0, 12)
         values, read, _ = self._forecast(steps, series)
-        past = fitted.tail if read is None else read.values[-max(100, 3 * steps) :]
+        past = fitted.tail * fitted.unit if read is None else read.values[-max(100, 3 * steps) :]
         bounds = self.forecast_interval(steps, series, coverage=coverage)
         axis = None
         after = None if read is None else read.after(steps)
@@ -616,6 +622,7 @@ class Forecaster:
             "seed": fitted.seed,
             "name": fitted.name,
             "range": list(fitted.limits or ()),
+            "unit": fitted.unit,
             "spread": method.spread,
             "rmse": method.rmse,
             "epochs": method.epochs,
@@ -728,6 +735,7 @@ class Forecaster:
             _arguments.seed("seed", settings["seed"]),
             settings["name"] if isinstance(settings["name"], str) else None,
             (limits[0], limits[1]) if limits else None,
+            _arguments.real("unit", settings["unit"], above=0),
         )
         return forecaster
 
@@ -765,12 +773,12 @@ _ATTRIBUTES: dict[str, Callable[[_Fitted], Any]] = {
 }
 
 
-def _check_range(values: Array) -> None:
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread = float(np.ptp(values))
-        squares = float(np.square(values - values.mean()).sum())
-    if not (np.isfinite(spread) and np.isfinite(squares)):
-        raise ValueError(f"series must have a finite variance, got values up to {values.max():g}")
+def _unit(values: Array) -> float:
+    """1, or a power of two that keeps the squares of very large or small values in range."""
+    exponent = math.frexp(float(np.abs(values).max()))[1]
+    if abs(exponent) < 300:
+        return 1.0
+    return math.ldexp(1.0, min(max(exponent, -1021), 1023))
 
 
 def _floats(arrays: dict[str, Any], name: str) -> Array:

@@ -24,6 +24,9 @@ WITHOUT = {
     "_numbers",
     "_rows",
     "_samples",
+    "_combination",
+    "_forecaster_0_1",
+    "_series",
     "_scores",
     "_settings",
 }

@@ -38,10 +38,8 @@ LEVELS = ("mean", "last")
 LINEAR = "linear"
 _LEAST = 4  # windows to train on and to validate with
 _PATIENCE = 40  # epochs without a better validation error
-_MOST_EPOCHS, _MOST_UPDATES = 400, 6000
-_GAIN = (
-    0.995  # networks stay if the validation error falls at least to this part of the linear fit's
-)
+_MOST_EPOCHS, _MOST_UPDATES = 400, 8000
+_WORSE = 1.05  # the linear fit is alone if the combination's validation error is so much larger
 _STEPS = 24  # steps ahead whose errors are measured, unless season or horizon ask for more
 _TIMESTEPS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48)
 _FEW = 10  # errors of a step that an interval needs
@@ -112,7 +110,10 @@ class Combination:
     weights : numpy.ndarray, shape (members, S)
         Of each member, s + 1 steps ahead. They sum to 1 over the members.
     errors : list of S arrays
-        Sorted absolute validation errors of the combination, s + 1 steps ahead.
+        Sorted absolute validation errors of the combination, s + 1 steps ahead, divided by the
+        `local_scale` of their windows.
+    spread : float
+        Root of the mean variance of the validation windows.
     rmse : dict of str to float
         Validation error one step ahead of each member, and of the combination ("combination").
     epochs : dict of str to int
@@ -126,6 +127,7 @@ class Combination:
     members: dict[str, Member]
     weights: Array
     errors: list[Array]
+    spread: float
     rmse: dict[str, float] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)
     history: History | None = None
@@ -147,12 +149,18 @@ class Combination:
         together: Array = np.einsum("ms,mns->ns", weights, np.stack(forecasts))
         return together
 
-    def half_width(self, steps: int, coverage: float) -> Array:
-        """Half of an interval's width, 1 to `steps` steps ahead.
+    def local_scale(self, x: Array) -> Array:
+        """How far a window varies, (N,): the RMS of its own deviation and that of all windows."""
+        scale: Array = np.sqrt((x.var(axis=1) + self.spread**2) / 2)
+        return np.where(scale > 0, scale, 1.0)
 
-        The (n + 1) coverage-th smallest of n absolute validation errors, as in split conformal
-        prediction. Beyond the last step with enough errors the width grows with the square root of
-        the steps.
+    def half_width(self, steps: int, coverage: float, x: Array) -> Array:
+        """Half of an interval's width after one window x (1, T), 1 to `steps` steps ahead.
+
+        The (n + 1) coverage-th smallest of n absolute validation errors relative to `local_scale`:
+        J. Lei et al., "Distribution-free predictive inference for regression", Journal of the
+        American Statistical Association 113 (2018), 1094-1111. Beyond the last step with enough
+        errors the width grows with the square root of the steps.
         """
         measured = [s for s, errors in enumerate(self.errors) if len(errors) >= _FEW]
         measured = measured or [s for s, errors in enumerate(self.errors) if len(errors)][:1]
@@ -166,7 +174,9 @@ class Combination:
             known.append(errors[min(len(errors), math.ceil((len(errors) + 1) * coverage)) - 1])
         ahead = np.arange(steps)
         beyond = np.sqrt(np.maximum(1, (ahead + 1) / len(known)))
-        return np.asarray(known)[np.minimum(ahead, len(known) - 1)] * beyond
+        relative = np.asarray(known)[np.minimum(ahead, len(known) - 1)] * beyond
+        width: Array = self.local_scale(x) * relative
+        return width
 
 
 def continued(member: Member, x: Array, steps: int) -> Array:
@@ -213,7 +223,7 @@ def fit(
     x, y = windows(values, known, plan.timesteps, plan.horizon)
     if not np.ptp(values):
         return _constant(plan)
-    held_out = max(1, round(VALIDATION * len(x)))
+    held_out = max(_LEAST, round(VALIDATION * len(x)))
     rows = len(x) - held_out - (plan.horizon - 1)  # no target of the training is validated
     steps = max(plan.horizon, plan.season or 0, _STEPS)
     if np.isnan(y[:rows]).all() or np.isnan(y[-held_out:]).all():
@@ -237,7 +247,7 @@ def fit(
         forecasts = {
             name: continued(member, x[-held_out:], steps) for name, member in candidates.items()
         }
-        chosen = _weigh(plan, forecasts, truth)
+        chosen = _weigh(plan, x[-held_out:], forecasts, truth)
         chosen.epochs = {level: epochs[level] for level in chosen.members if level in epochs}
         for name in chosen.members:
             if name == LINEAR:
@@ -256,7 +266,7 @@ def _constant(plan: Plan) -> Combination:
     """Of a constant series: every forecast is the mean of the window."""
     level = Networks("mean", 1.0, 0.0, [RNN(1, 1, plan.horizon, seed=0)])
     none = [np.zeros(_FEW)]
-    return Combination(plan.timesteps, plan.horizon, {"mean": level}, np.ones((1, 1)), none)
+    return Combination(plan.timesteps, plan.horizon, {"mean": level}, np.ones((1, 1)), none, 0.0)
 
 
 def _least(plan: Plan) -> int:
@@ -264,7 +274,7 @@ def _least(plan: Plan) -> int:
     count = plan.timesteps + plan.horizon
     while True:
         windows_ = count - plan.timesteps - plan.horizon + 1
-        held_out = max(1, round(VALIDATION * windows_))
+        held_out = max(_LEAST, round(VALIDATION * windows_))
         if min(windows_ - held_out - plan.horizon + 1, held_out) >= _LEAST:
             return count
         count += 1
@@ -285,8 +295,8 @@ def _ahead(values: Array, origins: int, horizon: int, steps: int) -> Array:
     return ahead[first : first + origins]
 
 
-def _weigh(plan: Plan, forecasts: dict[str, Array], truth: Array) -> Combination:
-    """A combination whose members are still to be trained on everything."""
+def _weigh(plan: Plan, x: Array, forecasts: dict[str, Array], truth: Array) -> Combination:
+    """A combination whose members are still to be trained on everything; x: validation windows."""
     known = ~np.isnan(truth)
     steps = max(1, int((known.sum(axis=0) >= _LEAST).sum()))  # steps with errors enough
     truth, known = truth[:, :steps], known[:, :steps]
@@ -298,18 +308,21 @@ def _weigh(plan: Plan, forecasts: dict[str, Array], truth: Array) -> Combination
     best = squares.min(axis=0)
     weights = np.where(squares > 0, best / np.where(squares > 0, squares, 1), 1.0)
     weights /= weights.sum(axis=0)
-    found = Combination(plan.timesteps, plan.horizon, dict.fromkeys(forecasts), weights, [])  # type: ignore[arg-type]
+    members: dict[str, Any] = dict.fromkeys(forecasts)
+    spread = math.sqrt(float(x.var(axis=1).mean()))
+    found = Combination(plan.timesteps, plan.horizon, members, weights, [], spread)
     error = found.weighted(list(stacked)) - truth
     names = list(forecasts)
     # over the steps that are forecast at once
     direct = np.sqrt(np.nanmean(squares[:, : plan.horizon], axis=1))
     together = math.sqrt(float(np.nanmean(error[:, : plan.horizon] ** 2)))
     found.rmse = dict(zip(names, map(float, direct), strict=True)) | {"combination": together}
-    if LINEAR in names and len(names) > 1 and together > _GAIN * found.rmse[LINEAR]:
-        alone = _weigh(plan, {LINEAR: forecasts[LINEAR]}, truth)
+    if LINEAR in names and len(names) > 1 and together > _WORSE * found.rmse[LINEAR]:
+        alone = _weigh(plan, x, {LINEAR: forecasts[LINEAR]}, truth)
         alone.rmse = found.rmse
         return alone
-    found.errors = [np.sort(np.abs(error[known[:, s], s])) for s in range(steps)]
+    relative = np.abs(error) / found.local_scale(x)[:, np.newaxis]
+    found.errors = [np.sort(relative[known[:, s], s]) for s in range(steps)]
     return found
 
 

@@ -68,8 +68,8 @@ class Forecaster:
     Each of the last two is the mean of `networks` tanh networks with different seeds. They are
     trained on the first four fifths of the windows. The number of epochs is that with the least
     error on the last fifth, the validation part. The weight of a member s steps ahead is
-    proportional to 1 / its mean squared validation error s steps ahead [1]_. If the networks lower
-    the validation error by less than 0.5 %, the linear fit alone is the forecast. Then all members
+    proportional to 1 / its mean squared validation error s steps ahead [1]_. If the networks make
+    the validation error more than 5 % worse, the linear fit alone is the forecast. Then all members
     are trained again on the whole series. Taking the level off follows [2]_ and [3]_.
 
     ``fit`` trains into new objects. If it fails or is interrupted, an earlier fit stays as it was.
@@ -380,7 +380,7 @@ class Forecaster:
         RuntimeError
             Before ``fit``.
         """
-        values, read = self._forecast(steps, series)
+        values, read, _ = self._forecast(steps, series)
         return self._outward(values, read)
 
     def forecast_interval(
@@ -389,8 +389,9 @@ class Forecaster:
         """Forecast bounds between which the values that follow lie with a given probability.
 
         The bounds are the forecast plus and minus a quantile of the absolute validation errors
-        made as many steps ahead. Training residuals are not used. Beyond the last measured step the
-        width grows with the square root of the steps.
+        made as many steps ahead, relative to how far the values of a window vary [1]_. Training
+        residuals are not used. Beyond the last measured step the width grows with the square root
+        of the steps.
 
         Parameters
         ----------
@@ -411,33 +412,38 @@ class Forecaster:
             a file of version 0.1, which has no validation errors.
         RuntimeError
             Before ``fit``.
+
+        References
+        ----------
+        .. [1] J. Lei, M. G'Sell, A. Rinaldo, R. J. Tibshirani and L. Wasserman, "Distribution-free
+           predictive inference for regression", Journal of the American Statistical Association
+           113 (2018), 1094-1111.
         """
         coverage = _arguments.real("coverage", coverage, above=0, below=1)
         method = self._check_fitted().method
         if not isinstance(method, Combination):
             raise ValueError("a forecaster of version 0.1 has no validation errors: fit it again")
-        values, read = self._forecast(steps, series)
-        width = method.half_width(len(values), coverage)
+        values, read, window = self._forecast(steps, series)
+        width = method.half_width(len(values), coverage, window)
         bounds = (self._bounded(values - width), self._bounded(values + width))
         return self._outward(bounds[0], read), self._outward(bounds[1], read)
 
     def _forecast(
         self, steps: int, series: ArrayLike | None
-    ) -> tuple[Array, _series.Series | None]:
+    ) -> tuple[Array, _series.Series | None, Array]:
+        """The values, the series that they continue, and the window (1, T) that they come from."""
         fitted = self._check_fitted()
         steps = _arguments.integer("steps", steps)
         timesteps = fitted.method.timesteps
-        read = fitted.series
-        window = None if series is None else fitted.tail
+        read, window = fitted.series, fitted.tail
         if series is not None:
             read = self._read(series, shortest=timesteps, ends="cut")
             window = read.values[-timesteps:]
         if isinstance(fitted.method, Combination):
-            x = (fitted.tail if window is None else window)[np.newaxis]
-            values = fitted.method.forecast(steps, x)[0]
+            values = fitted.method.forecast(steps, window[np.newaxis])[0]
         else:
-            values = fitted.method.forecast(steps, window)
-        return self._bounded(values), read
+            values = fitted.method.forecast(steps, None if series is None else window)
+        return self._bounded(values), read, window[np.newaxis]
 
     def _outward(self, values: Array, read: _series.Series | None) -> Any:
         return values if read is None else read.like(values, read.after(len(values)))
@@ -568,7 +574,7 @@ class Forecaster:
 
         fitted = self._check_fitted()
         steps = steps or max(self._fitted.method.horizon, fitted.settings.get("season") or 0, 12)
-        values, read = self._forecast(steps, series)
+        values, read, _ = self._forecast(steps, series)
         past = fitted.tail if read is None else read.values[-max(100, 3 * steps) :]
         bounds = self.forecast_interval(steps, series, coverage=coverage)
         axis = None
@@ -610,6 +616,7 @@ class Forecaster:
             "seed": fitted.seed,
             "name": fitted.name,
             "range": list(fitted.limits or ()),
+            "spread": method.spread,
             "rmse": method.rmse,
             "epochs": method.epochs,
         }
@@ -709,6 +716,7 @@ class Forecaster:
             members,
             weights,
             np.split(errors, np.cumsum(counts)[:-1]),
+            _arguments.real("spread", settings["spread"], minimum=0),
             {name: _arguments.real("rmse", value) for name, value in settings["rmse"].items()},
             {name: _arguments.integer("epochs", n) for name, n in settings["epochs"].items()},
         )

@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help check build test bench lint wheel pythons sanitize emulate ecosystem clean
+.PHONY: help check build test bench docs lint wheel pythons sanitize emulate ecosystem clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,6 +19,9 @@ test: build ## the suite, in the environment that is active
 
 bench: build ## the benchmark (ARGS="--only mid")
 	$(PYTHON) -m bench $(ARGS)
+
+docs: build ## the documentation into docs/_build/html, in the environment that is active
+	PYTHONPATH="$(CURDIR)" $(PYTHON) -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 lint: build ## the linters, in the environment that is active
 	.ci/lint
@@ -39,4 +42,4 @@ emulate: ## processors and systems that are not at hand (apt-get as root, or qem
 	.ci/emulate
 
 clean: ## what was built in the tree
-	rm -rf build dist wheelhouse *.egg-info crnn/*.so crnn/*.pyd
+	rm -rf build dist docs/_build docs/reference/generated wheelhouse *.egg-info crnn/*.so crnn/*.pyd

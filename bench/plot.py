@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.report import digits
+from bench.report import counted, digits
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 _CRNN, _FRAMEWORK, _C = "#D55E00", "#0072B2", "#999999"
@@ -49,7 +49,7 @@ def draw(document: dict[str, Any], path: Path) -> None:
         axes.barh(0, 0, color=colour, label=label)
     axes.legend(loc="lower right", fontsize=10, frameon=False)
     header = document["header"]
-    threads = "one thread" if header["threads"] == 1 else f"{header['threads']} threads"
+    threads = counted(header["threads"], "thread")
     axes.set_title(f"{header['cpu']}, {header['isa']}, {threads}", fontsize=11, loc="left")
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "crnn"}):
         if path.suffix == ".svg":

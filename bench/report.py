@@ -38,13 +38,19 @@ def heading(header: dict[str, Any]) -> str:
     load = header["load"]
     busy = "" if load is None else f", load {load:.2f} before the start"
     lines = [
-        f"{header['isa']} on {header['cpu']}, {header['processors']} processor(s){busy}",
+        f"{header['isa']} on {header['cpu']}, {counted(header['processors'], 'processor')}{busy}",
         f"{header['date']}; {header['system']}; Python {header['python']}",
-        f"{header['threads']} thread(s) each, best of {header['rounds']} interleaved rounds",
+        f"{counted(header['threads'], 'thread')} each, best of {header['rounds']} interleaved "
+        "rounds",
     ]
     # A library that such a variable slows is not the strongest peer.
     lines += [f"set in the environment: {k}={v}" for k, v in header["inherited"].items()]
     return "\n".join(lines)
+
+
+def counted(number: int, noun: str) -> str:
+    """One or many, in words."""
+    return f"one {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def versions(rows: list[Row]) -> dict[str, str]:

@@ -1,4 +1,17 @@
-"""Train and run tanh recurrent networks on the CPU: small, fast, the same bits every time."""
+"""Train and run tanh recurrent networks on the CPU: small, fast, the same bits every time.
+
+    forecasts   Forecaster
+    networks    RNN, Stream
+    training    Trainer, EarlyStopping, TrainingRun, History, TrainingDiverged
+                optimizers, schedules, losses
+    data        dataset: windows, Sequences, split, example series
+    results     scoring, plots, diagnostics
+    machine     cpu_info
+    notebook    the teaching notebook's class, with its numbers
+
+Each has a docstring with equations, shapes, errors and an example: ``help(crnn.Trainer)``. Names
+that begin with an underscore are not for users.
+"""
 
 import sys as _sys
 
@@ -76,5 +89,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """Also the rooms that are not open yet."""
-    return sorted({*globals(), *__all__})
+    """Public names, whether they are imported yet or not, and what every module has."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -179,16 +179,25 @@ def draw(scores: Scores, step: int, axis: Array, names: tuple[str, str], title: 
     """
     from crnn import plots
 
+    # Every row from the first target to the last: where none was scored the lines have a gap.
+    rows = scores.rows - scores.rows[0]
     shown = slice(-_SHOWN, None)  # of thousands of values nothing is seen
+
+    def line(values: Array) -> Array:
+        whole = np.full(rows[-1] + 1, np.nan)
+        whole[rows] = values[:, step - 1]
+        return whole[shown]
+
     figure = plots.new_figure()
+    begin = scores.rows[0] + step - 1
     ax = plots.plot_prediction(
-        scores.actual[shown, step - 1],
-        [scores.predicted[model][shown, step - 1] for model in (FORECASTER, LINEAR)],
-        x=axis[scores.rows + step - 1][shown],
+        line(scores.actual),
+        [line(scores.predicted[model]) for model in (FORECASTER, LINEAR)],
+        x=axis[begin : begin + rows[-1] + 1][shown],
         label=[f"{model} (RMSE {scores.rmse(model, step):.3g})" for model in (FORECASTER, LINEAR)],
         ax=figure.add_subplot(),
     )
-    more = f", the last {_SHOWN}" if len(scores.rows) > _SHOWN else ""
+    more = f", the last {_SHOWN}" if rows[-1] >= _SHOWN else ""
     ax.set_title(f"{title}, {ahead(step)}{more}")
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])

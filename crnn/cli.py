@@ -1,9 +1,9 @@
-"""The `crnn` command: demo, fit, predict and info.
+"""The `crnn` command: fit, predict, backtest, demo and info.
 
 Standard output carries results only. What goes wrong is one line on standard error and exit code
-2; Ctrl-C is 130. What `predict` assumes about its file is a line on standard error too. (Where
-CRNN_ISA names what this machine lacks, the package itself says so in one line, because it is
-imported before this module is.)
+2; Ctrl-C is 130. What `predict` assumes about its file, and whether it looks like another series
+than the model's, are lines on standard error too. (The package itself says in one line that this
+machine lacks what CRNN_ISA names, because it is imported before this module.)
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ import contextlib
 import csv
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
-
-from crnn._arguments import Array
 
 if TYPE_CHECKING:
     from crnn.forecast import Forecaster
@@ -28,6 +26,25 @@ if TYPE_CHECKING:
 _FAILURE = 2
 _INTERRUPTED = 128 + 2  # SIGINT
 _PIPE_CLOSED = 128 + 13  # SIGPIPE: what a shell reports for a program that the signal ended
+
+# Arguments of Forecaster that the command passes on where they are given.
+_FORECASTER = (
+    "timesteps",
+    "horizon",
+    "season",
+    "lower",
+    "hidden_size",
+    "networks",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "missing",
+    "seed",
+    "threads",
+)
+_SHOWN = 100  # values of the series that a picture of its forecast has at least
+# Spans of the values that a model has seen, beyond them: one value, and all of a window.
+_FAR, _OUTSIDE = 0.5, 0.1
 
 
 class CommandError(Exception):
@@ -120,56 +137,25 @@ def _parser() -> argparse.ArgumentParser:
     demo = command(
         "demo",
         _demo,
-        "train the sine model and a sunspot model, and write pictures and models into a folder",
+        "forecast Mackey-Glass, the sunspots and a sine, and write pictures and models",
     )
     demo.add_argument(
         "--out", type=Path, default=Path("crnn-demo"), metavar="DIR", help="folder (%(default)s)"
     )
 
-    fit = command(
-        "fit", _fit, "train on the first part of a series and score one-step forecasts of the rest"
-    )
+    fit = command("fit", _fit, "score forecasts of the end of a series, then train on all of it")
     _add_series(fit)
-    fit.add_argument(
-        "--timesteps",
-        type=int,
-        required=True,
-        metavar="N",
-        help="how many values a forecast is made from",
-    )
-    fit.add_argument(
-        "--hidden", type=int, default=32, metavar="N", help="hidden units (%(default)s)"
-    )
-    fit.add_argument(
-        "--epochs", type=int, default=100, metavar="N", help="passes over the series (%(default)s)"
-    )
-    fit.add_argument(
-        "--batch-size", type=int, default=32, metavar="N", help="windows an update (%(default)s)"
-    )
-    fit.add_argument(
-        "--optimizer", choices=["adam", "sgd"], default="adam", help="%(default)s if not given"
-    )
-    fit.add_argument(
-        "--learning-rate", type=float, default=2e-3, metavar="X", help="step size (%(default)s)"
-    )
-    fit.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="the same seed gives the same model (%(default)s)",
-    )
+    _add_forecaster(fit)
     fit.add_argument(
         "--test-fraction",
         type=float,
         default=0.2,
         metavar="X",
-        help="held out, from the end; 0 trains on all of it (%(default)s)",
+        help="part at the end that the scored model has not seen; 0 scores nothing (%(default)s)",
     )
     fit.add_argument(
-        "--threads", type=int, metavar="N", help="how many threads; chosen by itself if not given"
+        "--out", type=Path, metavar="MODEL", help="write a model of the whole series to this file"
     )
-    fit.add_argument("--out", type=Path, metavar="MODEL", help="write the model to this file")
     fit.add_argument("--plots", type=Path, metavar="DIR", help="write pictures into this folder")
 
     predict = command("predict", _predict, "forecast how a series goes on, as CSV")
@@ -178,10 +164,83 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--steps", type=int, required=True, metavar="K", help="how many values to forecast"
     )
+    predict.add_argument(
+        "--coverage",
+        type=float,
+        default=0.9,
+        metavar="X",
+        help="part of the values that lower and upper are to hold (%(default)s)",
+    )
     predict.add_argument("--out", type=Path, metavar="FORECAST.csv", help="write to this file")
+    predict.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help="draw series, forecast and interval"
+    )
+
+    backtest = command(
+        "backtest", _backtest, "score forecasts from several origins of a series, step by step"
+    )
+    _add_series(backtest)
+    _add_forecaster(backtest)
+    backtest.add_argument(
+        "--folds", type=int, default=5, metavar="N", help="how many origins (%(default)s)"
+    )
+    backtest.add_argument("--steps", type=int, metavar="K", help="values to forecast from each")
+    backtest.add_argument(
+        "--refit", action="store_true", help="train anew at each origin, not at the first only"
+    )
+    backtest.add_argument("--out", type=Path, metavar="ERRORS.csv", help="write to this file")
 
     command("info", _info, "print versions, instruction sets and processors")
     return parser
+
+
+def _add_forecaster(parser: argparse.ArgumentParser) -> None:
+    told = parser.add_argument_group(
+        "the forecaster",
+        "What is not given is as in crnn.Forecaster(seed=0). Other columns as inputs, many series "
+        "and searches over settings: see crnn.estimators.RNNRegressor and the libraries that its "
+        "documentation names.",
+    )
+    told.add_argument(
+        "--timesteps",
+        type=int,
+        metavar="N",
+        help="how many values a forecast is made from; two seasons, or chosen, if not given",
+    )
+    told.add_argument(
+        "--horizon",
+        type=int,
+        metavar="H",
+        help="how many values are forecast at once",
+    )
+    told.add_argument(
+        "--season", type=int, metavar="M", help="how many values a season has, such as 12"
+    )
+    told.add_argument("--lower", type=float, metavar="X", help="no forecast is below, such as 0")
+    told.add_argument("--hidden", type=int, dest="hidden_size", metavar="N", help="hidden units")
+    told.add_argument("--networks", type=int, metavar="N", help="networks to average")
+    told.add_argument(
+        "--epochs",
+        type=_epochs,
+        metavar="N",
+        help="passes over the series; auto: chosen on its last part",
+    )
+    told.add_argument("--batch-size", type=int, metavar="N", help="windows an update")
+    told.add_argument("--learning-rate", type=float, metavar="X", help="step size")
+    told.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the same seed gives the same model (%(default)s)",
+    )
+    told.add_argument(
+        "--threads", type=int, metavar="N", help="how many threads; chosen by itself if not given"
+    )
+
+
+def _epochs(text: str) -> str | int:
+    return text if text == "auto" else int(text)
 
 
 def _add_series(parser: argparse.ArgumentParser) -> None:
@@ -240,12 +299,12 @@ def _add_series(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _read(arguments: argparse.Namespace) -> Series:
+def _read(arguments: argparse.Namespace, column: str | None = None) -> Series:
     from crnn.table import read_series
 
     return read_series(
         arguments.file,
-        arguments.column,
+        arguments.column if arguments.column is not None else column,
         sep=arguments.sep,
         decimal=arguments.decimal,
         thousands=arguments.thousands,
@@ -263,110 +322,151 @@ def _read(arguments: argparse.Namespace) -> Series:
     )
 
 
-def _demo(arguments: argparse.Namespace) -> None:
-    from crnn import dataset, plots
+def _forecaster(arguments: argparse.Namespace) -> Forecaster:
     from crnn.forecast import Forecaster
 
-    plots.new_figure()  # without Matplotlib it fails here and not after the training
-    folder: Path = arguments.out
-    folder.mkdir(parents=True, exist_ok=True)
-
-    sine = Forecaster(
-        timesteps=25,
-        hidden_size=100,
-        epochs=50,
-        batch_size=1,
-        learning_rate=1e-2,
-        optimizer="sgd",
-        seed=0,
-    )
-    title = "sine: the notebook's settings, 300 points, then 100 held out (least squares is exact)"
-    _show(folder, "sine", title, sine, dataset.sine_wave(400), held_out=100)
-    # One of the two settings that tied for the least error on 1897-1946 when trained on the years
-    # before. Over seeds 0 to 9 its RMSE on what is held out is 18.9 to 21.3, least squares' 19.4.
-    sunspots = Forecaster(
-        timesteps=9, hidden_size=64, epochs=100, batch_size=64, learning_rate=1e-3, seed=0
-    )
-    title = "sunspots, one number a year: trained on 1700-1946, 1947-2008 held out"
-    _show(folder, "sunspots", title, sunspots, dataset.load_sunspots(), held_out=62)
+    given = {name: getattr(arguments, name) for name in _FORECASTER}
+    return Forecaster(**{name: value for name, value in given.items() if value is not None})
 
 
-def _show(
-    folder: Path, name: str, title: str, forecaster: Forecaster, series: Array, held_out: int
-) -> None:
-    predicted = _train(title, forecaster, series, held_out)
-    model = folder / f"{name}.safetensors"
-    forecaster.save(model)
-    _say(f"wrote {model}")
-    _draw(folder, f"{name}-", forecaster, series[-held_out:], predicted)
+def _demo(arguments: argparse.Namespace) -> None:
+    from crnn import _demo
+
+    _demo.run(arguments.out, _say)
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    from crnn import plots
-    from crnn.forecast import Forecaster
+    from crnn import _scores, plots
 
     fraction = arguments.test_fraction
     if not 0 <= fraction < 1:
         raise CommandError(f"--test-fraction must be at least 0 and below 1, got {fraction}")
-    forecaster = Forecaster(
-        timesteps=arguments.timesteps,
-        hidden_size=arguments.hidden,
-        epochs=arguments.epochs,
-        batch_size=arguments.batch_size,
-        learning_rate=arguments.learning_rate,
-        optimizer=arguments.optimizer,
-        seed=arguments.seed,
-        threads=arguments.threads,
-    )
+    forecaster = _forecaster(arguments)
     if arguments.out is not None:
-        _check_writable(arguments.out, arguments.file)
+        _check_writable("--out", arguments.out, arguments.file)
     if arguments.plots is not None:
-        plots.new_figure()  # as for the demo
-
-    read = _read(arguments)
-    series = read.values
-    held_out = max(1, round(fraction * len(series))) if fraction else 0
-    if len(series) - held_out <= forecaster.timesteps:
-        raise CommandError(
-            f"{arguments.file}: {len(series)} rows are too few: without the {held_out} held out, "
-            f"more than {forecaster.timesteps} (--timesteps) must be left"
-        )
+        plots.new_figure()  # without Matplotlib it fails here and not after the training
+    series = _read(arguments)
+    described = "; ".join([f"{arguments.file}: {series.describe()}", *series.assumed])
     if arguments.plots is not None:
         arguments.plots.mkdir(parents=True, exist_ok=True)
-    predicted = _train(
-        "; ".join([f"{arguments.file}: {read.describe()}", *read.assumed])
-        + f"\n{read.name}: trained on {len(series) - held_out} values, "
-        + (f"the last {held_out} held out" if held_out else "none held out"),
-        forecaster,
-        series,
-        held_out,
-    )
+    if fraction:
+        # A forecast of all steps must fit into it.
+        held_out = max(round(fraction * len(series.values)), forecaster.horizon)
+        if held_out >= len(series.values):
+            raise CommandError(
+                f"{arguments.file}: {len(series.values)} values are too few: {held_out} are held "
+                "out (--test-fraction, --horizon)"
+            )
+        scored = _scores.score_end(
+            forecaster, series.values, held_out, arguments.season or series.season
+        )
+        for line in (described, *scored.lines()):
+            _say(line)
+        if arguments.plots is not None:
+            names = series.dates.name, series.name
+            for step in sorted({1, forecaster.horizon}):
+                path = arguments.plots / f"{step}-ahead.png"
+                figure = _scores.draw(scored, step, series.dates.axis(), names, series.name)
+                figure.savefig(path)
+                _say(f"wrote {path}")
+    if arguments.out is not None or not fraction:
+        forecaster.fit(series.to_pandas())
+        if not fraction:
+            _say(described)
+        _say(f"trained anew on all {len(series.values)} values")
+        _say(str(forecaster.summary()))
     if arguments.out is not None:
         forecaster.save(arguments.out)
         _say(f"wrote {arguments.out}")
-    if arguments.plots is not None:
-        _draw(arguments.plots, "", forecaster, series[len(series) - held_out :], predicted)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
+    from crnn import plots
     from crnn.forecast import Forecaster
 
     if arguments.out is not None:
-        _check_writable(arguments.out, arguments.file, arguments.model)
+        _check_writable("--out", arguments.out, arguments.file, arguments.model)
+    if arguments.plot is not None:
+        formats = plots.new_figure().canvas.get_supported_filetypes()
+        if arguments.plot.suffix.lstrip(".").lower() not in formats:
+            raise CommandError(f"--plot must end in .png or .svg, got {arguments.plot}")
+        _check_writable("--plot", arguments.plot, arguments.file, arguments.model)
     forecaster = Forecaster.load(arguments.model)
-    series = _read(arguments)
-    if series.assumed:  # on standard error, because the forecast is on standard output
-        print(f"crnn: {arguments.file}: {'; '.join(series.assumed)}", file=sys.stderr)
+    series = _read(arguments, forecaster.name_)
+    forecaster.missing = arguments.missing
     forecast = forecaster.forecast(arguments.steps, series.values)
-    rows = [[series.dates.name, series.name]]
+    interval = forecaster.forecast_interval(
+        arguments.steps, series.values, coverage=arguments.coverage
+    )
+    # On standard error, because the forecast is on standard output.
+    if series.assumed:
+        _warn(f"{arguments.file}: {'; '.join(series.assumed)}")
+    for doubt in _doubts(forecaster, series):
+        _warn(f"{arguments.model}: {doubt}")
+    rows = [[series.dates.name, "forecast", "lower", "upper"]]
     dates = series.dates.after(len(forecast))
-    rows += [[date, series.format(value)] for date, value in zip(dates, forecast, strict=True)]
+    for date, *numbers in zip(dates, forecast, *interval, strict=True):
+        rows.append([date, *map(series.format, numbers)])
     if arguments.out is None:
         csv.writer(_Out(), lineterminator="\n").writerows(rows)
+    else:
+        with open(arguments.out, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+        _say(f"wrote {arguments.out}")
+    if arguments.plot is not None:
+        figure = plots.new_figure()
+        begin = -min(len(series.values), max(3 * len(forecast), _SHOWN))
+        ax = plots.plot_forecast(
+            series.values[begin:],
+            forecast,
+            interval,
+            x=series.dates.axis(len(forecast))[begin - len(forecast) :],
+            ax=figure.add_subplot(),
+        )
+        ax.set_title(f"{series.name}: {len(forecast)} steps, {arguments.coverage:.0%} interval")
+        ax.set_xlabel(series.dates.name)
+        ax.set_ylabel(series.name)
+        figure.savefig(arguments.plot)
+        # Beside a forecast on standard output this would be a row of it.
+        (_warn if arguments.out is None else _say)(f"wrote {arguments.plot}")
+
+
+def _doubts(forecaster: Forecaster, series: Series) -> Iterator[str]:
+    """What makes a series another one than that which the model has seen."""
+    if forecaster.name_ not in (None, series.name):
+        yield f"was trained on {forecaster.name_!r}, and this is {series.name!r}"
+    recent = series.values[-forecaster.timesteps_ :]
+    recent = recent[~np.isnan(recent)]
+    if forecaster.range_ is None or not len(recent):
         return
-    with open(arguments.out, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
-    _say(f"wrote {arguments.out}")
+    low, high = forecaster.range_
+    span = high - low or abs(high) or 1.0
+    beyond = np.maximum(low - recent, recent - high) / span
+    if beyond.max() > _FAR or beyond.min() > _OUTSIDE:
+        values = f"{series.format(recent.min())} to {series.format(recent.max())}"
+        yield (
+            f"was trained on values from {series.format(low)} to {series.format(high)}; those that "
+            f"the forecast is made from are {values}: far outside"
+        )
+
+
+def _backtest(arguments: argparse.Namespace) -> None:
+    forecaster = _forecaster(arguments)
+    if arguments.out is not None:
+        _check_writable("--out", arguments.out, arguments.file)
+    series = _read(arguments)
+    result = forecaster.backtest(
+        series.values,
+        folds=arguments.folds,
+        steps=arguments.steps,
+        refit=arguments.refit,
+    )
+    _say("; ".join([f"{arguments.file}: {series.describe()}", *series.assumed]))
+    _say(str(result))
+    if arguments.out is not None:
+        result.to_pandas().to_csv(arguments.out, index=False, lineterminator="\n")
+        _say(f"wrote {arguments.out}")
 
 
 def _info(arguments: argparse.Namespace) -> None:
@@ -388,58 +488,11 @@ def _info(arguments: argparse.Namespace) -> None:
         _say(f"{name:<11} {value}")
 
 
-def _train(title: str, forecaster: Forecaster, series: Array, held_out: int) -> Array:
-    """Fit the first part, print the table for the rest, and return the predictions of the rest.
-
-    The series is cut before the windows are made: no value that is scored has been an input or a
-    target of the training. The first windows of the held-out part begin in the training part,
-    whose values are known by then.
-    """
-    from crnn import dataset, scoring
-
-    past, actual = np.split(series, [len(series) - held_out])
-    forecaster.fit(past)
-    _say(title)
-    if not held_out:
-        return actual
-    recent = series[-held_out - forecaster.timesteps :]
-    x, y = dataset.windows(past, forecaster.timesteps)
-    x_recent, _ = dataset.windows(recent, forecaster.timesteps)
-    predicted = forecaster.predict(recent)
-    constant = (past == past[0]).all()  # then MASE has nothing to divide by
-    _say(f"{'one step ahead':<18}{'RMSE':>12}{'MASE':>12}")
-    for name, values in (
-        ("RNN", predicted),
-        ("persistence", scoring.persistence(x_recent)),
-        ("least-squares AR", scoring.least_squares_ar(x, y, x_recent)),
-    ):
-        mase = "undefined" if constant else f"{scoring.mase(actual, values, past):.4g}"
-        _say(f"{name:<18}{scoring.rmse(actual, values):>12.4g}{mase:>12}")
-    return predicted
-
-
-def _draw(
-    folder: Path, prefix: str, forecaster: Forecaster, actual: Array, predicted: Array
-) -> None:
-    from crnn import plots
-
-    assert forecaster.history_ is not None  # it has just been fitted
-    figures = {"loss": plots.new_figure()}
-    plots.plot_loss(forecaster.history_, ax=figures["loss"].add_subplot())
-    if len(actual):
-        figures["prediction"] = plots.new_figure()
-        plots.plot_prediction(actual, predicted, ax=figures["prediction"].add_subplot())
-    for name, figure in figures.items():
-        path = folder / f"{prefix}{name}.png"
-        figure.savefig(path)
-        _say(f"wrote {path}")
-
-
-def _check_writable(path: Path, *inputs: Path) -> None:
+def _check_writable(option: str, path: Path, *inputs: Path) -> None:
     """Fail before a training and not after it; what only writing shows is told then."""
     for kept in inputs:
         if path.exists() and kept.exists() and path.samefile(kept):
-            raise CommandError(f"--out is {kept}, which is read: name another file")
+            raise CommandError(f"{option} is {kept}, which is read: name another file")
     if path.is_dir():
         raise CommandError(f"{path}: is a folder")
     if not path.parent.is_dir():
@@ -460,6 +513,12 @@ def _say(line: str) -> None:
     _Out().write(line + "\n")
 
 
+def _warn(message: str) -> None:
+    line = " ".join(message.split())  # one line, whatever a name or a library's message holds
+    with contextlib.suppress(OSError):
+        print(f"crnn: {line}", file=sys.stderr)
+
+
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         named = error.filename is not None
@@ -474,9 +533,7 @@ def _fail(message: str, code: int) -> int:
         print(end="", flush=True)  # results first
     except OSError:
         _abandon_output()
-    line = " ".join(message.split())  # one line, whatever a name or a library's message holds
-    with contextlib.suppress(OSError):
-        print(f"crnn: {line}", file=sys.stderr)
+    _warn(message)
     return code
 
 

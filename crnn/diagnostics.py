@@ -29,7 +29,7 @@ def gradient_by_lag(
 ) -> Array:
     r"""Norm of the loss's gradient with respect to the states k steps before the last one.
 
-    For the forward direction of the last layer, the loss being that of the last output alone:
+    For the forward direction of the last layer, the loss being that of the last output alone::
 
         dh_T = dy Wy',    dh_{t-1} = (dh_t * (1 - h_t^2)) Wh',    norm_k = |dloss/dh_{T-k}|
 

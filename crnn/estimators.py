@@ -17,6 +17,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crnn._extras import missing_package
+
 try:
     from joblib import effective_n_jobs
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -26,9 +28,7 @@ try:
     from sklearn.utils.multiclass import check_classification_targets, unique_labels
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError as error:
-    raise ImportError(
-        f"estimators need scikit-learn: pip install 'crnn[sklearn]' ({error})", name="sklearn"
-    ) from None
+    raise missing_package("an estimator", "scikit-learn", error) from None
 
 from crnn import _arguments, _cell, losses, optimizers
 from crnn._arguments import Array
@@ -476,7 +476,7 @@ class RNNRegressor(RegressorMixin, _RNNEstimator):  # type: ignore[misc]
 
     The network reads the columns that are steps one after the other, oldest first, with all other
     columns shown at every step, and y is a linear function of its last state (equations:
-    `crnn.RNN`, with O outputs for the O columns of y). It is trained by mini-batches on
+    `crnn.RNN`, with O outputs for the O columns of y). It is trained by mini-batches on::
 
         sum_i w_i loss(y_i, t_i) / sum_i w_i  +  0.5 alpha |W|^2 / n
 
@@ -616,7 +616,8 @@ class RNNRegressor(RegressorMixin, _RNNEstimator):  # type: ignore[misc]
 
     References
     ----------
-    J. L. Elman, "Finding structure in time", Cognitive Science 14(2), 1990.
+    J. L. Elman, "Finding structure in time",
+    Cognitive Science 14(2), 1990.
 
     Examples
     --------
@@ -929,7 +930,8 @@ class RNNClassifier(ClassifierMixin, _RNNEstimator):  # type: ignore[misc]
 
     References
     ----------
-    J. L. Elman, "Finding structure in time", Cognitive Science 14(2), 1990.
+    J. L. Elman, "Finding structure in time",
+    Cognitive Science 14(2), 1990.
 
     Examples
     --------

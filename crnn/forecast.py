@@ -1,130 +1,272 @@
-"""A series in, a forecast out: scaling, windows, network and training in one object."""
+"""A series in, a forecast out: a linear fit and networks, combined in one object."""
 
 from __future__ import annotations
 
-import math
+import inspect
 import os
-from typing import Any, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import dataset, optimizers, storage
-from crnn._arguments import Array, choice, integer, numeric, real
-from crnn._arguments import seed as checked_seed
+from crnn import _arguments, _combination, _forecaster_0_1, _series, _threads, storage
+from crnn._arguments import Array
+from crnn._combination import Combination, Networks
 from crnn.model import RNN
-from crnn.trainer import History, Trainer
+from crnn.scoring import LeastSquaresAR
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from crnn.backtest import Backtest
 
 _KIND = "forecaster"
-# The stored array beside the network's own, whose names all begin with W or b.
-_TAIL = "tail"
-# What a file keeps of the arguments: those that decide what a training gives.
-_SETTINGS = (
+_METHOD = "combination"
+# The arguments that a file keeps: all but those that the machine decides.
+_KEPT = (
     "timesteps",
+    "horizon",
+    "season",
     "hidden_size",
+    "networks",
     "epochs",
-    "batch_size",
+    "linear",
+    "lower",
+    "missing",
     "learning_rate",
-    "optimizer",
+    "batch_size",
     "seed",
 )
+_MOST_TIMESTEPS = 104  # of two seasons
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """All that a fit leaves, put in place at its end by one assignment."""
+
+    method: Combination | _forecaster_0_1.Standardised
+    tail: Array  # the last T values
+    settings: dict[str, Any]
+    seed: int | None
+    name: str | None = None
+    limits: tuple[float, float] | None = None  # the least and the largest value
+    series: _series.Series | None = field(default=None, compare=False)  # None after load
 
 
 class Forecaster:
-    r"""Forecast a series with a tanh network that sees its last `timesteps` values.
+    r"""Forecast a series by a linear fit and networks, weighted by their validation errors.
 
-    The series s is standardised, z = (s - mean) / scale, with the mean and the (population)
-    standard deviation of the series that `fit` is given and of nothing else. The network maps
-    z_{t-T}, …, z_{t-1}, read from a zero state, to z_t (equations: `crnn.RNN`, with I = O = 1).
-    What is set after `fit` (``forecaster.epochs = 200``) is for the next `fit`, `threads` excepted.
+    Three members forecast from the last T = `timesteps` values x:
+
+    - **linear**: least squares on x.
+    - **mean**: level + scale * network((x - level) / scale), where level is the mean of x.
+    - **last**: the same, where level is the last value of x.
+
+    Each of the last two is the mean of `networks` tanh networks with different seeds. They are
+    trained on the first four fifths of the windows. The number of epochs is that with the least
+    error on the last fifth, the validation part. The weight of a member s steps ahead is
+    proportional to 1 / its mean squared validation error s steps ahead [1]_. If the networks make
+    the validation error more than 5 % worse, the linear fit alone is the forecast. Then all members
+    are trained again on the whole series. Taking the level off follows [2]_ and [3]_.
+
+    ``fit`` trains into new objects. If it fails or is interrupted, an earlier fit stays as it was.
 
     Parameters
     ----------
-    timesteps : int
-        T, how many values a prediction is made from.
+    timesteps : int, optional
+        T, the number of values that a forecast reads. None: two seasons, at most 104, if `season`
+        is given, else the shortest T up to 48 whose linear fit is within 0.5 % of the best.
+    horizon : int, default 1
+        H, the number of steps that the members forecast at once. Beyond it they read their own
+        forecasts.
+    season : int, optional
+        Values in a season, for example 12 for monthly data.
     hidden_size : int, default 32
-        H, hidden units.
-    epochs, batch_size, threads, progress
-        As for `crnn.Trainer`.
-    learning_rate : float, default 2e-3
-    optimizer : {"sgd", "rmsprop", "adam", "adamw"}, default "adam"
-        With its defaults.
+        Hidden units of each network.
+    networks : int, default 5
+        Networks for each of the two levels. 0: the linear fit alone.
+    epochs : int or "auto", default "auto"
+    linear : bool, default True
+        Whether the linear fit is a member.
+    lower : float, optional
+        A bound that forecasts and intervals do not fall below, for example 0 for counts.
+    missing : {"error", "ignore"}, default "error"
+        "ignore": NaN values are interpolated as inputs and left out as targets. Missing values at
+        both ends are cut off.
+    learning_rate : float, default 1e-3
+        Of Adam.
+    batch_size : int, default 32
     seed : int, optional
-        Of the initial parameters and of the order of the windows. The same seed gives the same
-        bits at any number of threads. None takes one from the operating system.
+        The same seed gives the same bits at any number of threads. None takes one from the
+        operating system; `seed_` keeps it.
+    threads : int, optional
+        Networks that train at the same time. None: as many as there are processors.
+    progress : bool, default False
+        Show a bar of epochs (tqdm).
 
     Attributes
     ----------
-    model_ : crnn.RNN
-        The network, on standardised values. It exists after `fit`.
+    timesteps_ : int
+        T.
+    weights_ : dict of str to numpy.ndarray, shape (S,)
+        The weight of each member, 1 to S steps ahead. Beyond S the last weight holds.
+    epochs_ : dict of str to int
+        Epochs of the networks, by level.
+    validation_rmse_ : dict of str to float
+        One step ahead (the mean over H steps), of each member and of the combination.
     history_ : crnn.History or None
-        What the training was like. None after `load`, and after a training that was interrupted
-        or diverged (`TrainingDiverged` carries its own).
-    mean_, scale_ : float
-        In the units of the series. `scale_` is 1 for a constant series, whose forecast is that
-        constant.
+        Of the last training of the first network. None without networks and after ``load``.
+    seed_ : int or None
+    name_ : str or None
+        The name of a pandas Series; it is written to the file.
+    range_ : tuple of float or None
+        The least and the largest value of the fitted series.
+
+    Notes
+    -----
+    Exogenous variables, many series in one network, searches and other backtests are not here.
+    `crnn.estimators.RNNRegressor` brings them through skforecast, mlforecast, sktime and darts.
+
+    References
+    ----------
+    .. [1] J. M. Bates and C. W. J. Granger, "The combination of forecasts", Operational Research
+       Quarterly 20 (1969), 451-468.
+    .. [2] A. Zeng, M. Chen, L. Zhang and Q. Xu, "Are transformers effective for time series
+       forecasting?", AAAI 2023.
+    .. [3] T. Kim et al., "Reversible instance normalization for accurate time-series forecasting
+       against distribution shift", ICLR 2022.
 
     Examples
     --------
     >>> from crnn import Forecaster, dataset
     >>> series = 20 + 5 * dataset.sine_wave(120)
-    >>> forecaster = Forecaster(timesteps=10, hidden_size=8, epochs=60, seed=0).fit(series)
+    >>> forecaster = Forecaster(timesteps=10, hidden_size=8, networks=2, seed=0).fit(series)
     >>> forecaster.forecast(3).shape
     (3,)
     >>> forecaster.predict(series).shape  # one step ahead, of series[10:]
     (110,)
     """
 
-    model_: RNN
-    history_: History | None
-    mean_: float
-    scale_: float
-    _tail: Array
-    _fitted: dict[str, Any]  # _SETTINGS as they were then
+    _fitted: _Fitted
 
     def __init__(
         self,
+        timesteps: int | None = None,
         *,
-        timesteps: int,
+        horizon: int = 1,
+        season: int | None = None,
         hidden_size: int = 32,
-        epochs: int = 100,
+        networks: int = 5,
+        epochs: int | str = "auto",
+        linear: bool = True,
+        lower: float | None = None,
+        missing: str = "error",
+        learning_rate: float = 1e-3,
         batch_size: int = 32,
-        learning_rate: float = 2e-3,
-        optimizer: str = "adam",
         seed: int | None = None,
         threads: int | None = None,
         progress: bool = False,
     ) -> None:
-        self.timesteps = integer("timesteps", timesteps)
-        self.hidden_size = integer("hidden_size", hidden_size)
-        self.seed = checked_seed("seed", seed)
+        self.timesteps = timesteps
+        self.horizon = horizon
+        self.season = season
+        self.hidden_size = hidden_size
+        self.networks = networks
         self.epochs = epochs
-        self.batch_size = batch_size
+        self.linear = linear
+        self.lower = lower
+        self.missing = missing
         self.learning_rate = learning_rate
-        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.seed = seed
         self.threads = threads
         self.progress = progress
-        self._trainer()
+        self._checked()
 
-    def _trainer(self) -> Trainer:
-        return Trainer(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            # a name and a number: what a file keeps
-            learning_rate=real("learning_rate", self.learning_rate, above=0),
-            optimizer=choice("optimizer", self.optimizer, optimizers.NAMES),
-            seed=self.seed,
-            progress=self.progress,
-            threads=self.threads,
-        )
+    def _checked(self) -> dict[str, Any]:
+        """The arguments that a file keeps, checked."""
+        positive = _arguments.integer
+        epochs: int | str
+        if isinstance(self.epochs, str):
+            epochs = _arguments.choice("epochs", self.epochs, ["auto"])
+        else:
+            epochs = positive("epochs", self.epochs)
+        _arguments.boolean("progress", self.progress)
+        if self.threads is not None:
+            positive("threads", self.threads)
+        settings = {
+            "timesteps": None if self.timesteps is None else positive("timesteps", self.timesteps),
+            "horizon": positive("horizon", self.horizon),
+            "season": None if self.season is None else positive("season", self.season, minimum=2),
+            "hidden_size": positive("hidden_size", self.hidden_size),
+            "networks": positive("networks", self.networks, minimum=0),
+            "epochs": epochs,
+            "linear": _arguments.boolean("linear", self.linear),
+            "lower": None if self.lower is None else _arguments.real("lower", self.lower),
+            "missing": _arguments.choice("missing", self.missing, _series.MISSING),
+            "learning_rate": _arguments.real("learning_rate", self.learning_rate, above=0),
+            "batch_size": positive("batch_size", self.batch_size),
+            "seed": _arguments.seed("seed", self.seed),
+        }
+        if not settings["linear"] and not settings["networks"]:
+            raise ValueError("networks must be at least 1 where linear is False, got 0")
+        return settings
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Give the arguments by name, as scikit-learn's estimators do.
+
+        Parameters
+        ----------
+        deep : bool, default True
+            Ignored: no argument has arguments of its own.
+
+        Returns
+        -------
+        dict
+        """
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set arguments by name, for the next ``fit``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no such argument or it does not take the value. Then nothing is set.
+        """
+        known = self.get_params()
+        for name in params:
+            _arguments.choice("params", name, known)
+        type(self)(**(known | params))  # checks
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        parameters = inspect.signature(type(self)).parameters
+        changed = [
+            f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if value is not parameters[name].default and value != parameters[name].default
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted")
 
     def fit(self, series: ArrayLike) -> Self:
-        """Standardise the series and train a new network on its windows.
+        """Choose epochs and weights on the last fifth of the series, then train on all of it.
+
+        Each call starts anew, also after ``load``.
 
         Parameters
         ----------
         series : array_like, shape (M,) or (M, 1)
-            Real numbers in time order, M > timesteps.
+            Real numbers in time order. A pandas Series must have an index that increases; holes in
+            an index of times or integers are missing values.
 
         Returns
         -------
@@ -134,93 +276,316 @@ class Forecaster:
         Raises
         ------
         ValueError, TypeError
-            If the series is too short, not one series, not finite or not numeric. A fit before it
-            stays as it was.
+            If the series is too short, not one series, not finite or not numeric, or its index
+            does not increase.
         crnn.TrainingDiverged
-            If the loss is no longer finite; the network is that of the last good epoch.
+            If a loss is no longer finite.
         """
-        trainer = self._trainer()
-        values = _series("series", series, shortest=self.timesteps + 1)
-        mean, scale = _standard(values)
-        scaled = ((values - mean) / scale).astype(np.float32)
-        x, y = dataset.windows(scaled, self.timesteps)
-        self.model_ = RNN(1, self.hidden_size, 1, seed=self.seed)
-        self.mean_, self.scale_ = mean, scale
-        self._tail = scaled[-self.timesteps :].copy()
-        self._fitted = {name: getattr(self, name) for name in _SETTINGS}
-        self.history_ = None
-        self.history_ = trainer.fit(self.model_, x, y)
+        settings = self._checked()
+        read = _series.read("series", series, missing=settings["missing"])
+        _check_range(read.values)
+        timesteps = settings["timesteps"] or self._chosen_timesteps(read, settings)
+        seed = _arguments.drawn_seed(settings["seed"])
+        plan = _combination.Plan(
+            timesteps=timesteps,
+            horizon=settings["horizon"],
+            season=settings["season"],
+            hidden_size=settings["hidden_size"],
+            networks=settings["networks"],
+            epochs=None if settings["epochs"] == "auto" else settings["epochs"],
+            linear=settings["linear"],
+            learning_rate=settings["learning_rate"],
+            batch_size=settings["batch_size"],
+            seed=seed,
+            threads=self.threads or _threads.processors(),
+        )
+        shortest = timesteps + settings["horizon"]
+        if len(read.values) < shortest:
+            raise ValueError(
+                f"series must hold at least {shortest} values for {timesteps} timesteps and a "
+                f"horizon of {settings['horizon']}, got {len(read.values)}"
+            )
+        with _bar(self.progress) as advance:
+            method = _combination.fit(read.values, read.known, plan, advance)
+        self._fitted = _Fitted(
+            method,
+            read.values[-timesteps:].copy(),
+            settings,
+            seed,
+            read.name if isinstance(read.name, str) else None,
+            (float(read.values.min()), float(read.values.max())),
+            read,
+        )
         return self
 
-    def predict(self, series: ArrayLike) -> Array:
-        """Predict each value of a series from the `timesteps` true values before it.
+    @staticmethod
+    def _chosen_timesteps(read: _series.Series, settings: dict[str, Any]) -> int:
+        if settings["season"] is not None:
+            return int(max(1, min(2 * settings["season"], _MOST_TIMESTEPS, len(read.values) // 3)))
+        return _combination.choose_timesteps(read.values, read.known, settings["horizon"])
+
+    def predict(self, series: ArrayLike) -> Any:
+        """Forecast each value of a series from the `timesteps` true values before it.
 
         Parameters
         ----------
         series : array_like, shape (M,) or (M, 1)
-            M > timesteps, in the units of the fitted series. It is scaled as that was.
+            In the units of the fitted series, M >= timesteps + horizon.
 
         Returns
         -------
-        numpy.ndarray, shape (M - timesteps,), float64
-            Entry i is the prediction of ``series[timesteps + i]``.
+        numpy.ndarray, shape (M - T - H + 1, H), or (M - T,) if H is 1, float64
+            Entry (i, k) is the forecast of ``series[T + i + k]`` from the T values before
+            ``series[T + i]``. Of a pandas Series: a Series, or a DataFrame if H is above 1, whose
+            index is that of the first value forecast.
 
         Raises
         ------
         ValueError, TypeError
-            As for `fit`.
+            As for ``fit``.
         RuntimeError
-            Before `fit`.
+            Before ``fit``.
         """
-        self._check_fitted()
-        timesteps = len(self._tail)
-        values = _series("series", series, shortest=timesteps + 1)
-        x, _ = dataset.windows(self._scale(values), timesteps)
-        return self._unscale(self.model_.predict(x, threads=self.threads)[:, 0])
+        fitted = self._check_fitted()
+        timesteps, horizon = fitted.method.timesteps, fitted.method.horizon
+        read = self._read(series, shortest=timesteps + horizon, ends="keep")
+        x = np.lib.stride_tricks.sliding_window_view(read.values[:-horizon], timesteps)
+        if isinstance(fitted.method, Combination):
+            forecast = fitted.method.predict(x)
+        else:
+            forecast = fitted.method.predict(x, threads=self.threads)
+        forecast = self._bounded(forecast[:, 0] if horizon == 1 else forecast)
+        index = None if read.index is None else read.index[timesteps : timesteps + len(forecast)]
+        return read.like(forecast, index)
 
-    def forecast(self, steps: int, series: ArrayLike | None = None) -> Array:
-        """Predict the next values, each from its own predictions before it.
-
-        Every step reads the last `timesteps` values again from a zero state, because that is what
-        the network was trained on. Carrying one state along (`RNN.stream`) would cost a T-th, and
-        would run the network through states that lie further than T steps from zero, which it
-        never met in training.
+    def forecast(self, steps: int, series: ArrayLike | None = None) -> Any:
+        """Forecast the values that follow the end of a series.
 
         Parameters
         ----------
         steps : int
-            How many values.
+            How many values. Beyond `horizon` the members read their own forecasts.
         series : array_like, shape (M,) or (M, 1), optional
-            What to continue, M >= timesteps. By default the series that was fitted.
+            The series to continue, M >= timesteps. By default the fitted one.
 
         Returns
         -------
         numpy.ndarray, shape (steps,), float64
-            In the units of the series. tanh is bounded, so the forecast is, however far it goes.
+            Of a pandas Series whose index has a regular step: a Series whose index goes on.
 
         Raises
         ------
         ValueError, TypeError
-            If `steps` is not positive, or as for `fit`.
+            If `steps` is not positive, or as for ``fit``.
         RuntimeError
-            Before `fit`.
+            Before ``fit``.
         """
-        self._check_fitted()
-        steps = integer("steps", steps)
-        timesteps = len(self._tail)
-        if series is None:
-            tail = self._tail
+        values, read, _ = self._forecast(steps, series)
+        return self._outward(values, read)
+
+    def forecast_interval(
+        self, steps: int, series: ArrayLike | None = None, *, coverage: float = 0.9
+    ) -> tuple[Any, Any]:
+        """Forecast bounds between which the values that follow lie with a given probability.
+
+        The bounds are the forecast plus and minus a quantile of the absolute validation errors
+        made as many steps ahead, relative to how far the values of a window vary [1]_. Training
+        residuals are not used. Beyond the last measured step the width grows with the square root
+        of the steps.
+
+        Parameters
+        ----------
+        steps, series
+            As for ``forecast``.
+        coverage : float, default 0.9
+            Between 0 and 1.
+
+        Returns
+        -------
+        lower, upper : numpy.ndarray, shape (steps,), float64
+            As ``forecast`` returns them.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for ``forecast``; if `coverage` is not between 0 and 1; if the forecaster comes from
+            a file of version 0.1, which has no validation errors.
+        RuntimeError
+            Before ``fit``.
+
+        References
+        ----------
+        .. [1] J. Lei, M. G'Sell, A. Rinaldo, R. J. Tibshirani and L. Wasserman, "Distribution-free
+           predictive inference for regression", Journal of the American Statistical Association
+           113 (2018), 1094-1111.
+        """
+        coverage = _arguments.real("coverage", coverage, above=0, below=1)
+        method = self._check_fitted().method
+        if not isinstance(method, Combination):
+            raise ValueError("a forecaster of version 0.1 has no validation errors: fit it again")
+        values, read, window = self._forecast(steps, series)
+        width = method.half_width(len(values), coverage, window)
+        bounds = (self._bounded(values - width), self._bounded(values + width))
+        return self._outward(bounds[0], read), self._outward(bounds[1], read)
+
+    def _forecast(
+        self, steps: int, series: ArrayLike | None
+    ) -> tuple[Array, _series.Series | None, Array]:
+        """The values, the series that they continue, and the window (1, T) that they come from."""
+        fitted = self._check_fitted()
+        steps = _arguments.integer("steps", steps)
+        timesteps = fitted.method.timesteps
+        read, window = fitted.series, fitted.tail
+        if series is not None:
+            read = self._read(series, shortest=timesteps, ends="cut")
+            window = read.values[-timesteps:]
+        if isinstance(fitted.method, Combination):
+            values = fitted.method.forecast(steps, window[np.newaxis])[0]
         else:
-            tail = self._scale(_series("series", series, shortest=timesteps)[-timesteps:])
-        values = np.empty(timesteps + steps, dtype=np.float32)
-        values[:timesteps] = tail
-        for step in range(steps):
-            window = values[step : step + timesteps].reshape(1, timesteps, 1)
-            values[timesteps + step] = self.model_.predict(window, threads=1)[0, 0]
-        return self._unscale(values[timesteps:])
+            values = fitted.method.forecast(steps, None if series is None else window)
+        return self._bounded(values), read, window[np.newaxis]
+
+    def _outward(self, values: Array, read: _series.Series | None) -> Any:
+        return values if read is None else read.like(values, read.after(len(values)))
+
+    def _read(self, series: ArrayLike, *, shortest: int, ends: str) -> _series.Series:
+        missing = _arguments.choice("missing", self.missing, _series.MISSING)
+        return _series.read("series", series, shortest=shortest, missing=missing, ends=ends)
+
+    def _bounded(self, values: Array) -> Array:
+        lower = self._fitted.settings.get("lower")
+        return values if lower is None else np.maximum(values, lower)
+
+    def backtest(
+        self, series: ArrayLike, folds: int = 5, steps: int | None = None, *, refit: bool = False
+    ) -> Backtest:
+        """Forecast from rolling origins and compare with persistence and a least-squares fit.
+
+        The last ``folds * steps`` values are forecast, `steps` at a time, each time from all values
+        before. A copy of this forecaster is fitted on the values before the first origin, and with
+        `refit` anew at each origin. This forecaster stays as it is.
+
+        Parameters
+        ----------
+        series : array_like, shape (M,) or (M, 1)
+            As for ``fit``.
+        folds : int, default 5
+            Origins.
+        steps : int, optional
+            Values forecast from each origin. None: the larger of horizon and season, at least 12
+            if the series allows it.
+        refit : bool, default False
+
+        Returns
+        -------
+        crnn.backtest.Backtest
+            ``print`` shows RMSE, MAE and MASE; ``to_pandas`` gives them by step ahead.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the series is too short for so many folds, or as for ``fit``.
+
+        Examples
+        --------
+        >>> from crnn import Forecaster, dataset
+        >>> forecaster = Forecaster(timesteps=9, hidden_size=8, networks=1, epochs=5, seed=0)
+        >>> backtest = forecaster.backtest(dataset.load_sunspots(), folds=2, steps=3)
+        >>> list(backtest.forecasts)
+        ['persistence', 'least-squares AR', 'forecaster']
+        """
+        from crnn.backtest import run
+
+        return run(self, series, folds, steps, refit)
+
+    def summary(self) -> str:
+        """Say what the fit chose: timesteps, epochs, weights and validation errors.
+
+        Returns
+        -------
+        str
+            Several lines.
+
+        Raises
+        ------
+        RuntimeError
+            Before ``fit``.
+        """
+        fitted = self._check_fitted()
+        method = fitted.method
+        if not isinstance(method, Combination):
+            return (
+                "Forecaster of version 0.1: one network on the standardised series\n"
+                f"{method.timesteps} timesteps, {method.settings['epochs']} epochs\n"
+                "fit starts a new training with today's method"
+            )
+        lines = [
+            f"{method.timesteps} timesteps, horizon {method.horizon}, season "
+            f"{fitted.settings['season'] or 'not given'}, seed {fitted.seed}"
+        ]
+        if not method.rmse:
+            return "\n".join([*lines, "the series is constant, and so is the forecast"])
+        last = f"{method.weights.shape[1]} steps"
+        lines.append(f"{'member':<18}{'validation RMSE':>16}{'weight, 1 step':>16}{last:>12}")
+        weights = _weights(fitted)
+        known = (_combination.LINEAR, *_combination.LEVELS, "combination")
+        for name in [name for name in known if name in method.rmse]:
+            line = f"{name:<18}{method.rmse[name]:>16.5g}"
+            if name in weights:
+                line += f"{weights[name][0]:>16.2f}{weights[name][-1]:>12.2f}"
+            if name in method.epochs:
+                line += f"   {fitted.settings['networks']} networks, {method.epochs[name]} epochs"
+            lines.append(line)
+        if len(method.rmse) > 2 and not method.epochs:
+            lines.append("the networks do not help: the linear fit alone is the forecast")
+        return "\n".join([*lines, "fit starts a new training"])
+
+    def plot(
+        self,
+        steps: int | None = None,
+        series: ArrayLike | None = None,
+        *,
+        coverage: float = 0.9,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the end of the series, the forecast and its interval.
+
+        Parameters
+        ----------
+        steps : int, optional
+            Values to forecast. None: the larger of horizon and season, at least 12.
+        series
+            As for ``forecast``.
+        coverage
+            As for ``forecast_interval``.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw. By default on a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            If Matplotlib is not installed and `ax` is not given.
+        """
+        from crnn import plots
+
+        fitted = self._check_fitted()
+        steps = steps or max(self._fitted.method.horizon, fitted.settings.get("season") or 0, 12)
+        values, read, _ = self._forecast(steps, series)
+        past = fitted.tail if read is None else read.values[-max(100, 3 * steps) :]
+        bounds = self.forecast_interval(steps, series, coverage=coverage)
+        axis = None
+        after = None if read is None else read.after(steps)
+        if read is not None and after is not None:
+            axis = _axis(read.index[-len(past) :], after)
+        interval = (np.asarray(bounds[0]), np.asarray(bounds[1]))
+        return plots.plot_forecast(past, values, interval, x=axis, ax=ax)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network, the scaling and the end of the series to one safetensors file.
+        """Write the fitted forecaster to one safetensors file.
 
         Parameters
         ----------
@@ -232,15 +597,56 @@ class Forecaster:
         OSError
             If the file cannot be written.
         RuntimeError
-            Before `fit`.
+            Before ``fit``.
         """
-        self._check_fitted()
-        settings = self._fitted | {"mean": self.mean_, "scale": self.scale_}
-        storage.write(path, _KIND, self.model_.state_dict() | {_TAIL: self._tail}, settings)
+        fitted = self._check_fitted()
+        method = fitted.method
+        if not isinstance(method, Combination):
+            storage.write(path, _KIND, method.arrays(), method.settings)
+            return
+        arrays = {
+            "tail": fitted.tail,
+            "weights": method.weights,
+            "errors": np.concatenate([np.empty(0), *method.errors]),
+            "error_counts": np.array([len(errors) for errors in method.errors], np.int64),
+        }
+        settings: dict[str, Any] = {
+            "method": _METHOD,
+            "arguments": fitted.settings,
+            "seed": fitted.seed,
+            "name": fitted.name,
+            "range": list(fitted.limits or ()),
+            "spread": method.spread,
+            "rmse": method.rmse,
+            "epochs": method.epochs,
+        }
+        members = []  # in the order of the weights
+        for name, member in method.members.items():
+            described: dict[str, Any] = {"name": name}
+            if isinstance(member, LeastSquaresAR):
+                arrays |= {
+                    "linear.weights": member.weights_,
+                    "linear.centre": member.centre_,
+                    "linear.half": member.half_,
+                }
+            elif isinstance(member, Networks):
+                for k, model in enumerate(member.models):
+                    arrays |= {f"{name}{k}.{key}": a for key, a in model.state_dict().items()}
+                described |= {
+                    "scale": member.scale,
+                    "spread": member.spread,
+                    "networks": len(member.models),
+                    "hidden_size": member.models[0].hidden_size,
+                }
+            members.append(described)
+        storage.write(path, _KIND, arrays, settings | {"members": members})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote: predictions have the same bits as before.
+        """Read what ``save`` wrote: forecasts have the same bits as before.
+
+        Files of version 0.1 are read too. Their forecasters keep the method of that version until
+        ``fit`` starts a new training.
 
         Parameters
         ----------
@@ -250,7 +656,7 @@ class Forecaster:
         Returns
         -------
         Forecaster
-            Fitted. How many threads to use is the machine's matter and not in the file.
+            Fitted. The file does not store `threads` and `progress`.
 
         Raises
         ------
@@ -261,90 +667,166 @@ class Forecaster:
         """
         arrays, settings = storage.read(path, _KIND)
         try:
+            if "method" not in settings:
+                return cls._restore_0_1(arrays, settings)
             return cls._restore(arrays, settings)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             reason = f"no {error} in it" if isinstance(error, KeyError) else str(error)
             raise ValueError(f"{os.fspath(path)}: not a usable forecaster: {reason}") from error
 
     @classmethod
-    def _restore(cls, arrays: dict[str, Any], settings: dict[str, Any]) -> Self:
-        mean = real("mean", settings["mean"])
-        scale = real("scale", settings["scale"], above=0.0)
-        tail = arrays.pop(_TAIL)
-        forecaster = cls(**{name: settings[name] for name in _SETTINGS})
-        # Before the network is built: what a file claims must not decide how much is allocated.
-        for name, array, shape in (
-            (_TAIL, tail, (forecaster.timesteps,)),
-            ("Wh_l0", arrays["Wh_l0"], (forecaster.hidden_size,) * 2),
-        ):
-            if array.shape != shape or array.dtype != np.float32:
-                raise ValueError(
-                    f"{name} must be float32 of shape {shape}, got {array.dtype} {array.shape}"
-                )
-        if not np.isfinite(tail).all():
-            raise ValueError(f"{_TAIL} must be finite")
-        network = {
-            "input_size": 1,
-            "hidden_size": forecaster.hidden_size,
-            "output_size": 1,
-            "bias": True,
-            "dtype": "float32",
-            "init": "orthogonal",
-            "seed": forecaster.seed,
-        }
-        forecaster.model_ = RNN._restored(arrays, network)  # initialising first would take H^3
-        forecaster.mean_, forecaster.scale_ = mean, scale
-        forecaster._tail = tail
-        forecaster._fitted = {name: settings[name] for name in _SETTINGS}
-        forecaster.history_ = None
+    def _restore_0_1(cls, arrays: dict[str, Any], settings: dict[str, Any]) -> Self:
+        method = _forecaster_0_1.restore(arrays, settings)
+        forecaster = cls(
+            method.timesteps,
+            hidden_size=method.model.hidden_size,
+            batch_size=settings["batch_size"],
+            learning_rate=settings["learning_rate"],
+            seed=settings["seed"],
+        )
+        _arguments.integer("epochs", settings["epochs"])
+        forecaster._fitted = _Fitted(method, method.tail, {}, settings["seed"])
         return forecaster
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "model_"):
+    @classmethod
+    def _restore(cls, arrays: dict[str, Any], settings: dict[str, Any]) -> Self:
+        _arguments.choice("method", settings["method"], [_METHOD])
+        arguments = settings["arguments"]
+        forecaster = cls(**{name: arguments[name] for name in _KEPT})
+        kept = forecaster._checked()
+        tail, weights = (_floats(arrays, name) for name in ("tail", "weights"))
+        timesteps, horizon = len(tail), kept["horizon"]
+        members: dict[str, Any] = {}
+        for given in settings["members"]:
+            name = given["name"]
+            _arguments.choice("member", name, (_combination.LINEAR, *_combination.LEVELS))
+            if name == _combination.LINEAR:
+                members[name] = _linear(arrays, timesteps, horizon)
+            else:
+                members[name] = _networks(name, given, arrays, horizon)
+        if weights.ndim != 2 or len(weights) != len(members) or not weights.size:
+            raise ValueError(f"weights must have a row for each member, got {weights.shape}")
+        counts = arrays["error_counts"]
+        errors = _floats(arrays, "errors")
+        if counts.dtype != np.int64 or counts.min(initial=0) < 0 or counts.sum() != len(errors):
+            raise ValueError("error_counts must add up to the number of errors")
+        method = Combination(
+            timesteps,
+            horizon,
+            members,
+            weights,
+            np.split(errors, np.cumsum(counts)[:-1]),
+            _arguments.real("spread", settings["spread"], minimum=0),
+            {name: _arguments.real("rmse", value) for name, value in settings["rmse"].items()},
+            {name: _arguments.integer("epochs", n) for name, n in settings["epochs"].items()},
+        )
+        limits = tuple(_arguments.real("range", value) for value in settings["range"])
+        forecaster._fitted = _Fitted(
+            method,
+            tail,
+            kept,
+            _arguments.seed("seed", settings["seed"]),
+            settings["name"] if isinstance(settings["name"], str) else None,
+            (limits[0], limits[1]) if limits else None,
+        )
+        return forecaster
+
+    def _check_fitted(self) -> _Fitted:
+        fitted: _Fitted | None = vars(self).get("_fitted")
+        if fitted is None:
             raise RuntimeError("this Forecaster is not fitted: call fit, or use Forecaster.load")
+        return fitted
 
-    def _scale(self, values: Array) -> Array:
-        with np.errstate(over="ignore"):
-            scaled = ((values - self.mean_) / self.scale_).astype(np.float32)
-        if not np.isfinite(scaled).all():
-            raise ValueError(
-                f"series holds values too far from those that were fitted "
-                f"(mean {self.mean_:g}, scale {self.scale_:g})"
-            )
-        return scaled
-
-    def _unscale(self, scaled: Array) -> Array:
-        return scaled.astype(np.float64) * self.scale_ + self.mean_
+    def __getattr__(self, name: str) -> Any:
+        """Attributes of the last fit."""
+        fitted = vars(self).get("_fitted")
+        found = _ATTRIBUTES.get(name)
+        if fitted is None or found is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return found(fitted)
 
 
-def _series(name: str, series: ArrayLike, *, shortest: int) -> Array:
-    """One finite series, (M,) float64, of at least `shortest` values."""
-    array = numeric(name, series)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim != 1:
-        raise ValueError(f"{name} must have shape (M,) or (M, 1), got {array.shape}")
-    if array.size < shortest:
-        raise ValueError(f"{name} must hold at least {shortest} values, got {array.size}")
-    values = np.asarray(array, dtype=np.float64)
-    finite = np.isfinite(values)
-    if not finite.all():
-        position = int(np.argmin(finite))
-        raise ValueError(f"{name} must be finite, got {values[position]} at position {position}")
-    return values
+def _weights(fitted: _Fitted) -> dict[str, Array]:
+    method = fitted.method
+    if isinstance(method, Combination):
+        return dict(zip(method.members, method.weights, strict=True))
+    return {"network": np.ones(1)}
 
 
-def _standard(values: Array) -> tuple[float, float]:
-    """Mean and population standard deviation; scale 1 for a constant series."""
-    first = float(values[0])
-    if (values == first).all():
-        return first, 1.0  # not by the formula: its rounding would leave a scale of 1e-17
+_ATTRIBUTES: dict[str, Callable[[_Fitted], Any]] = {
+    "timesteps_": lambda fitted: fitted.method.timesteps,
+    "weights_": _weights,
+    "epochs_": lambda fitted: dict(getattr(fitted.method, "epochs", {})),
+    "validation_rmse_": lambda fitted: dict(getattr(fitted.method, "rmse", {})),
+    "history_": lambda fitted: getattr(fitted.method, "history", None),
+    "seed_": lambda fitted: fitted.seed,
+    "name_": lambda fitted: fitted.name,
+    "range_": lambda fitted: fitted.limits,
+}
+
+
+def _check_range(values: Array) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = float(values.mean())
-        deviation = values - mean
-        # Divided by the largest first, so that no square overflows or vanishes.
-        largest = float(np.abs(deviation).max())
-        scale = largest * math.sqrt(float(np.mean((deviation / largest) ** 2)))
-    if not (math.isfinite(mean) and math.isfinite(scale) and scale > 0):
-        raise ValueError(f"series cannot be standardised: its mean is {mean}, its scale {scale}")
-    return mean, scale
+        spread = float(np.ptp(values))
+        squares = float(np.square(values - values.mean()).sum())
+    if not (np.isfinite(spread) and np.isfinite(squares)):
+        raise ValueError(f"series must have a finite variance, got values up to {values.max():g}")
+
+
+def _floats(arrays: dict[str, Any], name: str) -> Array:
+    array: Array = arrays[name]
+    if array.dtype != np.float64 or array.ndim not in (1, 2) or not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite float64, got {array.dtype} {array.shape}")
+    return array
+
+
+def _linear(arrays: dict[str, Any], timesteps: int, horizon: int) -> LeastSquaresAR:
+    linear = LeastSquaresAR()
+    linear.weights_, linear.centre_, linear.half_ = (
+        _floats(arrays, f"linear.{name}") for name in ("weights", "centre", "half")
+    )
+    linear.shape_ = (timesteps, 1)
+    if linear.weights_.shape != (timesteps + 1, horizon) or linear.centre_.shape != (1,):
+        raise ValueError(f"linear.weights must have shape {(timesteps + 1, horizon)}")
+    if linear.half_.shape != (1,) or not linear.half_[0] > 0:
+        raise ValueError("linear.half must be one number above 0")
+    return linear
+
+
+def _networks(name: str, given: dict[str, Any], arrays: dict[str, Any], horizon: int) -> Networks:
+    count = _arguments.integer("networks", given["networks"])
+    settings = {
+        "input_size": 1,
+        "hidden_size": _arguments.integer("hidden_size", given["hidden_size"]),
+        "output_size": horizon,
+        "bias": True,
+        "dtype": "float32",
+        "init": "orthogonal",
+        "seed": None,
+    }
+    models = []
+    for k in range(count):
+        prefix = f"{name}{k}."
+        own = {key[len(prefix) :]: a for key, a in arrays.items() if key.startswith(prefix)}
+        models.append(RNN._restored(own, settings))
+    scale = _arguments.real("scale", given["scale"], above=0)
+    return Networks(name, scale, _arguments.real("spread", given["spread"], minimum=0), models)
+
+
+def _axis(index: Any, after: Any) -> Any:
+    """A time axis for a picture: datetime64 or numbers."""
+    joined = index.append(after)
+    return (joined.to_timestamp() if hasattr(joined, "to_timestamp") else joined).to_numpy()
+
+
+@contextmanager
+def _bar(progress: bool) -> Iterator[Callable[[], None]]:
+    if not progress:
+        yield lambda: None
+        return
+    try:
+        from tqdm.auto import tqdm
+    except ImportError as error:
+        raise ImportError("progress=True needs tqdm: pip install tqdm") from error
+    with tqdm(unit="epoch") as bar:
+        yield lambda: bar.update() and None

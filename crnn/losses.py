@@ -190,7 +190,8 @@ class Quantile(Loss):
 
     References
     ----------
-    R. Koenker and G. Bassett, "Regression Quantiles", Econometrica 46 (1978), 33-50.
+    R. Koenker and G. Bassett, "Regression Quantiles",
+    Econometrica 46 (1978), 33-50.
 
     Examples
     --------
@@ -365,7 +366,7 @@ def sigmoid(logits: ArrayLike) -> Array:
 
         p = 1 / (1 + exp(-y))
 
-    exp is taken of -|y| only, so that nothing overflows.
+    exp is taken of -abs(y) only, so that nothing overflows.
 
     Parameters
     ----------

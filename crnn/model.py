@@ -40,14 +40,15 @@ class Gradients(dict[str, Array]):
 class RNN:
     r"""An Elman recurrent network with a linear output layer, as ``torch.nn.RNN`` and a Linear.
 
-    For every timestep t of a layer, in the row-vector convention:
+    For every timestep t of a layer, in the row-vector convention::
 
         h_t = tanh(x_t Wx + h_{t-1} Wh + b),   h_0 = 0
         y_t = h_t Wy + by
 
+    Wx, Wh and b of layer k are the parameters Wx_lk, Wh_lk and b_lk, counted from 0.
     x_t of the second layer is h_t of the first, and so on. With two directions a second set of
     cells runs through each sequence from its end, and the layer above reads the states of both,
-    forward first.
+    forward first; their parameters end in _reverse.
 
     Letters: N samples, T timesteps, I inputs, H hidden units, O outputs, L layers, D directions.
 
@@ -88,7 +89,8 @@ class RNN:
 
     Attributes
     ----------
-    input_size, hidden_size, output_size, num_layers, bidirectional, nonlinearity, output, tokens, \
+    input_size, hidden_size, output_size, num_layers, bidirectional, nonlinearity, output, tokens
+        As given; they cannot be set.
     dropout, recurrent_dropout, bias, dtype
         As given, dtype as a NumPy dtype; they cannot be set.
     init, seed
@@ -545,7 +547,7 @@ class RNN:
     ) -> tuple[float, Gradients]:
         """The loss of all samples as one batch, and its exact, unclipped gradient.
 
-        Back-propagation through time [1]_: with da_t = dh_t * (1 - h_t^2),
+        Back-propagation through time [1]_: with da_t = dh_t * (1 - h_t^2)::
 
             dWx = sum_t x_t' da_t,  dWh = sum_t h_{t-1}' da_t,  dh_{t-1} = da_t Wh'.
 

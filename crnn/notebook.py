@@ -57,6 +57,8 @@ def dataset(size: int = 200, timesteps: int = 25) -> tuple[Array, Array]:
 class RNN:
     """The notebook's model: one sample at a time, gradients clipped to [-1, 1], float64.
 
+    ::
+
         h_t = tanh(x_t Wx + h_{t-1} Wh),  y = h_T Wy,  loss = 0.5 sum (y - target)^2
 
     Parameters

@@ -246,7 +246,7 @@ class AdamW(Adam):
 
 
 _BY_NAME: dict[str, type[Optimizer]] = {rule.name: rule for rule in (SGD, RMSprop, Adam, AdamW)}
-NAMES = tuple(_BY_NAME)
+NAMES = tuple(_BY_NAME)  #: The strings that stand for the optimisers.
 
 
 def named(name: str, value: object) -> Optimizer:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crnn._arguments import Array, numeric
+from crnn._extras import missing_package
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,9 +55,7 @@ def new_figure() -> Figure:
 
         from crnn._figure import PictureFigure
     except ImportError as error:
-        raise ImportError(
-            f"pictures need Matplotlib: pip install matplotlib ({error})", name="matplotlib"
-        ) from error
+        raise missing_package("drawing", "matplotlib", error) from error
     return PictureFigure(figsize=(8.0, 4.5), dpi=120, layout="constrained")
 
 
@@ -165,7 +164,15 @@ def _time(name: str, values: object, size: int) -> Array:
     return array if array.dtype.kind == "M" else numeric(name, array)
 
 
-def _finish(ax: Axes, title: str, columns: int) -> None:
+def _finish(ax: Axes, title: str, columns: int, dates: bool) -> None:
+    if dates:
+        import matplotlib.dates
+
+        found: Any = matplotlib.dates  # its types are not complete
+        locator = found.AutoDateLocator()
+        ax.xaxis.set_major_locator(locator)
+        # Full dates run into each other where they have hours.
+        ax.xaxis.set_major_formatter(found.ConciseDateFormatter(locator))
     ax.set_title(title)
     ax.set_xlabel("Time")
     ax.set_ylabel("Value")
@@ -245,7 +252,8 @@ def plot_prediction(
     ax.plot(time, truth, marker=_marker(truth), linewidth=2.0, label="actual")
     for curve, name, style in zip(curves, labels, cycle(["--", "-.", ":"])):
         ax.plot(time, curve, marker=_marker(curve), linestyle=style, linewidth=1.5, label=name)
-    _finish(ax, "Actual against predicted", columns=1 + len(curves) if len(curves) < 3 else 2)
+    columns = 1 + len(curves) if len(curves) < 3 else 2
+    _finish(ax, "Actual against predicted", columns, dates=time.dtype.kind == "M")
     return ax
 
 
@@ -317,7 +325,7 @@ def plot_forecast(
         ax.fill_between(
             time[begin:], lower, upper, color=line.get_color(), alpha=0.2, label="interval"
         )
-    _finish(ax, "Forecast", columns=3)
+    _finish(ax, "Forecast", columns=3, dates=time.dtype.kind == "M")
     return ax
 
 

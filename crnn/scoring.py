@@ -305,9 +305,8 @@ class LeastSquaresAR:
             block = np.hstack((design, targets[rows]), dtype=np.float64)
             # asarray is for the type checker: NumPy's annotations know the default mode only.
             triangle = np.asarray(np.linalg.qr(np.vstack((triangle, block)), mode="r"))
-        self.weights_ = np.linalg.lstsq(triangle[:, :-outputs], triangle[:, -outputs:], rcond=None)[
-            0
-        ]
+        weights = np.linalg.lstsq(triangle[:, :-outputs], triangle[:, -outputs:], rcond=None)[0]
+        self.weights_ = np.ascontiguousarray(weights)  # a file has no other order
         self.centre_, self.half_ = centre, half
         self.shape_ = (samples.shape[1], samples.shape[2])
         return self

@@ -19,6 +19,7 @@ import numpy as np
 from crnn import _dates, _numbers
 from crnn._arguments import Array, choice, integer
 from crnn._dates import Dates
+from crnn._extras import missing_package
 from crnn._rows import File, LineError, count_of, kind_of, separator_of
 
 if TYPE_CHECKING:
@@ -188,9 +189,7 @@ def read_series(
     try:
         import pandas  # noqa: F401 - its absence is told first
     except ImportError as error:
-        raise ImportError(
-            f"reading a file needs pandas: pip install pandas ({error})", name="pandas"
-        ) from error
+        raise missing_package("reading a file", "pandas", error) from error
     choice("missing", missing, ["error", "ignore"])
     integer("skip", skip, minimum=0)
     for option, value in (("decimal", decimal), ("thousands", thousands), ("comment", comment)):

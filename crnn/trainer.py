@@ -56,7 +56,8 @@ class EarlyStopping:
 
     References
     ----------
-    L. Prechelt, "Early stopping - but when?", Neural Networks: Tricks of the Trade, 1998.
+    L. Prechelt, "Early stopping - but when?",
+    Neural Networks: Tricks of the Trade, 1998.
 
     Examples
     --------

@@ -18,6 +18,7 @@ WITHOUT = {
     "_checkpoint",
     "_columns",
     "_dates",
+    "_demo",
     "_figure",
     "_fit",
     "_numbers",

@@ -1037,6 +1037,12 @@ def test_a_mask_depends_on_its_key_alone() -> None:
         # two independent masks at a rate of a half agree in half of 39,600 places
         agree = np.mean((other != 0) == (whole != 0))
         assert abs(agree - 0.5) < 5.0 * 0.5 / whole.size**0.5
+    # nor does a mask between layers begin with the recurrent one of another cell
+    for layer, direction in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        first = mask(1, 2, SAMPLES, layer, direction, STEPS, 33, "float64")[0]
+        for other_layer, other_direction in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            other = recurrent(1, 2, SAMPLES, other_layer, other_direction, 33, "float64")
+            assert abs(np.mean((other != 0) == (first != 0)) - 0.5) < 5.0 * 0.5 / first.size**0.5
 
 
 def test_dropout_of_one_layer_warns_and_drops_nothing() -> None:

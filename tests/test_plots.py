@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -138,7 +139,46 @@ def test_dates_are_a_time_axis(x):
     ax = plots.plot_prediction([1, 2], [1, 2], x=x)
     np.testing.assert_array_equal(np.asarray(ax.lines[0].get_xdata(), dtype="M8[D]"), MOMENTS)
     ax.figure.draw_without_rendering()
-    assert "2020" in " ".join(tick.get_text() for tick in ax.get_xticklabels())
+    assert "2020" in ax.xaxis.get_offset_text().get_text()
+
+
+@pytest.mark.parametrize("step", ["h", "D", "M", "Y"])
+@pytest.mark.parametrize("count", [12, 60, 200])
+def test_dates_below_the_axis_do_not_touch(step, count):
+    moments = np.datetime64("2022-10-27").astype(f"M8[{step}]") + np.arange(count)
+    for ax in (
+        plots.plot_prediction(np.arange(count), np.arange(count), x=moments),
+        plots.plot_forecast(np.arange(count - 2), [1, 2], x=moments),
+    ):
+        ax.figure.draw_without_rendering()
+        low, high = ax.get_xlim()
+        ticks = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
+        boxes = [text.get_window_extent() for tick, text in ticks if low <= tick <= high]
+        assert len(boxes) > 1
+        assert all(a.x1 + 3 < b.x0 for a, b in pairwise(boxes))
+
+
+class Shell:
+    """IPython where a notebook runs: keeps what is displayed."""
+
+    def __init__(self):
+        self.shown = []
+        self.display = SimpleNamespace(display=self.shown.append)
+
+    def get_ipython(self):
+        return self
+
+
+def test_show_displays_in_a_notebook_and_nowhere_else(monkeypatch):
+    figure = plots.plot_loss([2.0, 1.0]).figure
+    shell = Shell()
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    figure.show()
+    assert shell.shown == [figure]
+    monkeypatch.setattr(shell, "get_ipython", lambda: None)
+    with pytest.raises(AttributeError, match="pyplot"):  # as Matplotlib's own figures
+        figure.show()
+    assert shell.shown == [figure]
 
 
 def test_a_forecast_goes_on_from_the_series_with_its_interval():

@@ -1,4 +1,4 @@
-"""What the README shows is what one gets."""
+"""What the README and the page on the command show is what one gets."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from tolerances import LAST_DIGIT, OTHER_ROUNDINGS
 import crnn
 from crnn.cli import main
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+COMMAND = ROOT / "docs" / "reference" / "command.md"
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?")
 
 pytestmark = pytest.mark.skipif(not README.exists(), reason="the README is not beside the tests")
 
 
-def blocks(language: str) -> list[str]:
-    text = README.read_text(encoding="utf-8")
+def blocks(language: str, page: Path = README) -> list[str]:
+    text = page.read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
@@ -39,22 +41,31 @@ def alike(line: str, shown: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("index", range(4))
+def test_the_readme_is_a_landing_page() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 90
+
+
+def test_links_lead_to_files() -> None:
+    targets = re.findall(r"\]\(([^):]+)\)", README.read_text(encoding="utf-8"))
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+@pytest.mark.parametrize("index", range(2))
 def test_the_examples_print_what_stands_behind_them(
     index: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = blocks("python")[index]
-    assert len(blocks("python")) == 4
+    assert len(blocks("python")) == 2
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
-    comments = re.findall(r"^(?:print|rnn\.train|rnn\.test)\(.*\)  # (.*)$", code, re.MULTILINE)
+    comments = re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE)
     printed = capsys.readouterr().out.splitlines()
     assert comments
     lines = iter(printed)
     for comment in comments:
-        for shown in comment.split(": the ")[0].split(" ... "):
-            # in the order in which they are printed
-            assert any(alike(line, shown) for line in lines), (shown, printed)
+        shown = comment.split(": ")[0]
+        assert any(alike(line, shown) for line in lines), (shown, printed)  # in this order
 
 
 def test_the_command_prints_the_text_below_it(
@@ -63,12 +74,12 @@ def test_the_command_prints_the_text_below_it(
     pytest.importorskip("pandas", reason="crnn fit needs the extra crnn[table]")
     monkeypatch.chdir(tmp_path)
     shutil.copy(Path(crnn.__file__).parent / "data" / "sunspots.csv", tmp_path)
-    (commands,) = (block for block in blocks("sh") if "crnn predict" in block)
+    (commands,) = (block for block in blocks("sh", COMMAND) if "crnn predict" in block)
     for line in commands.splitlines():
         if line.startswith("crnn "):
             assert main(shlex.split(line)[1:]) == 0
     printed = capsys.readouterr().out.splitlines()
-    (shown,) = (block.splitlines() for block in blocks("text"))
+    (shown,) = (block.splitlines() for block in blocks("text", COMMAND))
     assert len(printed) == len(shown)
     for line, other in zip(printed, shown, strict=True):
         if re.match(r"\w+  +", other):  # `crnn info`: the machine's own

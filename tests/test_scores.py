@@ -193,3 +193,16 @@ def test_the_picture_has_both_forecasts_at_their_times():
         200,
         "Title, one step ahead, the last 200",
     )
+
+
+def test_the_picture_has_a_gap_where_nothing_was_scored():
+    pytest.importorskip("matplotlib", reason="pictures need the extra crnn[plot]")
+    scores = _scores.score_end(Mean(), HOLES, 16, None)
+    ax = _scores.draw(scores, 1, np.arange(80), ("t", "y"), "Title").axes[0]
+    for line in ax.lines:
+        drawn = dict(zip(line.get_xdata().tolist(), line.get_ydata().tolist(), strict=True))
+        assert sorted(drawn) == list(range(min(scores.rows), 80))
+        gone = set(drawn) - set(scores.rows.tolist())
+        assert {71, 72} <= gone
+        assert all(np.isnan(drawn[row]) for row in gone)
+    assert ax.lines[0].get_ydata()[-1] == HOLES[79]

@@ -692,8 +692,9 @@ def test_eight_digits_are_dates_in_any_column_and_any_order(name, read, refused)
     assert any("holds the dates" in phrase for phrase in series.assumed)
     out_of_order = lines("when,b", *(f"{days[i]},{i}" for i in (3, 1, 2, 0)))
     assert "--sort" in refused(out_of_order, "b")
-    numbers = lines("b,c", "0.5,20191399", "1.5,20200000", "2.5,20210101")
-    assert read(numbers, "b").dates.name == "row"
+    for number in ("20191301", "20190001", "20190100", "20190132", "99990101", "2019010"):
+        numbers = lines("b,c", f"0.5,{number}", "1.5,20200101", "2.5,20210101")
+        assert read(numbers, "b").dates.name == "row"
 
 
 def test_a_column_that_promises_times_and_holds_none_is_named(read):

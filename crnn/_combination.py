@@ -1,0 +1,416 @@
+"""The forecaster's method: a linear fit and networks, weighted by their validation errors.
+
+M values, T timesteps, H steps that a member forecasts at once, N = M - T - H + 1 windows, S steps
+ahead with validation errors. x (N, T) holds windows, y (N, H) what follows; NaN in y is missing.
+
+Members, each of which forecasts from a window alone:
+
+    linear          least squares on the window
+    networks, mean  level + scale * network((x - level) / scale), level the mean of the window
+    networks, last  the same with the window's last value as the level
+
+The weight of a member s steps ahead is inversely proportional to its mean squared error on the
+validation part: J. M. Bates and C. W. J. Granger, "The combination of forecasts", Operational
+Research Quarterly 20 (1969), 451-468. Taking the level off: A. Zeng et al., "Are transformers
+effective for time series forecasting?", AAAI 2023 (last value); T. Kim et al., "Reversible instance
+normalization", ICLR 2022 (mean).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from crnn._arguments import Array
+from crnn.model import RNN
+from crnn.run import History
+from crnn.scoring import LeastSquaresAR
+from crnn.trainer import Trainer
+
+VALIDATION = 0.2  # the share of the windows that choose epochs and weights
+LEVELS = ("mean", "last")
+LINEAR = "linear"
+_LEAST = 4  # windows to train on and to validate with
+_PATIENCE = 40  # epochs without a better validation error
+_MOST_EPOCHS, _MOST_UPDATES = 400, 8000
+_WORSE = 1.05  # the linear fit is alone if the combination's validation error is so much larger
+_STEPS = 24  # steps ahead whose errors are measured, unless season or horizon ask for more
+_TIMESTEPS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48)
+_FEW = 10  # errors of a step that an interval needs
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What decides a fit, beside the series."""
+
+    timesteps: int
+    horizon: int
+    season: int | None
+    hidden_size: int
+    networks: int
+    epochs: int | None  # None: chosen on the validation part
+    linear: bool
+    learning_rate: float
+    batch_size: int
+    seed: int
+    threads: int
+
+
+class Member(Protocol):
+    """Forecasts from windows: x (N, T) -> (N, H)."""
+
+    def predict(self, x: Array) -> Array: ...
+
+
+class Networks:
+    """The mean of networks that see a window less its level, divided by `scale`."""
+
+    def __init__(self, level: str, scale: float, spread: float, models: list[RNN]) -> None:
+        self.level, self.scale, self.spread, self.models = level, scale, spread, models
+
+    def predict(self, x: Array) -> Array:
+        inputs = self.inputs(x)
+        return self.together(x, [model.predict(inputs, threads=1) for model in self.models])
+
+    def together(self, x: Array, outputs: list[Array]) -> Array:
+        """The mean of the networks' outputs, in the units of the series."""
+        mean = np.mean(np.stack(outputs), axis=0, dtype=np.float64)
+        together: Array = level_of(self.level, x) + self.spread * mean
+        return together
+
+    def inputs(self, x: Array) -> Array:
+        with np.errstate(over="ignore"):
+            scaled = ((x - level_of(self.level, x)) / self.scale).astype(np.float32)
+        if not np.isfinite(scaled).all():
+            raise ValueError(
+                "series holds values that vary too much beside those that were fitted "
+                f"(scale {self.scale:g})"
+            )
+        return scaled[:, :, np.newaxis]
+
+
+def level_of(level: str, x: Array) -> Array:
+    """The level of each window, (N, 1)."""
+    return x[:, -1:] if level == "last" else x.mean(axis=1, keepdims=True)
+
+
+@dataclass
+class Combination:
+    """Fitted members and their weights.
+
+    Attributes
+    ----------
+    members : dict of str to Member
+    weights : numpy.ndarray, shape (members, S)
+        Of each member, s + 1 steps ahead. They sum to 1 over the members.
+    errors : list of S arrays
+        Sorted absolute validation errors of the combination, s + 1 steps ahead, divided by the
+        `local_scale` of their windows.
+    spread : float
+        Root of the mean variance of the validation windows.
+    rmse : dict of str to float
+        Validation error one step ahead of each member, and of the combination ("combination").
+    epochs : dict of str to int
+        What the networks were trained for, by level.
+    history : History or None
+        Of the first network's last training.
+    """
+
+    timesteps: int
+    horizon: int
+    members: dict[str, Member]
+    weights: Array
+    errors: list[Array]
+    spread: float
+    rmse: dict[str, float] = field(default_factory=dict)
+    epochs: dict[str, int] = field(default_factory=dict)
+    history: History | None = None
+
+    def predict(self, x: Array) -> Array:
+        """Forecast H steps from each window, (N, H)."""
+        return self.weighted([member.predict(x) for member in self.members.values()])
+
+    def forecast(self, steps: int, x: Array) -> Array:
+        """Forecast any number of steps from each window, (N, steps)."""
+        members = [continued(member, x, steps) for member in self.members.values()]
+        return self.weighted(members)
+
+    def weighted(self, forecasts: Sequence[Array]) -> Array:
+        """The combination of the members' forecasts, each (N, steps)."""
+        steps = forecasts[0].shape[1]
+        last = self.weights.shape[1] - 1
+        weights = self.weights[:, np.minimum(np.arange(steps), last)]
+        together: Array = np.einsum("ms,mns->ns", weights, np.stack(forecasts))
+        return together
+
+    def local_scale(self, x: Array) -> Array:
+        """How far a window varies, (N,): the RMS of its own deviation and that of all windows."""
+        scale: Array = np.sqrt((x.var(axis=1) + self.spread**2) / 2)
+        return np.where(scale > 0, scale, 1.0)
+
+    def half_width(self, steps: int, coverage: float, x: Array) -> Array:
+        """Half of an interval's width after one window x (1, T), 1 to `steps` steps ahead.
+
+        The (n + 1) coverage-th smallest of n absolute validation errors relative to `local_scale`:
+        J. Lei et al., "Distribution-free predictive inference for regression", Journal of the
+        American Statistical Association 113 (2018), 1094-1111. Beyond the last step with enough
+        errors the width grows with the square root of the steps.
+        """
+        measured = [s for s, errors in enumerate(self.errors) if len(errors) >= _FEW]
+        measured = measured or [s for s, errors in enumerate(self.errors) if len(errors)][:1]
+        if not measured:
+            raise ValueError(
+                "the fitted series is too short for intervals: there are no validation errors"
+            )
+        known = []
+        for s in range(measured[-1] + 1):
+            errors = self.errors[s if s in measured else measured[-1]]
+            known.append(errors[min(len(errors), math.ceil((len(errors) + 1) * coverage)) - 1])
+        ahead = np.arange(steps)
+        beyond = np.sqrt(np.maximum(1, (ahead + 1) / len(known)))
+        relative = np.asarray(known)[np.minimum(ahead, len(known) - 1)] * beyond
+        width: Array = self.local_scale(x) * relative
+        return width
+
+
+def continued(member: Member, x: Array, steps: int) -> Array:
+    """A member's forecasts beyond its H: it reads its own forecasts. (N, steps)."""
+    timesteps = x.shape[1]
+    values = x
+    while values.shape[1] < timesteps + steps:
+        values = np.hstack((values, member.predict(values[:, -timesteps:])))
+    return values[:, timesteps : timesteps + steps]
+
+
+def windows(values: Array, known: Array, timesteps: int, horizon: int) -> tuple[Array, Array]:
+    """X (N, T) and y (N, H); what is not known is NaN in y."""
+    view = np.lib.stride_tricks.sliding_window_view
+    targets = np.where(known, values, np.nan)[timesteps:]
+    return view(values[: len(values) - horizon], timesteps), view(targets, horizon)
+
+
+def choose_timesteps(values: Array, known: Array, horizon: int) -> int:
+    """The shortest window whose linear fit is about as good as the best on the last fifth."""
+    held_out = max(1, round(VALIDATION * len(values)))
+    errors: dict[int, float] = {}
+    for timesteps in _TIMESTEPS:
+        rows = len(values) - timesteps - held_out - 2 * horizon + 2
+        if rows < max(_LEAST, 2 * timesteps):
+            break
+        x, y = windows(values, known, timesteps, horizon)
+        error = y[-held_out:] - least_squares(x[:rows], y[:rows]).predict(x[-held_out:])
+        errors[timesteps] = float(np.nanmean(error**2))
+    if not errors:
+        return 1
+    enough = 1.01 * min(errors.values())
+    return next(timesteps for timesteps, error in errors.items() if error <= enough)
+
+
+def fit(
+    values: Array, known: Array, plan: Plan, advance: Callable[[], None] = lambda: None
+) -> Combination:
+    """Choose epochs and weights on the last fifth, then train on everything.
+
+    values (M,) without gaps, of which those with `known` False are interpolated. `advance` is
+    called after each epoch.
+    """
+    x, y = windows(values, known, plan.timesteps, plan.horizon)
+    if not np.ptp(values):
+        return _constant(plan)
+    held_out = max(_LEAST, round(VALIDATION * len(x)))
+    rows = len(x) - held_out - (plan.horizon - 1)  # no target of the training is validated
+    steps = max(plan.horizon, plan.season or 0, _STEPS)
+    if np.isnan(y[:rows]).all() or np.isnan(y[-held_out:]).all():
+        raise ValueError("series must have known values in its last fifth and before it")
+    if min(rows, held_out) < _LEAST:
+        raise ValueError(
+            f"series must have at least {_least(plan)} values for {plan.timesteps} timesteps and a "
+            f"horizon of {plan.horizon}, got {len(values)}"
+        )
+    with _team(plan) as team:
+        candidates: dict[str, Member] = {}
+        epochs: dict[str, int] = {}
+        if plan.linear or not plan.networks:
+            candidates[LINEAR] = least_squares(x[:rows], y[:rows])
+        for level in LEVELS if plan.networks else ():
+            start = team.start(level, x[:rows], y[:rows])
+            candidates[level], epochs[level] = _choose_epochs(
+                start, plan, x[-held_out:], y[-held_out:], advance
+            )
+        truth = _ahead(np.where(known, values, np.nan), held_out, plan.horizon, steps)
+        forecasts = {
+            name: continued(member, x[-held_out:], steps) for name, member in candidates.items()
+        }
+        chosen = _weigh(plan, x[-held_out:], forecasts, truth)
+        chosen.epochs = {level: epochs[level] for level in chosen.members if level in epochs}
+        for name in chosen.members:
+            if name == LINEAR:
+                chosen.members[name] = least_squares(x, y)
+                continue
+            final = team.start(name, x, y)
+            for _ in range(epochs[name]):
+                final.epoch()
+                advance()
+            chosen.members[name] = final.networks
+            chosen.history = chosen.history or final.runs[0].history
+    return chosen
+
+
+def _constant(plan: Plan) -> Combination:
+    """Of a constant series: every forecast is the mean of the window."""
+    level = Networks("mean", 1.0, 0.0, [RNN(1, 1, plan.horizon, seed=0)])
+    none = [np.zeros(_FEW)]
+    return Combination(plan.timesteps, plan.horizon, {"mean": level}, np.ones((1, 1)), none, 0.0)
+
+
+def _least(plan: Plan) -> int:
+    """The values of the shortest series that can be fitted."""
+    count = plan.timesteps + plan.horizon
+    while True:
+        windows_ = count - plan.timesteps - plan.horizon + 1
+        held_out = max(_LEAST, round(VALIDATION * windows_))
+        if min(windows_ - held_out - plan.horizon + 1, held_out) >= _LEAST:
+            return count
+        count += 1
+
+
+def least_squares(x: Array, y: Array) -> LeastSquaresAR:
+    there = ~np.isnan(y).any(axis=1)
+    if not there.any():
+        raise ValueError("series must have values that are known one after the other")
+    return LeastSquaresAR().fit(x[there], y[there])
+
+
+def _ahead(values: Array, origins: int, horizon: int, steps: int) -> Array:
+    """What follows the last windows, (origins, steps); NaN beyond the end."""
+    padded = np.concatenate([values, np.full(steps, np.nan)])
+    first = len(values) - origins - horizon + 1
+    ahead: Array = np.lib.stride_tricks.sliding_window_view(padded, steps)
+    return ahead[first : first + origins]
+
+
+def _weigh(plan: Plan, x: Array, forecasts: dict[str, Array], truth: Array) -> Combination:
+    """A combination whose members are still to be trained on everything; x: validation windows."""
+    known = ~np.isnan(truth)
+    steps = max(1, int((known.sum(axis=0) >= _LEAST).sum()))  # steps with errors enough
+    truth, known = truth[:, :steps], known[:, :steps]
+    stacked = np.stack(list(forecasts.values()))[:, :, :steps]
+    squares = np.where(known, (stacked - truth) ** 2, 0.0).sum(axis=1) / np.maximum(
+        known.sum(axis=0), 1
+    )
+    # the smallest error has weight 1 before the sum is brought to 1; an exact member has all of it
+    best = squares.min(axis=0)
+    weights = np.where(squares > 0, best / np.where(squares > 0, squares, 1), 1.0)
+    weights /= weights.sum(axis=0)
+    members: dict[str, Any] = dict.fromkeys(forecasts)
+    spread = math.sqrt(float(x.var(axis=1).mean()))
+    found = Combination(plan.timesteps, plan.horizon, members, weights, [], spread)
+    error = found.weighted(list(stacked)) - truth
+    names = list(forecasts)
+    # over the steps that are forecast at once
+    direct = np.sqrt(np.nanmean(squares[:, : plan.horizon], axis=1))
+    together = math.sqrt(float(np.nanmean(error[:, : plan.horizon] ** 2)))
+    found.rmse = dict(zip(names, map(float, direct), strict=True)) | {"combination": together}
+    if LINEAR in names and len(names) > 1 and together > _WORSE * found.rmse[LINEAR]:
+        alone = _weigh(plan, x, {LINEAR: forecasts[LINEAR]}, truth)
+        alone.rmse = found.rmse
+        return alone
+    relative = np.abs(error) / found.local_scale(x)[:, np.newaxis]
+    found.errors = [np.sort(relative[known[:, s], s]) for s in range(steps)]
+    return found
+
+
+# ---- networks that train side by side ----
+
+
+class _Team:
+    """Threads, each of which trains and runs one network at a time."""
+
+    def __init__(self, plan: Plan, map_: Callable[..., Any]) -> None:
+        self.plan, self.map = plan, map_
+
+    def start(self, level: str, x: Array, y: Array) -> _Start:
+        return _Start(self, level, x, y)
+
+
+@contextmanager
+def _team(plan: Plan) -> Iterator[_Team]:
+    threads = min(plan.threads, plan.networks)
+    if threads < 2:
+        yield _Team(plan, map)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield _Team(plan, pool.map)
+
+
+class _Start:
+    """Networks of one level at the start of a training."""
+
+    def __init__(self, team: _Team, level: str, x: Array, y: Array) -> None:
+        plan = team.plan
+        away = y - level_of(level, x)
+        scale = float(np.std(x - level_of(level, x)))
+        spread = float(np.nanstd(away))
+        seeds = np.random.SeedSequence([plan.seed, LEVELS.index(level)]).generate_state(
+            plan.networks
+        )
+        self.team, self.updates = team, math.ceil(len(x) / plan.batch_size)
+        models = [RNN(1, plan.hidden_size, plan.horizon, seed=int(seed)) for seed in seeds]
+        self.networks = Networks(level, scale or 1.0, spread or 1.0, models)
+        inputs = self.networks.inputs(x)
+        targets = (away / self.networks.spread).astype(np.float32)
+        self.runs = [
+            Trainer(
+                epochs=1,
+                batch_size=plan.batch_size,
+                learning_rate=plan.learning_rate,
+                optimizer="adam",
+                clip_norm=1.0,
+                seed=int(seed),
+                threads=1,
+            ).start(model, inputs, targets, missing="ignore")
+            for model, seed in zip(models, seeds, strict=True)
+        ]
+
+    def epoch(self) -> None:
+        list(self.team.map(lambda run: run.epoch(), self.runs))
+
+    def epoch_and_predict(self, x: Array) -> Array:
+        """One epoch of each network, and what they then forecast together."""
+        networks, inputs = self.networks, self.networks.inputs(x)
+
+        def one(k: int) -> Array:
+            self.runs[k].epoch()
+            output: Array = networks.models[k].predict(inputs, threads=1)
+            return output
+
+        return networks.together(x, list(self.team.map(one, range(len(self.runs)))))
+
+
+def _choose_epochs(
+    start: _Start, plan: Plan, x: Array, y: Array, advance: Callable[[], None]
+) -> tuple[Networks, int]:
+    """Train until the validation error rises. -> the networks at its minimum, and the epochs."""
+    most = plan.epochs or max(10, min(_MOST_EPOCHS, _MOST_UPDATES // start.updates))
+    best, chosen = math.inf, 0
+    kept: list[dict[str, Array]] = []
+    for epoch in range(1, most + 1):
+        error = float(np.nanmean((start.epoch_and_predict(x) - y) ** 2))
+        advance()
+        if error < best or plan.epochs or not kept:
+            best, chosen = error, epoch
+            kept = [
+                {name: np.array(value) for name, value in model.state_dict().items()}
+                for model in start.networks.models
+            ]
+        if epoch - chosen >= _PATIENCE:
+            break
+    for model, state in zip(start.networks.models, kept, strict=True):
+        model.load_state_dict(state)
+    return start.networks, chosen

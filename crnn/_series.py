@@ -1,0 +1,171 @@
+"""A series as callers pass it: its values, which of them are known, and how its index goes on."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crnn import _arguments
+from crnn._arguments import Array
+
+MISSING = ("error", "ignore")
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values in time order.
+
+    Attributes
+    ----------
+    values : numpy.ndarray, shape (M,), float64
+        Interpolated where they are missing.
+    known : numpy.ndarray, shape (M,), bool
+        False where a value was missing.
+    index : pandas.Index or None
+        Of a pandas Series.
+    """
+
+    values: Array
+    known: Array
+    index: Any = None
+    name: object = None
+
+    def like(self, values: Array, index: Any) -> Any:
+        """The values in the caller's form: a pandas Series or DataFrame if there is an index."""
+        if index is None:
+            return values
+        import pandas
+
+        if values.ndim == 1:
+            return pandas.Series(values, index=index, name=self.name)
+        columns = pandas.RangeIndex(1, values.shape[1] + 1, name="steps ahead")
+        return pandas.DataFrame(values, index=index, columns=columns)
+
+    def after(self, steps: int) -> Any:
+        """The index of the next steps; None without an index or a regular step."""
+        if self.index is None:
+            return None
+        from crnn import _dates
+
+        dates = _as_dates(self.index)
+        step = None if dates is None else _dates.find_step(dates)
+        if dates is None or step is None:
+            return None
+        return _as_index(self.index, dates.axis(steps)[-steps:])
+
+
+def read(
+    name: str, value: object, *, shortest: int = 1, missing: str = "error", ends: str = "cut"
+) -> Series:
+    """Check a series and interpolate what is missing.
+
+    `ends` "cut": missing values at both ends are cut off; "keep": they take the nearest value.
+    """
+    array, index, label = _values(name, value)
+    index, array = _in_order(name, index, array, missing)
+    infinite = np.isinf(array)
+    known = ~np.isnan(array)
+    if infinite.any():
+        raise _not_finite(name, array, infinite)
+    if missing == "error" and not known.all():
+        error = _not_finite(name, array, ~known)
+        raise ValueError(f"{error}; missing='ignore' interpolates missing values")
+    if not known.any():
+        raise ValueError(f"{name} must hold a value that is not missing, got {array.size} values")
+    if ends == "cut":
+        there = np.flatnonzero(known)
+        part = slice(int(there[0]), int(there[-1]) + 1)
+        array, known = array[part], known[part]
+        index = None if index is None else index[part]
+    if array.size < shortest:
+        raise ValueError(f"{name} must hold at least {shortest} values, got {array.size}")
+    places = np.arange(array.size)
+    values = array.copy()
+    values[~known] = np.interp(places[~known], places[known], array[known])
+    return Series(values, known, index, label)
+
+
+def _not_finite(name: str, array: Array, bad: Array) -> ValueError:
+    position = int(np.argmax(bad))
+    return ValueError(f"{name} must be finite, got {array[position]} at position {position}")
+
+
+def _values(name: str, value: object) -> tuple[Array, Any, object]:
+    index = label = None
+    pandas: Any = sys.modules.get("pandas")  # a caller with a pandas Series has imported it
+    if pandas is not None and isinstance(value, pandas.DataFrame) and value.shape[1] == 1:
+        value = value.iloc[:, 0]
+    if pandas is not None and isinstance(value, pandas.Series):
+        index, label = value.index, value.name
+        if pandas.api.types.is_extension_array_dtype(value.dtype) and (
+            pandas.api.types.is_numeric_dtype(value.dtype) and value.dtype.kind in "iuf"
+        ):
+            value = value.to_numpy(dtype=np.float64, na_value=np.nan)
+    array = _arguments.numeric(name, value)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have shape (M,) or (M, 1), got {array.shape}")
+    return np.asarray(array, dtype=np.float64), index, label
+
+
+def _as_dates(index: Any) -> Any:
+    """The index as `crnn._dates.Dates`; None if it holds neither times nor numbers."""
+    import pandas
+
+    from crnn import _dates
+
+    if isinstance(index, pandas.PeriodIndex):
+        index = index.to_timestamp()
+    if isinstance(index, pandas.DatetimeIndex):
+        times = index.tz_localize(None) if index.tz is not None else index
+        return _dates.Dates("index", times.to_numpy().astype("M8[us]"), "us")
+    if pandas.api.types.is_numeric_dtype(index.dtype) and index.dtype.kind in "iuf":
+        return _dates.from_numbers("index", index.to_numpy().astype(np.float64), 0)
+    return None
+
+
+def _as_index(index: Any, values: Array) -> Any:
+    """Values of `_as_dates` as an index of the same kind."""
+    import pandas
+
+    if isinstance(index, pandas.PeriodIndex):
+        return pandas.PeriodIndex(pandas.DatetimeIndex(values), freq=index.freq, name=index.name)
+    if isinstance(index, pandas.DatetimeIndex):
+        found = pandas.DatetimeIndex(values, name=index.name).as_unit(index.unit)
+        return found if index.tz is None else found.tz_localize(index.tz)
+    kind = index.dtype if np.array_equal(values, values.astype(index.dtype)) else values.dtype
+    return pandas.Index(values.astype(kind), name=index.name)
+
+
+def _in_order(name: str, index: Any, array: Array, missing: str) -> tuple[Any, Array]:
+    """Refuse an index that does not increase; its holes are missing values."""
+    if index is None or len(index) < 2:
+        return index, array
+    dates = _as_dates(index)
+    if dates is None:
+        return index, array
+    falls = ~(np.diff(dates.values).astype(np.float64) > 0)
+    if falls.any():
+        place = int(np.argmax(falls)) + 1
+        raise ValueError(
+            f"{name} must have an index that increases, got {index[place]} after "
+            f"{index[place - 1]} at position {place}: sort it, or pass the values alone"
+        )
+    from crnn import _dates
+
+    step = _dates.find_step(dates)
+    if step is None or not len(step.gaps):
+        return index, array
+    if missing == "error":
+        raise ValueError(
+            f"{name} must have an index without holes, got {len(step.gaps)}, the first after "
+            f"{index[int(step.gaps[0])]}; missing='ignore' interpolates the {step.missing} values"
+        )
+    dates, rows = _dates.without_gaps(dates, step)
+    filled = np.full(len(dates), np.nan)
+    filled[rows] = array
+    return _as_index(index, dates.values), filled

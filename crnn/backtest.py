@@ -1,0 +1,170 @@
+"""Rolling origins: a forecaster beside the forecasts that need no network."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from crnn import _arguments, _combination, _series
+from crnn._arguments import Array
+
+if TYPE_CHECKING:
+    from crnn.forecast import Forecaster
+
+FORECASTER = "forecaster"
+LINEAR = "least-squares AR"
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Forecasts from rolling origins and their errors, as ``Forecaster.backtest`` gives them.
+
+    Attributes
+    ----------
+    actual : numpy.ndarray, shape (folds, steps)
+        The values; NaN where missing.
+    forecasts : dict of str to numpy.ndarray, shape (folds, steps)
+        By model: persistence, seasonal persistence (if the forecaster has a season), the
+        least-squares autoregression on the same windows, and the forecaster.
+    season : int
+        m of MASE: 1 if the forecaster has no season.
+    scale : float
+        The mean of ``|s_t - s_{t-m}|`` before the first origin, which MASE divides by.
+    """
+
+    actual: Array
+    forecasts: dict[str, Array]
+    season: int
+    scale: float
+
+    def rmse(self, model: str) -> Array:
+        """Root of the mean squared error of a model, (steps,), by step ahead."""
+        return np.sqrt(_mean(np.square(self._errors(model))))
+
+    def mae(self, model: str) -> Array:
+        """Mean absolute error of a model, (steps,), by step ahead."""
+        return _mean(np.abs(self._errors(model)))
+
+    def mase(self, model: str) -> Array:
+        """Mean absolute scaled error of a model, (steps,); NaN if the scale is 0."""
+        return self.mae(model) / (self.scale or np.nan)
+
+    def to_pandas(self) -> Any:
+        """Give the errors by model and step ahead.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per model. The columns are pairs of measure (RMSE, MAE, MASE) and step ahead.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("to_pandas needs pandas: pip install pandas") from error
+        measures = {"RMSE": self.rmse, "MAE": self.mae, f"MASE (season {self.season})": self.mase}
+        steps = range(1, self.actual.shape[1] + 1)
+        columns = pandas.MultiIndex.from_product([measures, steps], names=["measure", "step"])
+        rows = [
+            np.concatenate([measure(model) for measure in measures.values()])
+            for model in self.forecasts
+        ]
+        return pandas.DataFrame(
+            rows, index=pandas.Index(self.forecasts, name="model"), columns=columns
+        )
+
+    def __str__(self) -> str:
+        folds, steps = self.actual.shape
+        lines = [
+            f"{folds} origins, {steps} steps ahead; MASE with a season of {self.season}",
+            f"{'':<22}{'RMSE':>12}{'MAE':>12}{'MASE':>12}"
+            f"{'RMSE, 1 step':>16}{f'{steps} steps':>12}",
+        ]
+        total = {}
+        for model in self.forecasts:
+            errors = self._errors(model)
+            total[model] = float(np.sqrt(np.nanmean(np.square(errors))))
+            mae = float(np.nanmean(np.abs(errors)))
+            by_step = self.rmse(model)
+            lines.append(
+                f"{model:<22}{total[model]:>12.4g}{mae:>12.4g}{mae / (self.scale or np.nan):>12.4g}"
+                f"{by_step[0]:>16.4g}{by_step[-1]:>12.4g}"
+            )
+        ours = total.pop(FORECASTER)
+        wins = [model for model, theirs in total.items() if ours < theirs]
+        losses = [model for model, theirs in total.items() if ours >= theirs]
+        lines.append(
+            f"verdict: better than {', '.join(wins) or 'none'}; not better than "
+            f"{', '.join(losses) or 'none'}"
+        )
+        return "\n".join(lines)
+
+    def _errors(self, model: str) -> Array:
+        return self.forecasts[_arguments.choice("model", model, self.forecasts)] - self.actual
+
+
+def _mean(errors: Array) -> Array:
+    """The mean over the folds, (steps,); NaN where no value is known."""
+    known = ~np.isnan(errors)
+    counts = known.sum(axis=0)
+    means: Array = np.where(known, errors, 0.0).sum(axis=0) / np.maximum(counts, 1)
+    return np.where(counts > 0, means, np.nan)
+
+
+def run(
+    forecaster: Forecaster, series: ArrayLike, folds: int, steps: int | None, refit: bool
+) -> Backtest:
+    """As ``Forecaster.backtest``."""
+    settings = forecaster._checked()
+    folds = _arguments.integer("folds", folds)
+    refit = _arguments.boolean("refit", refit)
+    read = _series.read("series", series, missing=settings["missing"])
+    values, season = read.values, settings["season"]
+    if steps is None:
+        most = max(1, len(values) // (2 * folds))
+        steps = min(most, max(settings["horizon"], season or 12))
+    steps = _arguments.integer("steps", steps)
+    first = len(values) - folds * steps
+    if first < max(2, (season or 0) + 1):
+        raise ValueError(
+            f"folds must be fewer: {folds} folds of {steps} steps leave {first} of "
+            f"{len(values)} values to fit"
+        )
+    given = np.where(read.known, values, np.nan)
+    model = copy.copy(forecaster)
+    model.__dict__.pop("_fitted", None)
+    model.missing = "ignore"  # inside the series; read has judged the whole
+    forecasts: dict[str, list[Array]] = {}
+    for origin in range(first, len(values), steps):
+        past = given[:origin]
+        if origin == first or refit:
+            model.fit(past)
+            x, y = _combination.windows(
+                values[:origin], read.known[:origin], model.timesteps_, settings["horizon"]
+            )
+            linear = _combination.least_squares(x, y)
+        window = values[np.newaxis, origin - model.timesteps_ : origin]
+        found = {"persistence": np.full(steps, values[origin - 1])}
+        if season is not None:
+            found[f"season of {season}"] = values[origin - season + np.arange(steps) % season]
+        found[LINEAR] = _combination.continued(linear, window, steps)[0]
+        found[FORECASTER] = np.asarray(model.forecast(steps, values[:origin]))
+        for name, forecast in found.items():
+            forecasts.setdefault(name, []).append(forecast)
+    lag = season or 1
+    moves = np.abs(given[lag:first] - given[: first - lag])
+    scale = float(np.nanmean(moves)) if not np.isnan(moves).all() else 0.0
+    return Backtest(
+        given[first:].reshape(folds, steps),
+        {name: np.stack(rows) for name, rows in forecasts.items()},
+        lag,
+        scale,
+    )

@@ -367,7 +367,7 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
             threads=self._threads(),
         )
         if not self.alpha:
-            return trainer.start(model, x, y, sample_weight=weight)
+            return trainer._start(model, x, y, sample_weight=weight)
         trainer, loss = trainer._for(model)
         data = Data.checked(model, loss, "", x, y, None, weight)
         alpha = self.alpha if weight is None else self.alpha / float(weight.mean())

@@ -24,6 +24,7 @@ WITHOUT = {
     "_numbers",
     "_rows",
     "_samples",
+    "_scaling",
     "_scores",
     "_settings",
 }

@@ -13,12 +13,12 @@ from typing import Any
 import children
 import pytest
 from faults.measuring import running_threads, threads_left
-from networks import bits, network, same_bits
+from networks import UNSCALED, bits, network, same_bits
 from samples import Array, Sizes, batch, size_name
 
 from crnn import RNN, Trainer, TrainingDiverged, _cell, _threads
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, UNSCALED]
 
 THREADS = [2, 3, 4, 7]
 

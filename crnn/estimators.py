@@ -85,7 +85,8 @@ class _PenalisedRun(TrainingRun):
             loss, gradient = self._gradients.end_epoch()[0], self._gradients.gradient
             squares = 0.0
             for name, w in weights.items():
-                gradient[name] += self._alpha / rows * w
+                with np.errstate(under="ignore"):
+                    gradient[name] += self._alpha / rows * w
                 squares += float(np.square(w, dtype=np.float64).sum())
             loss += 0.5 * self._alpha * squares / rows
             if not math.isfinite(loss):

@@ -345,7 +345,10 @@ class TrainingRun:
         self._training.apply(checked, float(np.ravel(rate)[0]))
 
     def stop(self) -> None:
-        """End the epoch after its current batch; from any thread. No epoch follows."""
+        """End the epoch after its current batch; from any thread. No epoch follows.
+
+        The parameters keep what was learned, and the History notes the epoch as far as it came.
+        """
         self.stopped = True
         self._training.halt()
 

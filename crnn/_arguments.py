@@ -114,12 +114,17 @@ def _extends(dtype: Any) -> bool:
 def _of_column(column: Any) -> Array:
     """A Series as an array; missing values of pandas' own types are NaN."""
     dtype = column.dtype
+    array: Array
     if isinstance(dtype, np.dtype):
-        return column.to_numpy()
+        array = column.to_numpy()
+        return array
     plain = np.dtype(f"{dtype.kind}{getattr(dtype, 'itemsize', 8)}")
-    if not column.hasnans:
-        return column.to_numpy(dtype=plain)
-    return column.to_numpy(dtype=plain if plain.kind == "f" else np.float64, na_value=np.nan)
+    if column.hasnans:
+        plain = plain if plain.kind == "f" else np.dtype(np.float64)
+        array = column.to_numpy(dtype=plain, na_value=np.nan)
+    else:
+        array = column.to_numpy(dtype=plain)
+    return array
 
 
 def numeric(name: str, value: object) -> Array:
@@ -129,8 +134,17 @@ def numeric(name: str, value: object) -> Array:
     if array.dtype.kind not in "iuf" or not issubclass(array.dtype.type, (np.integer, np.floating)):
         raise TypeError(
             f"{name} must hold real integers or floats, got an array of dtype {array.dtype}"
+            + _odd_column(value)
         )
     return array
+
+
+def _odd_column(frame: Any) -> str:
+    """Which column of a DataFrame that is not pandas' holds no numbers, in words."""
+    if not (hasattr(frame, "columns") and hasattr(frame, "dtypes")):
+        return ""
+    odd = [label for label in frame.columns if np.asarray(frame[label]).dtype.kind not in "iufb"]
+    return f" in column {odd[0]!r}" if odd else ""
 
 
 def integers(name: str, value: object) -> Array:

@@ -673,6 +673,16 @@ def test_a_column_that_is_no_number_is_named() -> None:
             dataset.windows(good.assign(**{"odd one": column}), 3)
 
 
+def test_frames_of_polars() -> None:
+    polars = pytest.importorskip("polars", reason="it is no requirement of the tests")
+    load, day = np.sin(np.arange(9.0)), np.arange(9)
+    frame = polars.DataFrame({"load": load, "day": day, "late": day > 3})
+    plain = np.column_stack([load, day, day > 3])
+    assert np.array_equal(dataset.windows(frame, 3)[0], dataset.windows(plain, 3)[0])
+    with pytest.raises(TypeError, match=r"\bseries must .* column 'odd one'"):
+        dataset.windows(frame.with_columns(polars.lit("a").alias("odd one")), 3)
+
+
 def test_booleans_are_numbers_in_dataframes_alone() -> None:
     pandas = pytest.importorskip("pandas", reason="DataFrames are pandas'")
     for given in (pandas.Series([True, False]), pandas.Series([True, False], dtype="boolean")):

@@ -83,7 +83,8 @@ class _PenalisedRun(TrainingRun):
             loss, gradient = self._gradients.end_epoch()[0], self._gradients.gradient
             squares = 0.0
             for name, w in weights.items():
-                gradient[name] += self._alpha / rows * w
+                with np.errstate(under="ignore"):
+                    gradient[name] += self._alpha / rows * w
                 squares += float(np.square(w, dtype=np.float64).sum())
             loss += 0.5 * self._alpha * squares / rows
             if not math.isfinite(loss):
@@ -372,7 +373,7 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
             threads=self._threads(),
         )
         if not self.alpha:
-            return trainer.start(model, x, y, sample_weight=weight)
+            return trainer._start(model, x, y, sample_weight=weight)
         trainer, loss = trainer._for(model)
         data = Data.checked(model, loss, "", x, y, None, weight)
         alpha = self.alpha if weight is None else self.alpha / float(weight.mean())

@@ -70,7 +70,7 @@ def series_of_lags(samples: int = 120, lags: int = 6, *, seed: int = 0) -> tuple
 def spy(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Array]]:
     """What the network read, in training and when it predicted, and what it was trained on."""
     seen: dict[str, list[Array]] = {"trained": [], "targets": [], "predicted": []}
-    start, predict = crnn.Trainer.start, crnn.RNN.predict
+    start, predict = crnn.Trainer._start, crnn.RNN.predict
 
     def started(self: Any, model: Any, x: Array, y: Array, **given: Any) -> Any:
         seen["trained"].append(np.array(x))
@@ -81,7 +81,7 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Array]]:
         seen["predicted"].append(np.array(x))
         return predict(self, x, **given)
 
-    monkeypatch.setattr(crnn.Trainer, "start", started)
+    monkeypatch.setattr(crnn.Trainer, "_start", started)
     monkeypatch.setattr(crnn.RNN, "predict", predicted)
     return seen
 

@@ -184,7 +184,20 @@ def continued(member: Member, x: Array, steps: int) -> Array:
     timesteps = x.shape[1]
     values = x
     while values.shape[1] < timesteps + steps:
-        values = np.hstack((values, member.predict(values[:, -timesteps:])))
+        with np.errstate(over="ignore", invalid="ignore"):
+            try:
+                ahead = member.predict(values[:, -timesteps:])
+                finite = bool(np.isfinite(ahead).all())
+            except ValueError:  # beyond float32
+                if values.shape[1] == timesteps:
+                    raise
+                finite = False
+        if not finite:
+            done = values.shape[1] - timesteps
+            raise ValueError(
+                f"steps must be at most {done}, got {steps}: the forecast then grows out of range"
+            )
+        values = np.hstack((values, ahead))
     return values[:, timesteps : timesteps + steps]
 
 
@@ -197,7 +210,7 @@ def windows(values: Array, known: Array, timesteps: int, horizon: int) -> tuple[
 
 def choose_timesteps(values: Array, known: Array, horizon: int) -> int:
     """The shortest window whose linear fit is about as good as the best on the last fifth."""
-    held_out = max(1, round(VALIDATION * len(values)))
+    held_out = max(_LEAST, round(VALIDATION * len(values)))
     errors: dict[int, float] = {}
     for timesteps in _TIMESTEPS:
         rows = len(values) - timesteps - held_out - 2 * horizon + 2
@@ -226,13 +239,13 @@ def fit(
     held_out = max(_LEAST, round(VALIDATION * len(x)))
     rows = len(x) - held_out - (plan.horizon - 1)  # no target of the training is validated
     steps = max(plan.horizon, plan.season or 0, _STEPS)
-    if np.isnan(y[:rows]).all() or np.isnan(y[-held_out:]).all():
-        raise ValueError("series must have known values in its last fifth and before it")
     if min(rows, held_out) < _LEAST:
         raise ValueError(
             f"series must have at least {_least(plan)} values for {plan.timesteps} timesteps and a "
             f"horizon of {plan.horizon}, got {len(values)}"
         )
+    if np.isnan(y[:rows]).all() or np.isnan(y[-held_out:]).all():
+        raise ValueError("series must have known values in its last fifth and before it")
     with _team(plan) as team:
         candidates: dict[str, Member] = {}
         epochs: dict[str, int] = {}
@@ -263,10 +276,10 @@ def fit(
 
 
 def _constant(plan: Plan) -> Combination:
-    """Of a constant series: every forecast is the mean of the window."""
-    level = Networks("mean", 1.0, 0.0, [RNN(1, 1, plan.horizon, seed=0)])
+    """Of a constant series: every forecast is the last value of the window."""
+    level = Networks("last", 1.0, 0.0, [RNN(1, 1, plan.horizon, seed=0)])
     none = [np.zeros(_FEW)]
-    return Combination(plan.timesteps, plan.horizon, {"mean": level}, np.ones((1, 1)), none, 0.0)
+    return Combination(plan.timesteps, plan.horizon, {"last": level}, np.ones((1, 1)), none, 0.0)
 
 
 def _least(plan: Plan) -> int:

@@ -42,6 +42,11 @@ class Standardised:
     def timesteps(self) -> int:
         return len(self.tail)
 
+    @property
+    def past(self) -> Array:
+        """The end of the series in its own units."""
+        return self._unscale(self.tail)
+
     def predict(self, x: Array, threads: int | None = None) -> Array:
         """Forecast one step from each window, (N, 1)."""
         outputs = self.model.predict(self._scale(x)[:, :, np.newaxis], threads=threads)

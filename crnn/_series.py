@@ -48,11 +48,12 @@ class Series:
         """The index of the next steps; None without an index or a regular step."""
         if self.index is None:
             return None
+        if len(self.index) and _knows_frequency(self.index):
+            return _by_frequency(self.index, steps)
         from crnn import _dates
 
         dates = _as_dates(self.index)
-        step = None if dates is None else _dates.find_step(dates)
-        if dates is None or step is None:
+        if dates is None or _dates.find_step(dates) is None:
             return None
         return _as_index(self.index, dates.axis(steps)[-steps:])
 
@@ -73,9 +74,9 @@ def read(
     if missing == "error" and not known.all():
         error = _not_finite(name, array, ~known)
         raise ValueError(f"{error}; missing='ignore' interpolates missing values")
-    if not known.any():
+    if array.size and not known.any():
         raise ValueError(f"{name} must hold a value that is not missing, got {array.size} values")
-    if ends == "cut":
+    if ends == "cut" and array.size:
         there = np.flatnonzero(known)
         part = slice(int(there[0]), int(there[-1]) + 1)
         array, known = array[part], known[part]
@@ -112,18 +113,78 @@ def _values(name: str, value: object) -> tuple[Array, Any, object]:
     return np.asarray(array, dtype=np.float64), index, label
 
 
+def _knows_frequency(index: Any) -> bool:
+    """Whether pandas vouches for the step; that of periods is only their unit."""
+    return index.dtype.kind in "mM" and getattr(index, "freq", None) is not None
+
+
+def _by_frequency(index: Any, steps: int) -> Any:
+    """What follows an index that knows its frequency."""
+    import pandas
+
+    times = isinstance(index, pandas.DatetimeIndex)
+    ranged = pandas.date_range if times else pandas.timedelta_range
+    return ranged(index[-1], periods=steps + 1, freq=index.freq, name=index.name)[1:]
+
+
+def _times(index: Any) -> Any:
+    """An index of dates in another form as a DatetimeIndex; other indexes as they are."""
+    import pandas
+
+    if isinstance(index, (pandas.DatetimeIndex, pandas.MultiIndex)):
+        return index
+    if index.dtype.kind == "M" or index.inferred_type in ("date", "datetime", "datetime64"):
+        return pandas.DatetimeIndex(index, name=index.name)
+    return index
+
+
+def _has_order(index: Any) -> bool:
+    """Whether the index holds times or numbers, not names."""
+    import pandas
+
+    kinds = (pandas.DatetimeIndex, pandas.PeriodIndex, pandas.TimedeltaIndex)
+    return isinstance(index, kinds) or _is_numeric(index)
+
+
+def _is_numeric(index: Any) -> bool:
+    import pandas
+
+    return pandas.api.types.is_numeric_dtype(index.dtype) and index.dtype.kind in "iuf"
+
+
+def _utc(index: Any) -> Any:
+    """Whether a DatetimeIndex is regular in UTC: steps below a day do not heed summer time."""
+    if index.tz is None:
+        return False
+    moves = np.diff(index.tz_convert(None).to_numpy().astype("M8[us]").astype(np.int64))
+    return len(moves) > 0 and float(np.median(moves)) < 20 * 3600e6
+
+
 def _as_dates(index: Any) -> Any:
-    """The index as `crnn._dates.Dates`; None if it holds neither times nor numbers."""
+    """The index as `crnn._dates.Dates`; None if it holds neither times nor numbers.
+
+    Periods are counted, and so are the microseconds of a TimedeltaIndex.
+    """
     import pandas
 
     from crnn import _dates
 
     if isinstance(index, pandas.PeriodIndex):
-        index = index.to_timestamp()
+        return _dates.from_numbers("index", index.asi8.astype(np.float64), 0)
+    if isinstance(index, pandas.TimedeltaIndex):
+        moments = index.to_numpy().astype("m8[us]")
+        if (moments != index.to_numpy()).any():
+            return None
+        return _dates.from_numbers("index", moments.astype(np.int64).astype(np.float64), 0)
     if isinstance(index, pandas.DatetimeIndex):
-        times = index.tz_localize(None) if index.tz is not None else index
-        return _dates.Dates("index", times.to_numpy().astype("M8[us]"), "us")
-    if pandas.api.types.is_numeric_dtype(index.dtype) and index.dtype.kind in "iuf":
+        times = index
+        if index.tz is not None:
+            times = index.tz_convert(None) if _utc(index) else index.tz_localize(None)
+        moments = times.to_numpy().astype("M8[us]")
+        if (moments != times.to_numpy()).any():
+            return None  # nanoseconds
+        return _dates.Dates("index", moments, "us")
+    if _is_numeric(index):
         return _dates.from_numbers("index", index.to_numpy().astype(np.float64), 0)
     return None
 
@@ -133,31 +194,51 @@ def _as_index(index: Any, values: Array) -> Any:
     import pandas
 
     if isinstance(index, pandas.PeriodIndex):
-        return pandas.PeriodIndex(pandas.DatetimeIndex(values), freq=index.freq, name=index.name)
+        periods = [pandas.Period(ordinal=int(value), freq=index.freq) for value in values]
+        return pandas.PeriodIndex(periods, dtype=index.dtype, name=index.name)
+    if isinstance(index, pandas.TimedeltaIndex):
+        moments = values.astype(np.int64).astype("m8[us]")
+        return pandas.TimedeltaIndex(moments, name=index.name).as_unit(index.unit)
     if isinstance(index, pandas.DatetimeIndex):
         found = pandas.DatetimeIndex(values, name=index.name).as_unit(index.unit)
-        return found if index.tz is None else found.tz_localize(index.tz)
-    kind = index.dtype if np.array_equal(values, values.astype(index.dtype)) else values.dtype
-    return pandas.Index(values.astype(kind), name=index.name)
+        if index.tz is None:
+            return found
+        if _utc(index):
+            return found.tz_localize("UTC").tz_convert(index.tz)
+        # a day whose midnight the clocks skip begins an hour later
+        first = np.ones(len(found), bool)
+        return found.tz_localize(index.tz, ambiguous=first, nonexistent="shift_forward")
+    dtype: Any = index.dtype
+    if dtype.kind in "iu":
+        values = np.rint(values).astype(np.int64)
+        if values.max() > np.iinfo(getattr(dtype, "numpy_dtype", dtype)).max:
+            dtype = np.int64
+    return pandas.Index(values, dtype=dtype, name=index.name)
 
 
 def _in_order(name: str, index: Any, array: Array, missing: str) -> tuple[Any, Array]:
     """Refuse an index that does not increase; its holes are missing values."""
     if index is None or len(index) < 2:
         return index, array
-    dates = _as_dates(index)
-    if dates is None:
+    index = _times(index)
+    if not _has_order(index):
         return index, array
-    falls = ~(np.diff(dates.values).astype(np.float64) > 0)
-    if falls.any():
-        place = int(np.argmax(falls)) + 1
+    if index.hasnans or not (index.is_monotonic_increasing and index.is_unique):
+        blank = index.isna()
+        place = int(np.argmax(blank)) if blank.any() else 1
+        while not blank.any() and index[place] > index[place - 1]:
+            place += 1
+        after = f" after {index[place - 1]}" if place else ""
         raise ValueError(
-            f"{name} must have an index that increases, got {index[place]} after "
-            f"{index[place - 1]} at position {place}: sort it, or pass the values alone"
+            f"{name} must have an index that increases, got {index[place]}{after} "
+            f"at position {place}: sort it, or pass the values alone"
         )
+    if _knows_frequency(index):
+        return index, array  # no holes
     from crnn import _dates
 
-    step = _dates.find_step(dates)
+    dates = _as_dates(index)
+    step = None if dates is None else _dates.find_step(dates)
     if step is None or not len(step.gaps):
         return index, array
     if missing == "error":

@@ -34,6 +34,15 @@ class Backtest:
         m of MASE: 1 if the forecaster has no season.
     scale : float
         The mean of ``|s_t - s_{t-m}|`` before the first origin, which MASE divides by.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crnn.backtest import Backtest
+    >>> actual = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> backtest = Backtest(actual, {"persistence": actual - [[1.0, 2.0]]}, season=1, scale=2.0)
+    >>> backtest.mase("persistence").tolist()
+    [0.5, 1.0]
     """
 
     actual: Array
@@ -144,19 +153,20 @@ def run(
     model.missing = "ignore"  # inside the series; read has judged the whole
     forecasts: dict[str, list[Array]] = {}
     for origin in range(first, len(values), steps):
-        past = given[:origin]
+        # interpolated from the past alone
+        past = _series.read("series", given[:origin], missing="ignore", ends="keep")
         if origin == first or refit:
-            model.fit(past)
+            model.fit(given[:origin])
             x, y = _combination.windows(
-                values[:origin], read.known[:origin], model.timesteps_, settings["horizon"]
+                past.values, past.known, model.timesteps_, settings["horizon"]
             )
             linear = _combination.least_squares(x, y)
-        window = values[np.newaxis, origin - model.timesteps_ : origin]
-        found = {"persistence": np.full(steps, values[origin - 1])}
+        window = past.values[np.newaxis, -model.timesteps_ :]
+        found = {"persistence": np.full(steps, past.values[-1])}
         if season is not None:
-            found[f"season of {season}"] = values[origin - season + np.arange(steps) % season]
+            found[f"season of {season}"] = past.values[np.arange(steps) % season - season]
         found[LINEAR] = _combination.continued(linear, window, steps)[0]
-        found[FORECASTER] = np.asarray(model.forecast(steps, values[:origin]))
+        found[FORECASTER] = np.asarray(model.forecast(steps, past.values))
         for name, forecast in found.items():
             forecasts.setdefault(name, []).append(forecast)
     lag = season or 1

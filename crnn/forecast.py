@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ class _Fitted:
     seed: int | None
     name: str | None = None
     limits: tuple[float, float] | None = None  # the least and the largest value
+    unit: float = 1.0  # the method sees the series divided by this power of two
     series: _series.Series | None = field(default=None, compare=False)  # None after load
 
 
@@ -283,7 +285,8 @@ class Forecaster:
         """
         settings = self._checked()
         read = _series.read("series", series, missing=settings["missing"])
-        _check_range(read.values)
+        unit = _unit(read.values)
+        values = read.values / unit
         timesteps = settings["timesteps"] or self._chosen_timesteps(read, settings)
         seed = _arguments.drawn_seed(settings["seed"])
         plan = _combination.Plan(
@@ -306,14 +309,15 @@ class Forecaster:
                 f"horizon of {settings['horizon']}, got {len(read.values)}"
             )
         with _bar(self.progress) as advance:
-            method = _combination.fit(read.values, read.known, plan, advance)
+            method = _combination.fit(values, read.known, plan, advance)
         self._fitted = _Fitted(
             method,
-            read.values[-timesteps:].copy(),
+            values[-timesteps:].copy(),
             settings,
             seed,
             read.name if isinstance(read.name, str) else None,
             (float(read.values.min()), float(read.values.max())),
+            unit,
             read,
         )
         return self
@@ -349,12 +353,14 @@ class Forecaster:
         fitted = self._check_fitted()
         timesteps, horizon = fitted.method.timesteps, fitted.method.horizon
         read = self._read(series, shortest=timesteps + horizon, ends="keep")
-        x = np.lib.stride_tricks.sliding_window_view(read.values[:-horizon], timesteps)
+        values = read.values / fitted.unit
+        x = np.lib.stride_tricks.sliding_window_view(values[:-horizon], timesteps)
         if isinstance(fitted.method, Combination):
             forecast = fitted.method.predict(x)
         else:
             forecast = fitted.method.predict(x, threads=self.threads)
-        forecast = self._bounded(forecast[:, 0] if horizon == 1 else forecast)
+        forecast = forecast[:, 0] if horizon == 1 else forecast
+        forecast = _bounded(fitted, forecast * fitted.unit)
         index = None if read.index is None else read.index[timesteps : timesteps + len(forecast)]
         return read.like(forecast, index)
 
@@ -380,8 +386,8 @@ class Forecaster:
         RuntimeError
             Before ``fit``.
         """
-        values, read, _ = self._forecast(steps, series)
-        return self._outward(values, read)
+        values, read, _ = self._forecast(self._check_fitted(), steps, series)
+        return _outward(values, read)
 
     def forecast_interval(
         self, steps: int, series: ArrayLike | None = None, *, coverage: float = 0.9
@@ -420,41 +426,32 @@ class Forecaster:
            113 (2018), 1094-1111.
         """
         coverage = _arguments.real("coverage", coverage, above=0, below=1)
-        method = self._check_fitted().method
-        if not isinstance(method, Combination):
+        fitted = self._check_fitted()
+        if not isinstance(fitted.method, Combination):
             raise ValueError("a forecaster of version 0.1 has no validation errors: fit it again")
-        values, read, window = self._forecast(steps, series)
-        width = method.half_width(len(values), coverage, window)
-        bounds = (self._bounded(values - width), self._bounded(values + width))
-        return self._outward(bounds[0], read), self._outward(bounds[1], read)
+        values, read, window = self._forecast(fitted, steps, series)
+        lower, upper = _interval(fitted, values, window, coverage)
+        return _outward(lower, read), _outward(upper, read)
 
     def _forecast(
-        self, steps: int, series: ArrayLike | None
+        self, fitted: _Fitted, steps: int, series: ArrayLike | None
     ) -> tuple[Array, _series.Series | None, Array]:
         """The values, the series that they continue, and the window (1, T) that they come from."""
-        fitted = self._check_fitted()
         steps = _arguments.integer("steps", steps)
         timesteps = fitted.method.timesteps
         read, window = fitted.series, fitted.tail
         if series is not None:
             read = self._read(series, shortest=timesteps, ends="cut")
-            window = read.values[-timesteps:]
+            window = read.values[-timesteps:] / fitted.unit
         if isinstance(fitted.method, Combination):
             values = fitted.method.forecast(steps, window[np.newaxis])[0]
         else:
             values = fitted.method.forecast(steps, None if series is None else window)
-        return self._bounded(values), read, window[np.newaxis]
-
-    def _outward(self, values: Array, read: _series.Series | None) -> Any:
-        return values if read is None else read.like(values, read.after(len(values)))
+        return _bounded(fitted, values * fitted.unit), read, window[np.newaxis]
 
     def _read(self, series: ArrayLike, *, shortest: int, ends: str) -> _series.Series:
         missing = _arguments.choice("missing", self.missing, _series.MISSING)
         return _series.read("series", series, shortest=shortest, missing=missing, ends=ends)
-
-    def _bounded(self, values: Array) -> Array:
-        lower = self._fitted.settings.get("lower")
-        return values if lower is None else np.maximum(values, lower)
 
     def backtest(
         self, series: ArrayLike, folds: int = 5, steps: int | None = None, *, refit: bool = False
@@ -573,15 +570,18 @@ class Forecaster:
         from crnn import plots
 
         fitted = self._check_fitted()
-        steps = steps or max(self._fitted.method.horizon, fitted.settings.get("season") or 0, 12)
-        values, read, _ = self._forecast(steps, series)
-        past = fitted.tail if read is None else read.values[-max(100, 3 * steps) :]
-        bounds = self.forecast_interval(steps, series, coverage=coverage)
+        coverage = _arguments.real("coverage", coverage, above=0, below=1)
+        if steps is None:
+            steps = max(fitted.method.horizon, fitted.settings.get("season") or 0, 12)
+        values, read, window = self._forecast(fitted, steps, series)
+        past = fitted.tail * fitted.unit if read is None else read.values[-max(100, 3 * steps) :]
         axis = None
         after = None if read is None else read.after(steps)
         if read is not None and after is not None:
             axis = _axis(read.index[-len(past) :], after)
-        interval = (np.asarray(bounds[0]), np.asarray(bounds[1]))
+        interval = None  # version 0.1 has none
+        if isinstance(fitted.method, Combination):
+            interval = _interval(fitted, values, window, coverage)
         return plots.plot_forecast(past, values, interval, x=axis, ax=ax)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -616,6 +616,7 @@ class Forecaster:
             "seed": fitted.seed,
             "name": fitted.name,
             "range": list(fitted.limits or ()),
+            "unit": fitted.unit,
             "spread": method.spread,
             "rmse": method.rmse,
             "epochs": method.epochs,
@@ -670,7 +671,7 @@ class Forecaster:
             if "method" not in settings:
                 return cls._restore_0_1(arrays, settings)
             return cls._restore(arrays, settings)
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
             reason = f"no {error} in it" if isinstance(error, KeyError) else str(error)
             raise ValueError(f"{os.fspath(path)}: not a usable forecaster: {reason}") from error
 
@@ -685,7 +686,7 @@ class Forecaster:
             seed=settings["seed"],
         )
         _arguments.integer("epochs", settings["epochs"])
-        forecaster._fitted = _Fitted(method, method.tail, {}, settings["seed"])
+        forecaster._fitted = _Fitted(method, method.past, {}, settings["seed"])
         return forecaster
 
     @classmethod
@@ -694,33 +695,47 @@ class Forecaster:
         arguments = settings["arguments"]
         forecaster = cls(**{name: arguments[name] for name in _KEPT})
         kept = forecaster._checked()
-        tail, weights = (_floats(arrays, name) for name in ("tail", "weights"))
+        tail, weights, errors = (_floats(arrays, name) for name in ("tail", "weights", "errors"))
         timesteps, horizon = len(tail), kept["horizon"]
+        if tail.ndim != 1 or kept["timesteps"] not in (None, timesteps):
+            raise ValueError(f"tail must hold {kept['timesteps']} values, got {tail.shape}")
         members: dict[str, Any] = {}
         for given in settings["members"]:
             name = given["name"]
-            _arguments.choice("member", name, (_combination.LINEAR, *_combination.LEVELS))
+            known = {_combination.LINEAR, *_combination.LEVELS} - set(members)
+            _arguments.choice("member", name, sorted(known))
             if name == _combination.LINEAR:
                 members[name] = _linear(arrays, timesteps, horizon)
             else:
                 members[name] = _networks(name, given, arrays, horizon)
         if weights.ndim != 2 or len(weights) != len(members) or not weights.size:
             raise ValueError(f"weights must have a row for each member, got {weights.shape}")
+        if weights.min() < 0 or not np.allclose(weights.sum(axis=0), 1):
+            raise ValueError("weights must be at least 0 and sum to 1")
         counts = arrays["error_counts"]
-        errors = _floats(arrays, "errors")
-        if counts.dtype != np.int64 or counts.min(initial=0) < 0 or counts.sum() != len(errors):
+        if counts.dtype != np.int64 or counts.shape != (weights.shape[1],) or counts.min() < 0:
+            raise ValueError(f"error_counts must be {weights.shape[1]} counts")
+        if errors.ndim != 1 or sum(counts.tolist()) != len(errors):
             raise ValueError("error_counts must add up to the number of errors")
+        by_step = np.split(errors, np.cumsum(counts)[:-1])
+        if any((np.diff(e, prepend=0.0) < 0).any() for e in by_step):
+            raise ValueError("errors must be at least 0 and ascend")
+        unknown = {name for name in arrays if name.split(".")[0] not in _parts(members)}
+        if unknown:
+            raise ValueError(f"arrays that are not known: {sorted(unknown)[:3]}")
         method = Combination(
             timesteps,
             horizon,
             members,
             weights,
-            np.split(errors, np.cumsum(counts)[:-1]),
+            by_step,
             _arguments.real("spread", settings["spread"], minimum=0),
             {name: _arguments.real("rmse", value) for name, value in settings["rmse"].items()},
             {name: _arguments.integer("epochs", n) for name, n in settings["epochs"].items()},
         )
         limits = tuple(_arguments.real("range", value) for value in settings["range"])
+        if len(limits) not in (0, 2):
+            raise ValueError(f"range must be two numbers, got {limits}")
         forecaster._fitted = _Fitted(
             method,
             tail,
@@ -728,6 +743,7 @@ class Forecaster:
             _arguments.seed("seed", settings["seed"]),
             settings["name"] if isinstance(settings["name"], str) else None,
             (limits[0], limits[1]) if limits else None,
+            _arguments.real("unit", settings["unit"], above=0),
         )
         return forecaster
 
@@ -765,12 +781,30 @@ _ATTRIBUTES: dict[str, Callable[[_Fitted], Any]] = {
 }
 
 
-def _check_range(values: Array) -> None:
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread = float(np.ptp(values))
-        squares = float(np.square(values - values.mean()).sum())
-    if not (np.isfinite(spread) and np.isfinite(squares)):
-        raise ValueError(f"series must have a finite variance, got values up to {values.max():g}")
+def _bounded(fitted: _Fitted, values: Array) -> Array:
+    lower = fitted.settings.get("lower")
+    return values if lower is None else np.maximum(values, lower)
+
+
+def _interval(
+    fitted: _Fitted, values: Array, window: Array, coverage: float
+) -> tuple[Array, Array]:
+    assert isinstance(fitted.method, Combination)
+    width = fitted.method.half_width(len(values), coverage, window) * fitted.unit
+    return _bounded(fitted, values - width), _bounded(fitted, values + width)
+
+
+def _outward(values: Array, read: _series.Series | None) -> Any:
+    """Forecasts in the form of the series that they continue."""
+    return values if read is None else read.like(values, read.after(len(values)))
+
+
+def _unit(values: Array) -> float:
+    """1, or a power of two that keeps the squares of very large or small values in range."""
+    exponent = math.frexp(float(np.abs(values).max()))[1]
+    if abs(exponent) < 300:
+        return 1.0
+    return math.ldexp(1.0, min(max(exponent, -1021), 1023))
 
 
 def _floats(arrays: dict[str, Any], name: str) -> Array:
@@ -778,6 +812,17 @@ def _floats(arrays: dict[str, Any], name: str) -> Array:
     if array.dtype != np.float64 or array.ndim not in (1, 2) or not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite float64, got {array.dtype} {array.shape}")
     return array
+
+
+def _parts(members: dict[str, Any]) -> set[str]:
+    """What the names of a file's arrays begin with."""
+    parts = {"tail", "weights", "errors", "error_counts"}
+    for name, member in members.items():
+        if isinstance(member, Networks):
+            parts |= {f"{name}{k}" for k in range(len(member.models))}
+        else:
+            parts.add(name)
+    return parts
 
 
 def _linear(arrays: dict[str, Any], timesteps: int, horizon: int) -> LeastSquaresAR:

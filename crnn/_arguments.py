@@ -11,6 +11,7 @@ import math
 import numbers
 import operator
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -79,12 +80,51 @@ def _array(name: str, value: object) -> Array:
     """An array of any dtype, as it is: not copied."""
     if isinstance(value, np.ndarray) and hasattr(value, "mask"):  # numpy.ma need not be imported
         raise TypeError(f"{name} must be an array without a mask, got a masked array")
+    pandas: Any = sys.modules.get("pandas")  # a caller with a DataFrame has imported it
+    if pandas is not None and isinstance(value, pandas.DataFrame):
+        value = _of_frame(name, value)
+    elif pandas is not None and isinstance(value, pandas.Series) and _extends(value.dtype):
+        value = _of_column(value)
     try:
         return np.asarray(value)
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name} must be an array of numbers: {error}") from None
     except TypeError as error:  # the value's own __array__ refuses
         raise TypeError(f"{name} must be an array of numbers: {error}") from None
+
+
+def _of_frame(name: str, frame: Any) -> Any:
+    """A DataFrame's numbers, also of columns of different types; booleans are 0 and 1."""
+    for label, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        if dtype.kind not in "iufb":
+            raise TypeError(
+                f"{name} must hold real integers or floats, got dtype {dtype} in column {label!r}"
+            )
+    if all(dtype.kind != "b" and isinstance(dtype, np.dtype) for dtype in frame.dtypes):
+        return frame  # NumPy can do this, and need not copy
+    columns = [_of_column(frame.iloc[:, place]) for place in range(frame.shape[1])]
+    return np.column_stack([c.view(np.uint8) if c.dtype.kind == "b" else c for c in columns])
+
+
+def _extends(dtype: Any) -> bool:
+    """Whether it is a type of numbers that pandas has beside NumPy's."""
+    return not isinstance(dtype, np.dtype) and dtype.kind in "iuf"
+
+
+def _of_column(column: Any) -> Array:
+    """A Series as an array; missing values of pandas' own types are NaN."""
+    dtype = column.dtype
+    array: Array
+    if isinstance(dtype, np.dtype):
+        array = column.to_numpy()
+        return array
+    plain = np.dtype(f"{dtype.kind}{getattr(dtype, 'itemsize', 8)}")
+    if column.hasnans:
+        plain = plain if plain.kind == "f" else np.dtype(np.float64)
+        array = column.to_numpy(dtype=plain, na_value=np.nan)
+    else:
+        array = column.to_numpy(dtype=plain)
+    return array
 
 
 def numeric(name: str, value: object) -> Array:
@@ -94,8 +134,17 @@ def numeric(name: str, value: object) -> Array:
     if array.dtype.kind not in "iuf" or not issubclass(array.dtype.type, (np.integer, np.floating)):
         raise TypeError(
             f"{name} must hold real integers or floats, got an array of dtype {array.dtype}"
+            + _odd_column(value)
         )
     return array
+
+
+def _odd_column(frame: Any) -> str:
+    """Which column of a DataFrame that is not pandas' holds no numbers, in words."""
+    if not (hasattr(frame, "columns") and hasattr(frame, "dtypes")):
+        return ""
+    odd = [label for label in frame.columns if np.asarray(frame[label]).dtype.kind not in "iufb"]
+    return f" in column {odd[0]!r}" if odd else ""
 
 
 def integers(name: str, value: object) -> Array:
@@ -162,7 +211,7 @@ def arrays_like(
         given = numeric(f"{name}[{key!r}]", value[key])
         if given.shape != array.shape:
             raise ValueError(f"{name}[{key!r}] must have shape {array.shape}, got {given.shape}")
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             converted = given.astype(dtype)
         if not np.isfinite(converted).all():
             raise ValueError(f"{name}[{key!r}] must be finite in {dtype}")

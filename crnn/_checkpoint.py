@@ -94,7 +94,7 @@ class Checkpoint:
                     raise ValueError(
                         f"{name} is {kept.get(name)!r} there and {identity.get(name)!r} here"
                     )
-            history = History(best_epoch=settings["best_epoch"])
+            history = History(best_epoch=settings["best_epoch"], seed=int(settings["seed"]))
             rest = {}
             for name, array in arrays.items():
                 if not name.startswith("history."):

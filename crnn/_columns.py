@@ -110,10 +110,10 @@ class Layout:
 
 
 def moments(values: Array, weight: Array | None) -> tuple[Array, Array]:
-    """Weighted mean and deviation of each column, in float64; a constant one has the scale 1."""
-    if weight is not None:
-        there = weight > 0
-        values, weight = values[there], weight[there]
+    """Mean and deviation of each column, in float64; a constant one has the scale 1.
+
+    Weights, where there are some, are above 0.
+    """
     values = values.astype(np.float64, copy=False)
     first = values[0]
     with np.errstate(over="ignore", invalid="ignore"):

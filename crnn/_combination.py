@@ -387,7 +387,7 @@ class _Start:
                 clip_norm=1.0,
                 seed=int(seed),
                 threads=1,
-            ).start(model, inputs, targets, missing="ignore")
+            )._start(model, inputs, targets, missing="ignore")
             for model, seed in zip(models, seeds, strict=True)
         ]
 

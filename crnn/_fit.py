@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from crnn import _arguments, _samples, losses
+from crnn import _arguments, _samples, _scaling, losses
 from crnn._arguments import Array
 from crnn._checkpoint import Checkpoint, digest
 from crnn._samples import Samples
@@ -50,6 +50,13 @@ class Data:
         wanted = model._targets(y_name, y, samples, loss, missing)
         weight = _samples.sample_weight("sample_weight", sample_weight, len(samples))
         return cls(samples, wanted, weight, missing)
+
+    def unscaled(self, model: RNN, loss: losses.Loss) -> str | None:
+        """Whether inputs or targets have a scale that does not suit a network, in words."""
+        found = None if model.tokens else _scaling.unscaled("x", self.samples)
+        if found is None and not (loss.classes or loss.probabilities):
+            found = _scaling.unscaled("y", self.wanted)
+        return found
 
     def take(self, index: slice | Array) -> Data:
         """Some of the samples, their weights scaled anew."""

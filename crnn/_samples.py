@@ -80,6 +80,12 @@ def inputs(
         array = _arguments.numeric(name, value)
         came = array.shape
         if array.ndim == 2 and columns == 1:
+            if came[1] == 1 and not tokens:
+                raise ValueError(
+                    f"{name} must have shape (N, T, 1) or (N, T) with T > 1, got {came}: for one "
+                    f"window of {came[0]} steps pass {name}[None], for {came[0]} windows of one "
+                    f"step {name}[:, None, :]"
+                )
             array = array[:, :, None]
         if array.ndim != 3 or array.shape[2] != columns or (tokens and len(came) != 2):
             shape = f"(N, T, {columns})" + (" or (N, T)" if columns == 1 else "")
@@ -183,8 +189,9 @@ def sample_weight(name: str, value: object, samples: int) -> Array | None:
         )
     if not weights.any():
         raise ValueError(f"{name} must have a number above 0, got zeros alone")
-    weights /= weights.max()
-    weights /= weights.mean()
+    with np.errstate(under="ignore"):
+        weights /= weights.max()
+        weights /= weights.mean()
     return weights
 
 
@@ -201,7 +208,7 @@ def initial_state(
     if array.shape != (cells, samples, hidden):
         also = f" or {(samples, hidden)}" if cells == 1 else ""
         raise ValueError(f"{name} must have shape {(cells, samples, hidden)}{also}, got {came}")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         states = np.ascontiguousarray(array, dtype)
     if not np.isfinite(states).all():
         raise ValueError(f"{name} must be finite in {dtype}, got NaN, infinity or overflow")
@@ -260,4 +267,5 @@ def rows(samples: Samples, dtype: np.dtype[Any]) -> Array:
             chosen = array[np.repeat(np.arange(len(samples)), samples.lengths), step]
         else:
             chosen = array[0, np.repeat(samples.starts, samples.lengths) + step]
-    return chosen.astype(dtype, copy=False)
+    with np.errstate(under="ignore"):
+        return chosen.astype(dtype, copy=False)

@@ -218,7 +218,7 @@ cdef class Stream:
         array, live = numeric("state", value), self.states()
         if array.shape not in (live.shape, (self.net.at.L, self.rows, self.net.at.H)):
             raise ValueError(f"state must have shape {live.shape}, got {array.shape}")
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             states = array.astype(self.dtype).reshape(live.shape)
         if not np.isfinite(states).all():
             raise ValueError("state must hold finite numbers, got NaN or infinity")
@@ -230,7 +230,27 @@ cdef class Stream:
         other.state = self.state
         return other
 
+    def __reduce__(self):
+        # by name: how far rows are padded in the flat array depends on the instruction set
+        w = self.weights
+        settings = (w.input_size, w.hidden_size, w.output_size, w.bias, w.dtype, w.num_layers,
+                    w.directions, w.relu, w.tokens)
+        arrays = {name: array.copy() for name, array in w.arrays.items()}
+        return restored_stream, (settings, arrays, self.rows), self.state
+
+    def __setstate__(self, state):
+        self.state = state
+
     cdef object states(self):
         # a view of the states, (batch_size, H) for one layer, else (L, batch_size, H)
         live = self.h[:, 1 if self.odd else 0, :, : self.net.at.H]
         return live[0] if self.net.at.L == 1 else live
+
+
+def restored_stream(settings, arrays, batch_size):
+    """A stream of these weights, with zero states: what a pickle calls."""
+    I, H, O, bias, dtype, num_layers, directions, relu, tokens = settings
+    weights = Weights(I, H, O, bias, dtype, num_layers=num_layers, directions=directions,
+                      relu=relu, tokens=tokens)
+    weights.load(arrays)
+    return Stream(weights, batch_size)

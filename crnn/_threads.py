@@ -16,15 +16,16 @@ WORK_PER_THREAD = 10_000_000
 def choose(threads: int | None, work: float, pieces: int) -> int:
     """Threads for `pieces` independent pieces with `work` multiply-adds in all.
 
-    `threads` is what the caller asked for at most; None stands for the processors there are. Many
-    more than those (and than 16) only take each other's time, and are not started.
+    `threads` is what the caller asked for at most. None stands for the processors of this process,
+    or for OMP_NUM_THREADS where that is lower. Many more threads than processors (and than 16) only
+    take each other's time, and are not started.
     """
     asked = None if threads is None else _arguments.integer("threads", threads)
     useful = max(1, min(pieces, int(work / WORK_PER_THREAD)))
     if useful == 1:
         return 1  # without a look at the machine, which takes longer than a small predict
     if asked is None:
-        return min(useful, processors())
+        return min(useful, processors(), _omp_num_threads() or useful)
     most = min(useful, asked)
     return most if most <= 16 else min(most, max(16, 4 * processors()))
 
@@ -56,6 +57,12 @@ def processors() -> int:
         count = os.cpu_count() or 1
     quota = _cgroup_quota(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"))
     return count if quota is None else max(1, min(count, int(quota)))
+
+
+def _omp_num_threads() -> int | None:
+    """The limit that OMP_NUM_THREADS sets now, or None. Of a list, the outermost level's."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) or None if first.isascii() and first.isdecimal() else None
 
 
 def _cgroup_quota(root: Path, own: Path) -> float | None:

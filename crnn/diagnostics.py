@@ -77,14 +77,15 @@ def gradient_by_lag(
     _, dy = _cell.loss_gradient(
         np.ascontiguousarray(outputs), np.ascontiguousarray(target), chosen, None, 1 / target.size
     )
-    dh = dy @ wy[:hidden].T
     norms = np.zeros(samples.steps)
-    for lag in range(samples.steps):
-        h = states[:, lag, :hidden]
-        dh = dh * (lag <= ends)[:, None]
-        norms[lag] = np.linalg.norm(dh)
-        slope = 1 - h**2 if model.nonlinearity == "tanh" else (h > 0).astype(np.float64)
-        dh = (dh * slope) @ wh.T
+    with np.errstate(over="ignore", under="ignore"):  # a gradient that explodes or vanishes
+        dh = dy @ wy[:hidden].T
+        for lag in range(samples.steps):
+            h = states[:, lag, :hidden]
+            dh = dh * (lag <= ends)[:, None]
+            norms[lag] = np.linalg.norm(dh)
+            slope = 1 - h**2 if model.nonlinearity == "tanh" else (h > 0).astype(np.float64)
+            dh = (dh * slope) @ wh.T
     return norms
 
 

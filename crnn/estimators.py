@@ -78,14 +78,13 @@ class _PenalisedRun(TrainingRun):
                 return None
             batch = plan[update : update + 1]
             rows, elements = int(batch[0, 1]), int(batch[0, 3])
-            if not elements:
-                continue  # every weight of the batch is 0
             self._gradients.begin_epoch(batch, order, key)
             crew.run(self._gradients)
             loss, gradient = self._gradients.end_epoch()[0], self._gradients.gradient
             squares = 0.0
             for name, w in weights.items():
-                gradient[name] += self._alpha / rows * w
+                with np.errstate(under="ignore"):
+                    gradient[name] += self._alpha / rows * w
                 squares += float(np.square(w, dtype=np.float64).sum())
             loss += 0.5 * self._alpha * squares / rows
             if not math.isfinite(loss):
@@ -112,6 +111,12 @@ class _Rows:
                 "among those that early_stopping holds out"
             )
         return _Rows(self.X[index], self.y[index], weight)
+
+    def counted(self) -> _Rows:
+        """Those with a weight above 0: the others are as good as removed."""
+        if self.weight is None or self.weight.all():
+            return self
+        return self.take(np.flatnonzero(self.weight))
 
 
 @dataclass
@@ -277,6 +282,7 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
         self._check_arguments(incremental=True)
         going_on = hasattr(self, "model_")
         rows, seed = self._rows(X, y, sample_weight, classes, going_on)
+        rows = rows.counted()
         if not going_on:
             self.model_ = self._begin(rows, seed)
             self._optimizer = None
@@ -367,7 +373,7 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
             threads=self._threads(),
         )
         if not self.alpha:
-            return trainer.start(model, x, y, sample_weight=weight)
+            return trainer._start(model, x, y, sample_weight=weight)
         trainer, loss = trainer._for(model)
         data = Data.checked(model, loss, "", x, y, None, weight)
         alpha = self.alpha if weight is None else self.alpha / float(weight.mean())
@@ -385,6 +391,7 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
         stops: bool = True,
     ) -> None:
         """Train a new network, or go on from the one before."""
+        rows = rows.counted()
         model = self._begin(rows, seed) if before is None else copy.deepcopy(before)
         run, threads = self._start(model, rows, seed), self._threads()
         best, waited = np.inf, 0
@@ -773,12 +780,12 @@ class RNNRegressor(RegressorMixin, _RNNEstimator):  # type: ignore[misc]
         return y
 
     def _settle(self, model: RNN, rows: _Rows) -> None:
-        y = rows.y if rows.weight is None else rows.y[rows.weight > 0]
-        self._y_mean, self._y_scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
+        outputs = rows.y.shape[1]
+        self._y_mean, self._y_scale = np.zeros(outputs), np.ones(outputs)
         if self.standardize:
             self._y_mean, self._y_scale = moments(rows.y, rows.weight)
         # An output whose targets are all 0 starts there, and has nothing to learn
-        constant = ~self._wanted(y).any(axis=0)
+        constant = ~self._wanted(rows.y).any(axis=0)
         model.parameters()["Wy"][:, constant] = 0
 
     def _wanted(self, y: Array) -> Array:
@@ -914,6 +921,9 @@ class RNNClassifier(ClassifierMixin, _RNNEstimator):  # type: ignore[misc]
 
     Notes
     -----
+    Sequences of different lengths are padded in front, so that the last step is the last one of
+    each: what is behind it the network would have to ignore.
+
     X, `steps` and `lag_order` are as for `RNNRegressor`, whose notes list what libraries hand over.
 
     The network computes in float32 where X is float32, else in float64, as MLPClassifier does.

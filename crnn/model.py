@@ -51,6 +51,10 @@ class RNN:
     forward first; their parameters end in _reverse.
 
     Letters: N samples, T timesteps, I inputs, H hidden units, O outputs, L layers, D directions.
+    Wx, Wh, b, Wy and by are the letters of all equations in this package.
+
+    A network learns from numbers of about the size of its states, which are between -1 and 1. Scale
+    inputs and targets to mean 0 and standard deviation 1.
 
     Parameters
     ----------

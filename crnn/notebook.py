@@ -105,10 +105,12 @@ class RNN:
 
     def cell(self, xt: Array, ht_1: Array) -> tuple[Array, Array]:
         """State (1, H) and output (1, O) of one timestep, from input (1, 1) and state before."""
-        ht = np.tanh(np.dot(xt, self.Wx) + np.dot(ht_1, self.Wh))
-        yt = np.dot(ht, self.Wy)
+        with np.errstate(all="ignore"):
+            ht = np.tanh(np.dot(xt, self.Wx) + np.dot(ht_1, self.Wh))
+            yt = np.dot(ht, self.Wy)
         return ht, yt
 
+    @np.errstate(all="ignore")
     def forward(self, sample: int) -> None:
         """Run one sample; sets inputs, hidden_states, error, loss and yt."""
         sample_x, sample_y = self.x[sample], self.y[sample]
@@ -124,6 +126,7 @@ class RNN:
         self.loss: Any = 0.5 * np.sum(self.error**2)
         self.yt = yt
 
+    @np.errstate(all="ignore")
     def backward(self) -> None:
         """Update the weights from the sample that ran forward last, with learning rate ``lr``."""
         steps = len(self.inputs)
@@ -222,7 +225,7 @@ class RNN:
             print(line)
 
     def test(self, x: Any, y: Any) -> Any:
-        """Print and return 0.5 times the mean squared error on x and y; sets ``outputs`` (N, 1).
+        """Print and return 0.5 times the mean squared error on x and y; sets ``outputs`` (N, O).
 
         As in the notebook, x and y replace those that the model was made with.
         """
@@ -234,10 +237,10 @@ class RNN:
         _cell.Crew(1).run(job)
         job.end()
         self.forward(len(self.x) - 1)  # what the notebook's loop leaves behind
-        self.outputs = outputs.reshape(len(self.y), 1)
-        self.y = self.y.reshape(len(self.y), 1)
-        self.error = self.outputs - self.y
-        self.loss = 0.5 * np.mean(self.error**2)
+        self.outputs = outputs
+        with np.errstate(all="ignore"):
+            self.error = self.outputs - self.y
+            self.loss = 0.5 * np.mean(self.error**2)
         print(f"Test Loss: {self.loss:.5e}")
         return self.loss
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import _arguments, _batches, _cell, _threads
+from crnn import _arguments, _batches, _cell, _scaling, _threads
 from crnn._arguments import Array
 from crnn.model import RNN
 
@@ -41,7 +41,7 @@ class History:
     seconds : list of float
         Time of the epoch's training, without validation.
     clipped_fraction : list of float
-        Gradient elements that `clip_value` clipped over all gradient elements of the epoch.
+        Share of the epoch's gradient elements that `clip_value` clipped.
     gradient_norm : list of (float, float)
         Mean and largest norm of the gradients of the epoch's batches, all parameters together,
         before clipping; empty without `clip_norm`.
@@ -49,6 +49,9 @@ class History:
         The learning rate of the epoch's last update.
     workspace_bytes : int
         Memory that the fit allocated once for its activations, gradients and packed weights.
+    seed : int or None
+        The seed of the orders and dropout masks, also where the Trainer's is None. None before the
+        training starts.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -61,6 +64,7 @@ class History:
     learning_rate: list[float] = field(default_factory=list)
     gradient_norm: list[tuple[float, float]] = field(default_factory=list)
     workspace_bytes: int = 0
+    seed: int | None = None
 
     def __repr__(self) -> str:
         last = f", {self.last()}" if self.loss else ""
@@ -86,20 +90,26 @@ class TrainingDiverged(RuntimeError):
         The epochs before.
     """
 
-    def __init__(self, epoch: int, batch: int, history: History) -> None:
+    def __init__(
+        self, epoch: int, batch: int, history: History, unscaled: str | None = None
+    ) -> None:
         restored = (
             f"those of the end of epoch {epoch - 1}" if epoch > 1 else "those before this fit"
         )
+        advice = "A smaller learning_rate or clip_value may help"
+        if unscaled is not None:
+            advice = f"{unscaled}: {_scaling.ADVICE}"
         super().__init__(
             f"a loss, gradient or parameter was not finite in epoch {epoch}, batch {batch}; the "
-            f"parameters are {restored}. A smaller learning_rate or clip_value may help"
+            f"parameters are {restored}. {advice}"
         )
         self.epoch = epoch
         self.batch = batch
         self.history = history
+        self._unscaled = unscaled
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.epoch, self.batch, self.history)
+        return type(self), (self.epoch, self.batch, self.history, self._unscaled)
 
 
 class TrainingRun:
@@ -146,8 +156,9 @@ class TrainingRun:
         samples, weight = data.samples, data.weight
         self.model, self.seed = model, seed
         self.history = History() if history is None else history
+        self.history.seed = seed
         self.stopped = False
-        self._trainer = trainer
+        self._trainer, self._data, self._loss = trainer, data, loss
         self._rates = rates  # of the epochs, where they were recorded: this is a refit
         steps = min(samples.steps, trainer.truncated_bptt_steps or samples.steps)
         rows = min(trainer.batch_size, len(samples))
@@ -199,7 +210,8 @@ class TrainingRun:
         TrainingDiverged
             If a loss or gradient is no longer finite; the parameters are those before the epoch.
         KeyboardInterrupt
-            On Ctrl-C, within 0.1 s; the parameters are those after the last whole batch.
+            On Ctrl-C, within 0.1 s; the parameters are those after the last whole batch. Its
+            attribute ``history`` is the History.
         """
         if self._crew is not None:
             self._epoch(self._crew)
@@ -227,10 +239,17 @@ class TrainingRun:
                 bad_batch = updates  # a finite gradient, and an update that overflows
             if bad_batch:
                 weights.flat[:] = self._good
-                raise TrainingDiverged(self._epochs + 1, bad_batch, self.history)
-        except BaseException:  # a signal in the very epoch that diverges
-            if not np.isfinite(weights.flat).all():
+                raise TrainingDiverged(
+                    self._epochs + 1,
+                    bad_batch,
+                    self.history,
+                    self._unscaled(),
+                )
+        except BaseException as error:
+            if not np.isfinite(weights.flat).all():  # a signal in the very epoch that diverges
                 weights.flat[:] = self._good
+            if isinstance(error, KeyboardInterrupt):
+                error.history = self.history  # type: ignore[attr-defined]
             raise
         self._epochs += 1
         if self._rates is not None:
@@ -242,6 +261,10 @@ class TrainingRun:
         if training.gradient_norm is not None:
             self.history.gradient_norm.append(training.gradient_norm)
         self.history.clipped_fraction.append(clipped / (max(updates, 1) * weights.elements))
+
+    def _unscaled(self) -> str | None:
+        """Whether inputs or targets have a scale that does not suit a network, in words."""
+        return self._data.unscaled(self.model, self._loss)
 
     def _updates(
         self, crew: _cell.Crew, plan: Array, order: Array | None, key: int, rates: float | Array
@@ -322,7 +345,10 @@ class TrainingRun:
         self._training.apply(checked, float(np.ravel(rate)[0]))
 
     def stop(self) -> None:
-        """End the epoch after its current batch; from any thread. No epoch follows."""
+        """End the epoch after its current batch; from any thread. No epoch follows.
+
+        The parameters keep what was learned, and the History notes the epoch as far as it came.
+        """
         self.stopped = True
         self._training.halt()
 

@@ -50,7 +50,9 @@ def rmse(actual: ArrayLike, predicted: ArrayLike) -> float:
     errors = _errors(actual, predicted)
     # A power of two is taken out, which costs no accuracy, so that no square over- or underflows.
     exponent = math.frexp(float(np.abs(errors).max()))[1]
-    return math.ldexp(math.sqrt(float(np.square(np.ldexp(errors, -exponent)).mean())), exponent)
+    with np.errstate(under="ignore"):
+        mean = float(np.square(np.ldexp(errors, -exponent)).mean())
+    return math.ldexp(math.sqrt(mean), exponent)
 
 
 def mae(actual: ArrayLike, predicted: ArrayLike) -> float:
@@ -83,7 +85,9 @@ def mae(actual: ArrayLike, predicted: ArrayLike) -> float:
     >>> scoring.mae([1.0, 2.0], [4.0, 6.0])
     3.5
     """
-    return float(np.abs(_errors(actual, predicted)).mean())
+    errors = np.abs(_errors(actual, predicted))
+    with np.errstate(under="ignore"):
+        return float(errors.mean())
 
 
 def mase(actual: ArrayLike, predicted: ArrayLike, training: ArrayLike, *, season: int = 1) -> float:
@@ -144,13 +148,15 @@ def mase(actual: ArrayLike, predicted: ArrayLike, training: ArrayLike, *, season
             "training must have a number of features that divides the outputs of actual, "
             f"{errors.shape[1]}, got {features}"
         )
-    naive = np.abs(series[season:] - series[:-season]).mean(axis=0)
+    with np.errstate(under="ignore"):
+        naive = np.abs(series[season:] - series[:-season]).mean(axis=0)
     if not naive.all():
         raise ValueError(
             f"training must change over a season of {season}, got a feature that repeats exactly: "
             "its naive error is zero and MASE undefined"
         )
-    return float((errors.reshape(len(errors), -1, features) / naive).mean())
+    with np.errstate(under="ignore"):
+        return float((errors.reshape(len(errors), -1, features) / naive).mean())
 
 
 def persistence(x: ArrayLike, horizon: int = 1) -> Array:
@@ -286,6 +292,7 @@ class LeastSquaresAR:
         """
         return self._fit("x", x, "y", y)
 
+    @np.errstate(under="ignore")
     def _fit(self, x_name: str, x: ArrayLike, y_name: str, y: ArrayLike) -> Self:
         samples = _finite(x_name, _samples(x_name, x))
         targets = _columns(y_name, y)
@@ -335,6 +342,7 @@ class LeastSquaresAR:
             raise RuntimeError("this LeastSquaresAR is not fitted: call fit")
         return self._predict("x", x)
 
+    @np.errstate(under="ignore")
     def _predict(self, name: str, x: ArrayLike) -> Array:
         samples = _finite(name, _samples(name, x))
         if samples.shape[1:] != self.shape_:
@@ -432,4 +440,5 @@ def _errors(actual: ArrayLike, predicted: ArrayLike) -> Array:
         raise ValueError(
             f"predicted must have the shape of actual, {wanted.shape}, got {given.shape}"
         )
-    return np.subtract(wanted, given, dtype=np.float64)
+    with np.errstate(under="ignore"):
+        return np.subtract(wanted, given, dtype=np.float64)

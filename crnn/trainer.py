@@ -6,6 +6,7 @@ import copy
 import math
 import numbers
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -97,6 +98,9 @@ class Trainer:
         g = min(max(g, -clip_value), clip_value)      with clip_value
 
     and then one step of the optimiser along g (equations: `crnn.optimizers`).
+
+    Scale x and y to mean 0 and standard deviation 1 before you train, with the mean and deviation
+    of the training part.
 
     Parameters
     ----------
@@ -227,6 +231,20 @@ class Trainer:
         >>> len(run.history.loss)
         1
         """
+        run = self._start(model, x, y, lengths, sample_weight, missing)
+        _warn_unscaled(run._unscaled())
+        return run
+
+    def _start(
+        self,
+        model: RNN,
+        x: ArrayLike | Sequences,
+        y: ArrayLike | Sequences,
+        lengths: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        missing: str = "error",
+    ) -> TrainingRun:
+        """`start` without the warning: for callers that scale the data themselves."""
         from crnn._fit import Data  # storage and hashlib: import crnn does not wait for them
 
         trainer, loss = self._for(model)
@@ -311,6 +329,13 @@ class Trainer:
             On Ctrl-C, within 0.1 s; the parameters are those after the last whole batch, or with
             ``truncated_bptt_steps`` the last whole chunk. Its attribute ``history`` is the History.
 
+        Warns
+        -----
+        UserWarning
+            If a column of x or y is far from mean 0 and standard deviation 1: the deviation is
+            below 0.01 or above 100, or the mean is more than ten deviations from 0. Tokens, classes
+            and columns of zeros and ones are never warned of.
+
         Examples
         --------
         >>> import crnn
@@ -359,6 +384,7 @@ class Trainer:
             checkpoint=checkpoint,
             checkpoint_every=_arguments.integer("checkpoint_every", checkpoint_every),
         )
+        _warn_unscaled(train.unscaled(model, loss))
         return fit.run()
 
     def _for(self, model: RNN) -> tuple[Trainer, losses.Loss]:
@@ -385,6 +411,17 @@ class Trainer:
                 f"direction begins with the last step, got {trainer.truncated_bptt_steps}"
             )
         return trainer, losses.named("loss", trainer.loss, model.output_size)
+
+
+def _warn_unscaled(unscaled: str | None) -> None:
+    if unscaled is not None:
+        from crnn import _scaling
+
+        warnings.warn(
+            f"{unscaled}; a network learns little from such numbers: {_scaling.ADVICE}",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _functions(name: str, given: dict[Any, Any]) -> dict[Any, Callable[..., Any]]:

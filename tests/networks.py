@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import reference
 from samples import (
     Array,
@@ -21,6 +22,9 @@ from tolerances import KINK
 
 import crnn
 from crnn import RNN
+
+# Of tests that train on numbers far from deviation 1 on purpose.
+UNSCALED = pytest.mark.filterwarnings("ignore:[xy] has mean:UserWarning")
 
 
 def network(sizes: Sizes, dtype: str = "float64", *, bias: bool = True, seed: int = 1) -> RNN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
 import tracemalloc
@@ -15,7 +16,7 @@ import pytest
 from networks import bits, network
 from samples import Array, batch
 
-from crnn import RNN, Forecaster, Trainer, dataset, plots, scoring, storage
+from crnn import RNN, Forecaster, Trainer, _arguments, dataset, plots, scoring, storage
 
 SIZES = (8, 5, 2, 6, 3)  # N, T, I, H, O of the good data
 EITHER = (TypeError, ValueError)
@@ -569,3 +570,127 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         RNN.load(tmp_path)
     with pytest.raises(FileNotFoundError):
         network(SIZES).save(tmp_path / "no such folder" / "network")
+
+
+# ---- x of one column ----
+
+
+@pytest.mark.parametrize("call", ["predict", "states", "loss", "gradients", "fit"])
+def test_one_column_in_two_dimensions_is_refused(call: str) -> None:
+    # predict(x[0]) of a window (T, 1) would be T windows of one step
+    model = network((0, 0, 1, 5, 1), "float32")
+    window, y = np.ones((7, 1)), np.ones(7)
+    before = bits(model)
+    calls: dict[str, Callable[[Any], object]] = {
+        "predict": model.predict,
+        "states": model.states,
+        "loss": lambda x: model.loss(x, y),
+        "gradients": lambda x: model.gradients(x, y),
+        "fit": lambda x: Trainer(epochs=1, seed=0).fit(model, x, y),
+    }
+    with pytest.raises(ValueError, match=r"\bx must .*\(7, 1\).*x\[None\].*x\[:, None, :\]"):
+        calls[call](window)
+    assert bits(model) == before
+    calls[call](window[:, None, :])
+    if call in ("predict", "states"):
+        calls[call](window[None])
+        assert np.array_equal(model.predict(window[None]), model.predict(window.T))
+
+
+def test_one_token_each_is_no_window() -> None:
+    model = RNN(5, 4, 1, tokens=True, seed=0)
+    assert model.predict(np.array([[1], [4], [0]])).shape == (3, 1)
+
+
+# ---- DataFrames ----
+
+
+def frames() -> dict[str, tuple[Any, str]]:
+    """DataFrames of numbers, and the type of the array that each becomes."""
+    pandas = pytest.importorskip("pandas", reason="DataFrames are pandas'")
+    load, day = np.sin(np.arange(60.0)), np.arange(60) % 7
+    plain = pandas.DataFrame({"load": load, "day": day})
+    text = io.StringIO(plain.to_csv(index=False, float_format="%.17g"))
+    sparse = pandas.arrays.SparseArray(load)
+    return {
+        "float64 and int64": (plain, "float64"),
+        "float64 and bool": (plain.assign(day=day > 3), "float64"),
+        "float32 and bool": (plain.astype({"load": "float32"}).assign(day=day > 3), "float32"),
+        "int64 and bool": (plain.assign(load=day * 2, day=day > 3), "int64"),
+        "bool": (plain.assign(load=day > 1, day=day > 3), "uint8"),
+        "get_dummies": (pandas.get_dummies(plain, columns=["day"]), "float64"),
+        "float64 and Int64": (plain.assign(day=plain["day"].astype("Int64")), "float64"),
+        "float64 and boolean": (plain.assign(day=(plain["day"] > 3).astype("boolean")), "float64"),
+        "convert_dtypes": (plain.convert_dtypes(), "float64"),
+        "Int64": (plain.assign(load=day * 2).astype("Int64"), "int64"),
+        "UInt8": (plain.assign(load=day * 2).astype("UInt8"), "uint8"),
+        "Float32": (plain.astype("float32").astype("Float32"), "float32"),
+        "numpy_nullable": (pandas.read_csv(text, dtype_backend="numpy_nullable"), "float64"),
+        "sparse": (plain.assign(load=sparse), "float64"),
+        "one label twice": (plain.convert_dtypes().set_axis(["a", "a"], axis=1), "float64"),
+    }
+
+
+def test_dataframes_of_any_numbers_are_taken() -> None:
+    for kind, (frame, dtype) in frames().items():
+        array = _arguments.numeric("series", frame)
+        plain = np.column_stack([frame.iloc[:, i].tolist() for i in range(frame.shape[1])])
+        assert array.dtype == dtype, kind
+        assert np.array_equal(array, plain.astype(dtype)), kind
+        x, y = dataset.windows(frame, 8)
+        expected = dataset.windows(plain.astype(np.float64), 8)
+        assert np.array_equal(x, expected[0]), kind
+        assert np.array_equal(y, expected[1]), kind
+
+
+def test_missing_values_of_pandas_own_types_are_nan() -> None:
+    pandas = pytest.importorskip("pandas", reason="DataFrames are pandas'")
+    column = pandas.Series([1, None, 3], dtype="Int64")
+    boolean = pandas.Series([True, None, False], dtype="boolean")
+    for given in (column, pandas.DataFrame({"a": column, "b": boolean})):
+        array = _arguments.numeric("y", given)
+        assert array.dtype == np.float64
+        assert np.isnan(array).reshape(3, -1).all(axis=1).tolist() == [False, True, False]
+    model, y = RNN(1, 4, 1, seed=0), np.array([1.0, np.nan, 3.0])
+    x = np.random.default_rng(0).standard_normal((3, 5))
+    assert model.loss(x, column, missing="ignore") == model.loss(x, y, missing="ignore")
+    with pytest.raises(ValueError, match=named("y")):
+        model.loss(x, column)
+
+
+def test_a_column_that_is_no_number_is_named() -> None:
+    pandas = pytest.importorskip("pandas", reason="DataFrames are pandas'")
+    good = pandas.DataFrame({"load": np.arange(9.0), "day": np.arange(9)})
+    for column in (
+        list("abcdefghi"),
+        pandas.Series([1, "a", *range(7)], dtype=object),
+        pandas.date_range("2020", periods=9),
+        pandas.Categorical(list("abcabcabc")),
+        np.arange(9) * 1j,
+        pandas.to_timedelta(np.arange(9), unit="h"),
+    ):
+        with pytest.raises(TypeError, match=r"\bseries must .* column 'odd one'"):
+            dataset.windows(good.assign(**{"odd one": column}), 3)
+
+
+def test_frames_of_polars() -> None:
+    polars = pytest.importorskip("polars", reason="it is no requirement of the tests")
+    load, day = np.sin(np.arange(9.0)), np.arange(9)
+    frame = polars.DataFrame({"load": load, "day": day, "late": day > 3})
+    plain = np.column_stack([load, day, day > 3])
+    assert np.array_equal(dataset.windows(frame, 3)[0], dataset.windows(plain, 3)[0])
+    with pytest.raises(TypeError, match=r"\bseries must .* column 'odd one'"):
+        dataset.windows(frame.with_columns(polars.lit("a").alias("odd one")), 3)
+
+
+def test_booleans_are_numbers_in_dataframes_alone() -> None:
+    pandas = pytest.importorskip("pandas", reason="DataFrames are pandas'")
+    for given in (pandas.Series([True, False]), pandas.Series([True, False], dtype="boolean")):
+        with pytest.raises(TypeError, match="bool"):
+            _arguments.numeric("y", given)
+
+
+def test_a_dataframe_of_one_type_is_not_copied() -> None:
+    pandas = pytest.importorskip("pandas", reason="DataFrames are pandas'")
+    frame = pandas.DataFrame(np.random.default_rng(0).standard_normal((50, 3)))
+    assert np.shares_memory(_arguments.numeric("x", frame), frame.to_numpy())

@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import reference
-from networks import bits, lasting_network
+from networks import UNSCALED, bits, lasting_network
 from samples import Array, Sizes, lasting_batch, lasting_parameters, size_name
 from tolerances import LASTING, LASTING_TRAINED, assert_close, near, relative_error
 
 from crnn import Trainer
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("guards")]
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("guards"), UNSCALED]
 
 DTYPES = ["float32", "float64"]
 

@@ -47,7 +47,10 @@ def interrupted(path: Path, epoch: int, arguments: dict[str, Any], **settings: A
 
 
 def same(one: crnn.History, other: crnn.History) -> None:
-    for name in ("loss", "validation_loss", "best_epoch", "refit_loss", "learning_rate", "metrics"):
+    for name in (
+        *("loss", "validation_loss", "best_epoch", "refit_loss", "learning_rate", "metrics"),
+        *("clipped_fraction", "gradient_norm", "seed"),
+    ):
         assert getattr(one, name) == getattr(other, name), name
 
 

@@ -27,6 +27,7 @@ WITHOUT = {
     "_combination",
     "_forecaster_0_1",
     "_series",
+    "_scaling",
     "_scores",
     "_settings",
 }

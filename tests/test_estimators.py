@@ -5,6 +5,7 @@ What the forecasting libraries hand over is in test_ecosystem.py.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import pickle
@@ -69,7 +70,7 @@ def series_of_lags(samples: int = 120, lags: int = 6, *, seed: int = 0) -> tuple
 def spy(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Array]]:
     """What the network read, in training and when it predicted, and what it was trained on."""
     seen: dict[str, list[Array]] = {"trained": [], "targets": [], "predicted": []}
-    start, predict = crnn.Trainer.start, crnn.RNN.predict
+    start, predict = crnn.Trainer._start, crnn.RNN.predict
 
     def started(self: Any, model: Any, x: Array, y: Array, **given: Any) -> Any:
         seen["trained"].append(np.array(x))
@@ -80,7 +81,7 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Array]]:
         seen["predicted"].append(np.array(x))
         return predict(self, x, **given)
 
-    monkeypatch.setattr(crnn.Trainer, "start", started)
+    monkeypatch.setattr(crnn.Trainer, "_start", started)
     monkeypatch.setattr(crnn.RNN, "predict", predicted)
     return seen
 
@@ -210,8 +211,10 @@ def test_panels(kind: Any, spy: Any) -> None:
     np.testing.assert_array_equal(spy["trained"][1], X[:, ::-1])
     np.testing.assert_array_equal(spy["predicted"][0], X[:2, ::-1])
     for other in (X[:, :4], X[:, :, :2], X[:, :, 0]):
-        with pytest.raises(ValueError, match="X"):
+        with pytest.raises(ValueError, match=r"rows of shape|features"):
             fitted.predict(other)
+    with pytest.raises(ValueError, match=r"X must have rows of shape \(5, 3\), got \(5, 2\)"):
+        fitted.predict(X[:, :, :2])
 
 
 @pytest.mark.parametrize(
@@ -275,7 +278,7 @@ def test_standardized_rows_and_targets(weighted: bool, spy: Any) -> None:
     random = np.random.default_rng(1)
     X = random.normal(size=(80, 7)) * [1, 1, 1, 50, 50, 50, 9] + [3, 3, 3, 0, 0, 0, -8]
     y = random.normal(size=(80, 2)) * [1e-3, 1e3] + [5, -7]
-    weight = random.integers(0, 4, 80).astype(float) if weighted else None
+    weight = random.integers(1, 5, 80).astype(float) if weighted else None
     steps = [[0, 3], [1, 4], [2, 5]]
     fitted = RNNRegressor(max_iter=1, steps=steps).fit(X, y, weight)
     read, wanted = spy["trained"][0], spy["targets"][0]
@@ -333,6 +336,23 @@ def test_a_constant_y_is_predicted_exactly(constant: float, loss: str) -> None:
     assert two.score(X, np.stack([y, np.full(len(y), constant)], 1)) > 0.9
 
 
+def test_rows_without_weight_have_no_influence() -> None:
+    X, y = series_of_lags()
+    X[:, 5] = 3.0
+    weight = np.where(np.arange(120) % 4, 1.0, 0.0)
+    out = weight == 0
+    X[out], y[out] = 1e150, -1e200
+    given = {"random_state": 0, "steps": 5, "batch_size": 16}
+    fitted = RNNRegressor(**given).fit(X, y, weight)
+    without = RNNRegressor(**given).fit(X[~out], y[~out], weight[~out])
+    np.testing.assert_array_equal(fitted.predict(X[~out]), without.predict(X[~out]))
+    parts = RNNRegressor(**given).partial_fit(X, y, weight)
+    without = RNNRegressor(**given).partial_fit(X[~out], y[~out], weight[~out])
+    np.testing.assert_array_equal(parts.predict(X[~out]), without.predict(X[~out]))
+    constant = RNNRegressor(**given).fit(X, np.where(out, y, 7.0), weight)
+    np.testing.assert_array_equal(constant.predict(X[~out]), 7.0)
+
+
 @BOTH
 def test_constant_columns_and_one_sample(kind: Any) -> None:
     X, y = series_of_lags()
@@ -368,15 +388,18 @@ def test_alpha_and_the_loss_curve(weighted: bool) -> None:
         "bidirectional": True,
         "max_iter": 1,
     }
-    # a step too small to change a weight shows where the training begins
-    start = RNNRegressor(learning_rate_init=1e-40, **given).fit(X, y).model_
+    # from biases that are not 0; a step too small to change a weight shows where it begins
+    trained = RNNRegressor(warm_start=True, learning_rate_init=0.1, **given | {"max_iter": 9})
+    trained.fit(X, y).set_params(max_iter=1)
+    start = trained.model_
     W = start.state_dict()
+    assert all(w.any() for w in W.values())
     loss, gradient = start.gradients(X[:, :, None], y, sample_weight=weight)
     for alpha in (0.0, 5.0):
-        fitted = RNNRegressor(learning_rate_init=0.1, alpha=alpha, **given).fit(X, y, weight)
+        fitted = copy.deepcopy(trained).set_params(alpha=alpha).fit(X, y, weight)
         squares = sum((w**2).sum() for name, w in W.items() if name.startswith("W"))
         want = loss / 2 + 0.5 * alpha * squares / total
-        assert fitted.loss_curve_ == [near(want, ESTIMATOR_PENALTY)]
+        assert fitted.loss_curve_[9:] == [near(want, ESTIMATOR_PENALTY)]
         for name, w in fitted.model_.state_dict().items():
             slope = gradient[name] / 2
             if name.startswith("W"):
@@ -394,6 +417,7 @@ def test_alpha_and_the_loss_curve(weighted: bool) -> None:
         {"num_layers": 2, "dropout": 0.3, "batch_size": 40},
         {"clip_norm": 1e-3, "shuffle": False},
         {"batch_size": 1, "solver": "sgd", "max_iter": 2},
+        {"batch_size": 1, "max_iter": 2},  # of which every fifth has the weight 0
     ],
 )
 @BOTH
@@ -450,6 +474,13 @@ def test_the_rule_of_tol(tol: float, patience: int) -> None:
     assert fitted.loss_ == fitted.loss_curve_[-1]
     assert fitted.validation_scores_ is None
     assert fitted.best_validation_score_ is None
+
+
+def test_an_epoch_as_good_as_the_best_is_no_failure_without_tol() -> None:
+    X, y = series_of_lags(50)
+    for stopping in (False, True):
+        fitted = RNNRegressor(tol=0, n_iter_no_change=1, early_stopping=stopping, max_iter=30)
+        assert fitted.fit(X, 0 * y + 2).n_iter_ == 30  # every loss is 0, every score 1
 
 
 def test_attributes_as_the_mlp_has_them() -> None:
@@ -660,13 +691,21 @@ def test_partial_fit_takes_other_rows() -> None:
             fitted.partial_fit(X[part], y[part], np.ones(len(part)))
     assert fitted.score(X, y) > 0.9
     assert len(fitted.loss_curve_) == 210
-    fitted.set_params(solver="sgd").partial_fit(X, y)  # another optimiser begins anew
     with pytest.raises(ValueError, match="y must have rows of shape"):
         fitted.partial_fit(X, np.stack([y, y], 1))
     with pytest.raises(ValueError, match="6 features"):
         fitted.partial_fit(X[:, :5], y)
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):
         RNNRegressor(early_stopping=True).partial_fit(X, y)
+
+
+def test_another_solver_begins_anew() -> None:
+    X, y = series_of_lags(80)
+    given = {"random_state": 0, "shuffle": False, "max_iter": 5}
+    parts = RNNRegressor(**given).fit(X, y).set_params(solver="rmsprop").partial_fit(X, y)
+    warm = RNNRegressor(warm_start=True, **given).fit(X, y)
+    warm.set_params(solver="rmsprop", max_iter=1).fit(X, y)
+    np.testing.assert_array_equal(parts.predict(X), warm.predict(X))
 
 
 def test_classes_of_partial_fit() -> None:
@@ -732,6 +771,33 @@ def test_same_bits_whatever_the_threads(kind: Any) -> None:
     for n_jobs in (1, 2, 3, -1):
         np.testing.assert_array_equal(outputs(kind(n_jobs=n_jobs, **given).fit(X, y), X), first)
     assert not np.array_equal(outputs(kind(**given | {"random_state": 8}).fit(X, y), X), first)
+
+
+@BOTH
+def test_the_network_and_its_training_get_the_settings(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = series_of_lags(50)
+    trainers, start = [], crnn.Trainer.start
+
+    def started(self: Any, *given: Any, **more: Any) -> Any:
+        trainers.append(self)
+        return start(self, *given, **more)
+
+    monkeypatch.setattr(crnn.Trainer, "start", started)
+    fitted = kind(7, num_layers=2, bidirectional=True, dropout=0.25, max_iter=1)
+    model = fitted.fit(X, targets(kind, y)).model_
+    assert (model.hidden_size, model.num_layers, model.bidirectional) == (7, 2, True)
+    assert (model.dropout, model.output, model.nonlinearity) == (0.25, "last", "tanh")
+    kind(
+        solver="sgd", learning_rate_init=0.5, batch_size=9, clip_norm=3, shuffle=False, n_jobs=2
+    ).fit(X, targets(kind, y))
+    first, second = trainers
+    assert (first.optimizer, first.learning_rate, first.batch_size) == ("adam", 2e-3, 200)
+    assert (first.clip_norm, first.clip_value, first.shuffle, first.threads) == (1, None, True, 1)
+    assert (second.optimizer, second.learning_rate, second.batch_size) == ("sgd", 0.5, 9)
+    assert (second.clip_norm, second.clip_value, second.shuffle) == (3, None, False)
+    assert second.threads == 2
 
 
 def test_random_state_of_numpy() -> None:
@@ -973,7 +1039,9 @@ def test_meta_estimators() -> None:
         np.exp(clone(base).fit(X, np.log(positive)).predict(X)),
         rtol=ESTIMATOR_SCORE,
     )
-    bag = BaggingRegressor(base, n_estimators=3, random_state=0).fit(X, y, np.ones(120))
+    bag = BaggingRegressor(base, n_estimators=3, random_state=0).fit(
+        X, y, sample_weight=np.ones(120)
+    )
     assert bag.score(X, y) > 0.8
     two = MultiOutputRegressor(base).fit(X, np.stack([y, -y], 1))
     np.testing.assert_array_equal(two.predict(X)[:, 0], clone(base).fit(X, y).predict(X))

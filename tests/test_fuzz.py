@@ -7,10 +7,12 @@ from itertools import islice
 import fuzz
 import numpy as np
 import pytest
+from networks import UNSCALED
 
 from crnn import RNN, Trainer
 
 
+@UNSCALED
 @pytest.mark.parametrize("target", fuzz.TARGETS)
 def test_random_inputs_break_nothing(target: str) -> None:
     if target == "csv":

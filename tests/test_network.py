@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import reference
-from networks import bits, case_network, drawn, given, same_bits
+from networks import UNSCALED, bits, case_network, drawn, given, same_bits
 from samples import KINDS, Array, Case, Data, Sizes, network_of, pairs, problem
 from tolerances import (
     GLOROT_REACHED,
@@ -27,7 +27,7 @@ from tolerances import (
 import crnn
 from crnn import RNN, Trainer, _cell, dataset
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("guards")]
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("guards"), UNSCALED]
 
 # Small; odd; long; wide. N, T, I, H, O.
 SIZES: list[Sizes] = [(5, 7, 3, 9, 3), (33, 40, 4, 33, 2), (6, 120, 2, 16, 3), (150, 13, 5, 70, 4)]

@@ -285,3 +285,17 @@ def test_the_default_gradient_is_the_notebooks() -> None:
     ours.train(3, 0.05, verbose=0)
     theirs.train(3, 0.05, verbose=0)
     assert_same_weights(ours, theirs)
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 5])
+def test_what_trains_can_be_tested(outputs: int) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((9, 6, 1)), rng.standard_normal((9, outputs))
+    np.random.seed(0)
+    rnn = notebook.RNN(x, y, 7)
+    rnn.train(2, 0.1, verbose=0)
+    loss = rnn.test(x, y)
+    expected = [rnn.forward(sample) or rnn.yt[0] for sample in range(9)]
+    assert rnn.outputs.shape == (9, outputs)
+    assert rnn.outputs.ravel().tolist() == near(np.array(expected).ravel().tolist(), FLOAT64)
+    assert loss == near(0.5 * np.mean((np.array(expected) - y) ** 2), FLOAT64)

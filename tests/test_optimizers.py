@@ -11,7 +11,7 @@ import children
 import numpy as np
 import pytest
 import reference
-from networks import bits, network
+from networks import UNSCALED, bits, network
 from samples import Array, Sizes, batch, size_name
 from tolerances import (
     AUTOGRAD,
@@ -461,6 +461,7 @@ def test_clip_value_is_off_where_only_clip_norm_is_given() -> None:
     assert Trainer(clip_norm=math.inf).clip_norm == math.inf
 
 
+@UNSCALED
 @pytest.mark.parametrize("clip_norm", [0.5, math.inf])
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_a_norm_that_is_not_finite_is_a_divergence(batch_size: int, clip_norm: float) -> None:

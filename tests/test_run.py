@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import threading
 from typing import Any
 
+import children
 import numpy as np
 import pytest
 from networks import bits
@@ -65,19 +67,30 @@ def test_a_run_has_the_settings_of_its_start() -> None:
 
 
 def test_a_stop_ends_the_epoch_after_its_batch() -> None:
-    plain = model()
-    run = trainer(batch_size=1).start(plain, np.tile(X, (40, 1, 1)), np.tile(Y, (40, 1)))
-    timer = threading.Timer(0.02, run.stop)
-    timer.start()
-    epochs = 0
-    while not run.stopped:
-        run.epoch()
-        epochs += 1
-    timer.join()
+    # an epoch of 200 000 updates, which another thread stops as soon as it sees one
+    x, y = np.tile(X, (1064, 1, 1)), np.tile(Y, (1064, 1))
+    plain, whole = RNN(1, 4, 1, seed=0), RNN(1, 4, 1, seed=0)
+    trainer(batch_size=1).start(whole, x, y).epoch()
+    run = trainer(batch_size=1).start(plain, x, y)
     before = bits(plain)
+
+    def stop() -> None:
+        while bits(plain) == before:
+            pass
+        run.stop()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
     run.epoch()
-    assert bits(plain) == before
-    assert len(run.history.loss) in (epochs, epochs - 1)
+    thread.join()
+    assert run.stopped
+    after = bits(plain)
+    assert after != before  # what was learned is kept
+    assert after != bits(whole)
+    assert len(run.history.loss) == 1  # the part that was trained is noted
+    run.epoch()
+    assert bits(plain) == after
+    assert len(run.history.loss) == 1
 
 
 def test_a_callback_that_returns_true_stops() -> None:
@@ -103,6 +116,47 @@ def test_ctrl_c_carries_the_history() -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         trainer().fit(model(), X, Y, callbacks=[interrupt])
     assert len(caught.value.history.loss) == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("begin", ["fit", "start"])
+def test_ctrl_c_within_an_epoch_carries_the_history(begin: str) -> None:
+    children.run(
+        f"""
+x, y = crnn.dataset.windows(crnn.dataset.mackey_glass(200, seed=0), 12)
+x, y = np.tile(x, (500, 1, 1)), np.tile(y, (500, 1))
+model = crnn.RNN(1, 4, 1, seed=0)
+trainer = crnn.Trainer(10**6, batch_size=1, seed=0)
+before = bits(model)
+run = trainer.start(model, x, y)
+try:
+    if {begin!r} == "fit":
+        interrupt_when(lambda: bits(model) != before)
+        trainer.fit(model, x, y)
+    else:
+        run.epoch()
+        before = bits(model)
+        interrupt_when(lambda: bits(model) != before)
+        while True:
+            run.epoch()
+except KeyboardInterrupt as error:
+    assert isinstance(error.history, crnn.History)
+    if {begin!r} == "start":
+        assert error.history is run.history
+        assert len(run.history.loss) >= 1
+else:
+    raise AssertionError("not interrupted")
+"""
+    )
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_the_history_of_a_fit_has_its_seed(seed: int | None) -> None:
+    first, again = model(), model()
+    history = trainer(seed=seed).fit(first, X, Y)
+    other = trainer(seed=history.seed).fit(again, X, Y)
+    assert bits(first) == bits(again)
+    assert history == dataclasses.replace(other, seconds=history.seconds)
+    assert seed in (None, history.seed)
 
 
 def test_epochs_may_be_given_by_position() -> None:

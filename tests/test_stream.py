@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -260,6 +263,51 @@ def test_a_copy_goes_on_from_the_same_state_and_on_its_own(steps: int) -> None:
     model.parameters()["Wy"][:] = 0.0  # neither has the model's weights but those of its making
     for t in range(steps, 6):
         assert same_bits(stream.step(x[:, t]), ahead[t - steps]), t
+
+
+WAYS: dict[str, Callable[[Stream], Stream]] = {
+    "pickle": lambda stream: pickle.loads(pickle.dumps(stream)),
+    "oldest pickle": lambda stream: pickle.loads(pickle.dumps(stream, protocol=0)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+}
+
+STREAMED: dict[str, RNN] = {
+    "plain": RNN(2, 33, 2, seed=0),
+    "float64 without bias": RNN(2, 5, 1, bias=False, dtype="float64", seed=0),
+    "two layers, relu": RNN(2, 9, 3, num_layers=2, nonlinearity="relu", seed=0),
+    "tokens": RNN(7, 8, 3, tokens=True, output="all", seed=0),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", STREAMED)
+@pytest.mark.parametrize(("size", "steps"), [(1, 0), (1, 3), (4, 2)])
+def test_pickles_and_copies_go_on_with_the_same_bits(
+    size: int, steps: int, kind: str, way: str
+) -> None:
+    model = STREAMED[kind]
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 7, (6, size))
+    x = tokens if model.tokens else rng.standard_normal((6, size, 2))
+    stream = model.stream(size)
+    for t in range(steps):
+        stream.step(x[t])
+    other = WAYS[way](stream)
+    assert (type(other), other.batch_size) == (Stream, size)
+    kept = stream.state
+    ahead = [other.step(x[t]) for t in range(steps, 6)]
+    assert same_bits(stream.state, kept)
+    for t in range(steps, 6):
+        assert same_bits(stream.step(x[t]), ahead[t - steps])
+
+
+def test_a_pickled_stream_keeps_the_weights_of_its_making() -> None:
+    model = RNN(1, 4, 1, seed=0)
+    stream = model.stream()
+    written = pickle.dumps(stream)
+    model.parameters()["Wy"][:] = 0.0
+    assert same_bits(pickle.loads(written).step(0.5), stream.step(0.5))
 
 
 def test_a_state_may_be_any_real_array() -> None:

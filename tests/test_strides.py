@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import bits, network, same_bits
+from networks import UNSCALED, bits, network, same_bits
 from samples import Array
 
 from crnn import Trainer
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, UNSCALED]
 
 # Of a few hundred values of x the largest are 8 in steps of 1/8: exact in float16, and whole
 # numbers for the integer types, so that every conversion is exact and the bits must be equal.
@@ -200,8 +200,8 @@ def test_every_half_is_read_as_numpy_reads_it(dtype: str, view: Callable[[Array]
     weights["b_l0"][:] = 0.0
     for scale in (1e-5, 1e5):  # so that the largest are apart, and so that the smallest are felt
         weights["Wx_l0"][:] = scale
-        expected = model.predict(halves.astype(dtype)[:, np.newaxis])
-        assert same_bits(model.predict(view(halves)[:, np.newaxis]), expected)
+        expected = model.predict(halves.astype(dtype)[:, np.newaxis, np.newaxis])
+        assert same_bits(model.predict(view(halves)[:, np.newaxis, np.newaxis]), expected)
         stream = model.stream(len(halves))
         assert same_bits(stream.step(view(halves)[:, np.newaxis]), expected)
 
@@ -216,7 +216,7 @@ def test_float64_rounds_to_float32_as_numpy_does() -> None:
 def test_large_integers_round_as_numpy_does() -> None:
     # 2^24 + 1 and 2^53 + 1 are no float32 and no float64, and are rounded to even
     for dtype, edge in (("float32", 2**24), ("float64", 2**53)):
-        x = np.array([[edge + 1], [edge + 3], [-edge - 1]], dtype=np.int64)
+        x = np.array([[[edge + 1]], [[edge + 3]], [[-edge - 1]]], dtype=np.int64)
         model = network((0, 0, 1, 4, 1), dtype)
         model.parameters()["Wx_l0"][:] /= edge  # so that tanh does not saturate
         assert same_bits(model.predict(x), model.predict(x.astype(dtype)))

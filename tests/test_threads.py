@@ -6,6 +6,7 @@ import os
 import sys
 import sysconfig
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ from typing import Any
 import children
 import pytest
 from faults.measuring import running_threads, threads_left
-from networks import bits, network, same_bits
+from networks import UNSCALED, bits, network, same_bits
 from samples import Array, Sizes, batch, size_name
 
 from crnn import RNN, Trainer, TrainingDiverged, _cell, _threads
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, UNSCALED]
 
 THREADS = [2, 3, 4, 7]
 
@@ -190,6 +191,56 @@ def test_each_thread_has_work_enough_and_a_piece_of_its_own() -> None:
         8,
         8,
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("1", 1),
+        ("2", 2),
+        ("3", 3),
+        (" 2 ", 2),
+        ("2,4", 2),
+        ("9", 4),  # more than there are processors
+        ("0", 4),
+        ("-1", 4),
+        ("", 4),
+        ("many", 4),
+        ("\u0663", 4),
+    ],
+)
+def test_omp_num_threads_limits_the_default_at_each_call(
+    value: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_threads, "processors", lambda: 4)
+    work = 1e6 * _threads.WORK_PER_THREAD
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert _threads.choose(None, work, 100) == 4
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert _threads.choose(None, work, 100) == expected
+    assert _threads.choose(3, work, 100) == 3  # what is asked for is no default
+    assert _threads.choose(None, 1.0, 100) == 1
+
+
+@pytest.mark.parametrize("call", ["fit", "predict", "gradients"])
+def test_omp_num_threads_reaches_every_call(
+    call: str, crews: list[_cell.Crew], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = (219, 13, 2, 149, 3)
+    x, y = batch(sizes, "float32")
+    model = network(sizes, "float32")
+    calls: dict[str, Callable[[], object]] = {
+        "fit": lambda: Trainer(epochs=1, batch_size=219, seed=0).fit(model, x, y),
+        "predict": lambda: model.predict(x),
+        "gradients": lambda: model.gradients(x, y),
+    }
+    monkeypatch.setattr(_threads, "processors", lambda: 3)
+    monkeypatch.setattr(_threads, "WORK_PER_THREAD", 1)
+    for limit, threads in (("1", 1), ("2", 2), ("4", 3)):
+        monkeypatch.setenv("OMP_NUM_THREADS", limit)
+        crews.clear()
+        calls[call]()
+        assert [crew.threads for crew in crews] == [threads]
 
 
 @pytest.mark.parametrize(

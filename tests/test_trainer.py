@@ -13,7 +13,7 @@ import children
 import numpy as np
 import pytest
 import reference
-from networks import bits, network
+from networks import UNSCALED, bits, network
 from samples import Array, Sizes, batch
 from tolerances import FLOAT32_TRAINED, FLOAT64_TRAINED, FRACTION, HARDLY_A_STEP, assert_close, near
 
@@ -408,6 +408,7 @@ def test_divergence_names_epoch_and_batch_and_restores_the_last_good_epoch() -> 
     assert np.isfinite(model.predict(x)).all()
 
 
+@UNSCALED
 @pytest.mark.parametrize("clip_value", [None, 1.0])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_divergence_in_the_first_epoch_leaves_the_first_parameters(
@@ -448,6 +449,7 @@ def test_clipping_does_not_hide_a_gradient_that_is_not_finite(
     assert bits(model) == before
 
 
+@UNSCALED
 def test_parameters_that_overflow_in_the_last_update_are_a_divergence_too() -> None:
     # one batch, a finite loss, finite gradients, and by - 1e300 * 2e10 is infinite
     model, x, _ = growing(0.0)

@@ -222,6 +222,10 @@ OTHER_ROUNDINGS = 1e-5
 # Relative: gradients by central differences, step 1e-6, through whole forward passes in float64.
 BY_DIFFERENCES = 1e-6
 
+# Float64 weights of batches whose rows several processes share, against one process: the sum over
+# the rows is taken in another order.
+SHARED_BATCHES = 1e-12
+
 
 def relative_error(actual: Array, expected: Array) -> float:
     """Norm of the difference over the norm of what is expected (which, if 0, must be met)."""

@@ -1,0 +1,58 @@
+"""Whether the numbers of inputs and targets suit a network: mean about 0, deviation about 1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crnn._arguments import Array
+from crnn._samples import Samples, rows
+
+# A deviation between these, and a mean within so many deviations, need no word.
+SMALLEST, LARGEST, DEVIATIONS = 1e-2, 1e2, 10.0
+FEW = 10
+_LOOKED_AT = 1 << 18  # numbers: enough for thresholds that are powers of ten
+
+ADVICE = (
+    "subtract the mean and divide by the standard deviation of the training part "
+    "(crnn.Forecaster and the estimators do so by themselves)"
+)
+
+
+def unscaled(name: str, samples: Samples) -> str | None:
+    """The first column whose scale does not suit a network, in words; None if there is none.
+
+    Missing values are left out. A column of zeros and ones is a category and suits. A constant, or
+    fewer than ten numbers, have no deviation worth a word, and suit up to 100.
+    """
+    values = _some(samples)
+    with np.errstate(all="ignore"):
+        known = np.isfinite(values)
+        count = known.sum(axis=0)
+        few, count = count < FEW, np.maximum(count, 1)
+        values = np.where(known, values, 0)
+        peak = np.abs(values).max(axis=0)
+        unit = values / np.where(peak > 0, peak, 1)  # no sum and no square overflows
+        mean = unit.sum(axis=0) / count
+        deviation = np.sqrt((np.where(known, unit - mean, 0) ** 2).sum(axis=0) / count)
+        mean, deviation = mean * peak, deviation * peak
+        first = values[known.argmax(axis=0), np.arange(values.shape[1])]
+        constant = ((values == first) | ~known).all(axis=0)
+        category = ((values == 0) | (values == 1)).all(axis=0)
+        far = (deviation < SMALLEST) | (deviation > LARGEST)
+        far |= np.abs(mean) > DEVIATIONS * deviation
+    far = np.where(constant | few, peak > LARGEST, far & ~category)
+    if not far.any():
+        return None
+    column = int(np.argmax(far))
+    found = f"{name} has mean {mean[column]:.3g} and standard deviation {deviation[column]:.3g}"
+    return f"{found} in column {column}" if samples.features > 1 else found
+
+
+def _some(samples: Samples) -> Array:
+    """Steps of the samples, (steps, F) in float64: of windows the series, of many samples some."""
+    if samples.overlapping:
+        array = samples.array
+        samples = Samples(np.concatenate([array[:, 0], array[-1, 1:]])[:, None])
+    step = -(-samples.elements * samples.features // _LOOKED_AT)
+    with np.errstate(all="ignore"):
+        return rows(samples.take(slice(None, None, step)), np.dtype(np.float64))

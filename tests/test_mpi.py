@@ -1,0 +1,114 @@
+"""Data-parallel training over MPI, with the very program of the documentation."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import same_bits
+from samples import Array
+from tolerances import SHARED_BATCHES, relative_error
+
+import crnn
+from crnn import RNN, Trainer
+
+PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "beyond-one-machine.md"
+LINES = 30  # the recipe has fewer
+
+# The program is left as it is: what it trained is written down behind it.
+REPORT = """
+np.savez(sys.argv[1] + str(comm.rank), **model.state_dict())
+"""
+
+
+def program() -> str:
+    """The recipe."""
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (found,) = [block for block in blocks if "mpi4py" in block]
+    return str(found)
+
+
+def launcher() -> list[str]:
+    """How a program is started with a number of ranks; the number comes behind."""
+    beside = os.path.dirname(sys.executable)  # an MPI from a wheel is there
+    found = shutil.which("mpiexec", path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
+    if found is None:
+        pytest.skip("no mpiexec: MPICH or Open MPI is missing")
+    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
+    extra = []
+    if "Open MPI" in version.stdout or "OpenRTE" in version.stdout:
+        extra = ["--oversubscribe", "--allow-run-as-root"]
+    return [found, *extra, "-n"]
+
+
+def ranks_of(command: list[str]) -> list[str]:
+    """What each of two ranks takes for their number."""
+    script = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
+    done = subprocess.run(
+        [*command, "2", sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def mpi() -> list[str]:
+    """The launcher of an MPI that mpi4py works with."""
+    if not PAGE.exists():
+        pytest.skip("the page is not beside the tests")
+    pytest.importorskip("mpi4py", reason="mpi4py is no requirement of the tests")
+    command = launcher()
+    if ranks_of(command) != ["2", "2"]:
+        pytest.skip("mpiexec and mpi4py belong to different MPIs")
+    return command
+
+
+def trained(command: list[str], ranks: int, folder: Path) -> list[dict[str, Array]]:
+    """The parameters that each rank ends with."""
+    folder.mkdir()
+    script = folder / "train.py"
+    script.write_text("import sys\n" + program() + REPORT)
+    subprocess.run(
+        [*command, str(ranks), sys.executable, str(script), str(folder / "rank")],
+        env={**os.environ, "PYTHONPATH": str(Path(crnn.__file__).parent.parent)},
+        timeout=300,
+        check=True,
+    )
+    return [dict(np.load(folder / f"rank{rank}.npz")) for rank in range(ranks)]
+
+
+def in_one_process() -> dict[str, Array]:
+    """What the recipe says that it trains, by `fit`."""
+    series = crnn.dataset.mackey_glass(1000, seed=0)
+    x, y = crnn.dataset.windows((series - series.mean()) / series.std(), timesteps=50)
+    model = RNN(1, 64, 1, dtype="float64", seed=0)
+    Trainer(5, batch_size=32, optimizer="adam", learning_rate=2e-3, clip_norm=1.0, seed=0).fit(
+        model, x, y
+    )
+    return model.state_dict()
+
+
+def test_the_recipe_is_short() -> None:
+    if not PAGE.exists():
+        pytest.skip("the page is not beside the tests")
+    assert len(program().strip().splitlines()) < LINES
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_train_what_one_process_trains(mpi: list[str], ranks: int, tmp_path: Path) -> None:
+    expected = in_one_process()
+    first, again = (trained(mpi, ranks, tmp_path / name) for name in ("first", "again"))
+    for parameters in first:
+        for name, array in expected.items():
+            assert relative_error(parameters[name], array) < SHARED_BATCHES, name
+    for parameters in [*first[1:], *again]:
+        assert all(same_bits(parameters[name], first[0][name]) for name in expected)

@@ -793,6 +793,7 @@ def _bounded(fitted: _Fitted, values: Array) -> Array:
     return values if lower is None else np.maximum(values, lower)
 
 
+@np.errstate(**_ERRORS)
 def _interval(
     fitted: _Fitted, values: Array, window: Array, coverage: float
 ) -> tuple[Array, Array]:

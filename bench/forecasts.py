@@ -50,11 +50,10 @@ NAMES = (*SIMPLE, ALONE, OURS)
 
 @dataclass(frozen=True)
 class Series:
-    """Values in time order, interpolated where they are not known."""
+    """Values in time order; NaN is missing."""
 
     name: str
     values: Array
-    known: Array
     season: int | None
 
 
@@ -142,10 +141,7 @@ def public_series(folder: Path | None, skipped: list[str]) -> Iterator[Series]:
             skipped.append(f"{name}: {' '.join(str(error).split())[:120]}")
             continue
         there = np.flatnonzero(~np.isnan(values))
-        values = values[there[0] : there[-1] + 1][-MOST:]
-        known = ~np.isnan(values)
-        at = np.arange(len(values))
-        yield Series(name, np.interp(at, at[known], values[known]), known, season)
+        yield Series(name, values[there[0] : there[-1] + 1][-MOST:], season)
 
 
 def _file(path: Path, column: str | int | None, more: dict[str, Any]) -> Array:
@@ -315,14 +311,14 @@ class Row:
 
 
 def measure(series: Series, skipped: list[str]) -> Row:
-    values, season = series.values, series.season
-    first = len(values) - round(len(values) / 5)
+    truth, season = series.values, series.season
+    first = len(truth) - round(len(truth) / 5)
+    values = _without_gaps(truth, first)
     training = values[:first]
     begin = time.perf_counter()
-    forecaster = Forecaster(season=season, seed=0).fit(training)
+    forecaster = Forecaster(season=season, missing="ignore", seed=0).fit(truth[:first])
     row = Row(series, len(values) - first, forecaster.timesteps_)
     row.seconds[OURS] = time.perf_counter() - begin
-    truth = np.where(series.known, values, np.nan)
     horizons = {"1": 1, "12": min(12, row.held_out // 2)}
     if season is not None and season <= row.held_out // 2:
         horizons["season"] = season
@@ -354,6 +350,15 @@ def measure(series: Series, skipped: list[str]) -> Row:
             inside = _inside_intervals(forecaster, values, origins, actual)
             row.coverage = (inside, np.nan) if steps == 1 else (row.coverage[0], inside)
     return row
+
+
+def _without_gaps(values: Array, first: int) -> Array:
+    """Interpolated in the training part; after it the last known value, which a user would have."""
+    at, known = np.arange(len(values)), ~np.isnan(values)
+    seen = known & (at < first)
+    filled = np.where(at < first, np.interp(at, at[seen], values[seen]), values)
+    latest = np.maximum.accumulate(np.where(np.isnan(filled), 0, at))
+    return np.asarray(filled[latest])
 
 
 def _ours(forecaster: Forecaster, values: Array, origins: Array, steps: int) -> Array:

@@ -244,7 +244,7 @@ def fit(
             f"series must have at least {_least(plan)} values for {plan.timesteps} timesteps and a "
             f"horizon of {plan.horizon}, got {len(values)}"
         )
-    if np.isnan(y[:rows]).all() or np.isnan(y[-held_out:]).all():
+    if np.isnan(y[:rows]).all() or np.isnan(y[-held_out:]).all(axis=0).any():
         raise ValueError("series must have known values in its last fifth and before it")
     with _team(plan) as team:
         candidates: dict[str, Member] = {}

@@ -101,10 +101,6 @@ def _values(name: str, value: object) -> tuple[Array, Any, object]:
         value = value.iloc[:, 0]
     if pandas is not None and isinstance(value, pandas.Series):
         index, label = value.index, value.name
-        if pandas.api.types.is_extension_array_dtype(value.dtype) and (
-            pandas.api.types.is_numeric_dtype(value.dtype) and value.dtype.kind in "iuf"
-        ):
-            value = value.to_numpy(dtype=np.float64, na_value=np.nan)
     array = _arguments.numeric(name, value)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]

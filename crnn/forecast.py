@@ -42,6 +42,8 @@ _KEPT = (
     "seed",
 )
 _MOST_TIMESTEPS = 104  # of two seasons
+# NumPy's own defaults: what a caller sets does not reach the fit.
+_ERRORS: dict[str, Any] = {"all": "warn", "under": "ignore"}
 
 
 @dataclass(frozen=True)
@@ -259,6 +261,7 @@ class Forecaster:
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fitted")
 
+    @np.errstate(**_ERRORS)
     def fit(self, series: ArrayLike) -> Self:
         """Choose epochs and weights on the last fifth of the series, then train on all of it.
 
@@ -328,6 +331,7 @@ class Forecaster:
             return int(max(1, min(2 * settings["season"], _MOST_TIMESTEPS, len(read.values) // 3)))
         return _combination.choose_timesteps(read.values, read.known, settings["horizon"])
 
+    @np.errstate(**_ERRORS)
     def predict(self, series: ArrayLike) -> Any:
         """Forecast each value of a series from the `timesteps` true values before it.
 
@@ -386,8 +390,9 @@ class Forecaster:
         RuntimeError
             Before ``fit``.
         """
-        values, read, _ = self._forecast(self._check_fitted(), steps, series)
-        return _outward(values, read)
+        fitted = self._check_fitted()
+        values, read, _ = self._forecast(fitted, steps, series)
+        return _outward(_bounded(fitted, values), read)
 
     def forecast_interval(
         self, steps: int, series: ArrayLike | None = None, *, coverage: float = 0.9
@@ -433,10 +438,11 @@ class Forecaster:
         lower, upper = _interval(fitted, values, window, coverage)
         return _outward(lower, read), _outward(upper, read)
 
+    @np.errstate(**_ERRORS)
     def _forecast(
         self, fitted: _Fitted, steps: int, series: ArrayLike | None
     ) -> tuple[Array, _series.Series | None, Array]:
-        """The values, the series that they continue, and the window (1, T) that they come from."""
+        """The values, not yet bounded, the series that they continue, and their window (1, T)."""
         steps = _arguments.integer("steps", steps)
         timesteps = fitted.method.timesteps
         read, window = fitted.series, fitted.tail
@@ -447,7 +453,7 @@ class Forecaster:
             values = fitted.method.forecast(steps, window[np.newaxis])[0]
         else:
             values = fitted.method.forecast(steps, None if series is None else window)
-        return _bounded(fitted, values * fitted.unit), read, window[np.newaxis]
+        return values * fitted.unit, read, window[np.newaxis]
 
     def _read(self, series: ArrayLike, *, shortest: int, ends: str) -> _series.Series:
         missing = _arguments.choice("missing", self.missing, _series.MISSING)
@@ -582,6 +588,7 @@ class Forecaster:
         interval = None  # version 0.1 has none
         if isinstance(fitted.method, Combination):
             interval = _interval(fitted, values, window, coverage)
+        values = _bounded(fitted, values)
         return plots.plot_forecast(past, values, interval, x=axis, ax=ax)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -786,6 +793,7 @@ def _bounded(fitted: _Fitted, values: Array) -> Array:
     return values if lower is None else np.maximum(values, lower)
 
 
+@np.errstate(**_ERRORS)
 def _interval(
     fitted: _Fitted, values: Array, window: Array, coverage: float
 ) -> tuple[Array, Array]:

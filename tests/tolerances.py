@@ -185,6 +185,10 @@ FEEDBACK = 1e-6
 # differ, and ten updates feel it; 1.2e-14 measured, as no bit does here.
 OTHER_UNIT = 1e-5
 
+# The mean share of new values of noise inside of a 90 % interval, over 20 fits with 52 validation
+# errors each, whose quantiles scatter by 0.04: four times the error of the mean, 0.01.
+NOISE_COVERAGE = 0.04
+
 # ---- estimators ----
 
 # Mean 0 and deviation 1 of up to some hundred standardised numbers, by NumPy's sums once more.

@@ -22,7 +22,7 @@ def sunspots() -> Figure:
     """Actual, network and linear fit, one year ahead, over the years that no fit has seen."""
     series = dataset.load_sunspots()
     past, actual = series[:-HELD_OUT], series[-HELD_OUT:]
-    forecaster = Forecaster(seed=0).fit(past)
+    forecaster = Forecaster(lower=0, seed=0).fit(past)
     steps = forecaster.timesteps_
     predicted = {"crnn": forecaster.predict(series[-HELD_OUT - steps :])}
     x, y = dataset.windows(series, steps)

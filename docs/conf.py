@@ -130,14 +130,19 @@ PAGES = {
 
 
 def link_to_pages(app: Sphinx, file: Path, parent: str, content: list[str]) -> None:
-    """In a file of the repository that a page includes, links go to pages."""
+    """In a file of the repository that a page includes, links go to pages.
+
+    A file that is no page is named instead.
+    """
 
     def linked(match: re.Match[str]) -> str:
         target = os.path.normpath(file.parent / match["target"]).removeprefix("../")
+        if not target.endswith(".md"):
+            return f"`{target}`"
         page = PAGES.get(target, target.removeprefix("docs/").removesuffix(".md"))
         return f"[{match['text']}](/{page}.md)"
 
-    content[0] = re.sub(r"\[(?P<text>[^]]*)\]\((?P<target>[\w./-]+\.md)\)", linked, content[0])
+    content[0] = re.sub(r"\[(?P<text>[^]]*)\]\((?P<target>[\w./-]+)\)", linked, content[0])
 
 
 def check_reference(app: Sphinx, env: BuildEnvironment) -> None:

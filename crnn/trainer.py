@@ -281,8 +281,8 @@ class Trainer:
         model : RNN
             The network. Its parameters change in place.
         x : array_like, shape (N, T, I), or (N, T) when I is 1; or Sequences
-            Inputs of any strides and real type. They are read in place: windows are not copied. One
-            window (T, 1) must be given as (1, T, 1). With ``tokens``: integers, (N, T).
+            Inputs of any strides and real type. They are read in place: windows are not copied. A
+            single window has shape (1, T, 1), not (T, 1). With ``tokens``: integers, (N, T).
         y : array_like, shape (N, O), or (N,) when O is 1
             Targets. With ``output="all"``: (N, T, O), or Sequences of the same lengths. For the
             cross entropy: integers, (N,) or (N, T).

@@ -65,7 +65,7 @@ FITS = {
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("epoch", [2, 3])
-def test_it_goes_on_to_the_same_bits(epoch: int, fit: str, optimizer: str, tmp_path: Path) -> None:
+def test_a_resumed_fit_ends_with_the_same_bits(epoch: int, fit: str, optimizer: str, tmp_path: Path) -> None:
     settings = {"optimizer": optimizer, "learning_rate": 0.1 if fit == "refit" else 0.02}
     whole, resumed = model(), model()
     expected = trainer(**settings).fit(whole, X, Y, **FITS[fit])
@@ -75,7 +75,7 @@ def test_it_goes_on_to_the_same_bits(epoch: int, fit: str, optimizer: str, tmp_p
     same(history, expected)
 
 
-def test_a_refit_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_refit_resumes(tmp_path: Path) -> None:
     arguments = FITS["refit"]
     whole, resumed = model(), model()
     expected = trainer(learning_rate=0.1).fit(whole, X, Y, **arguments)
@@ -97,7 +97,7 @@ def test_a_refit_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     same(history, expected)
 
 
-def test_a_finished_one_returns_at_once(tmp_path: Path) -> None:
+def test_a_finished_fit_returns_at_once(tmp_path: Path) -> None:
     first, second = model(), model()
     expected = trainer().fit(first, X, Y, checkpoint=tmp_path / "file")
     called: list[int] = []
@@ -109,7 +109,7 @@ def test_a_finished_one_returns_at_once(tmp_path: Path) -> None:
     same(history, expected)
 
 
-def test_more_epochs_go_on_from_an_interrupted_one(tmp_path: Path) -> None:
+def test_an_interrupted_fit_resumes_with_more_epochs(tmp_path: Path) -> None:
     interrupted(tmp_path / "file", 3, {})
     resumed, expected = model(), model()
     trainer(epochs=9).fit(resumed, X, Y, checkpoint=tmp_path / "file")
@@ -207,7 +207,7 @@ def test_a_foreign_file_is_refused_and_kept(what: str, tmp_path: Path) -> None:
     assert path.read_bytes() == bytes(content)
 
 
-def test_a_full_disk_is_a_warning_and_the_training_goes_on(
+def test_a_full_disk_is_a_warning_and_the_training_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted(tmp_path / "file", 2, {})
@@ -287,7 +287,7 @@ OTHER_PROCESSOR = """
 """
 
 
-def test_another_instruction_set_goes_on(tmp_path: Path) -> None:
+def test_a_fit_resumes_with_another_instruction_set(tmp_path: Path) -> None:
     fused = [isa for isa in crnn.cpu_info()["available"] if isa != "portable"]
     if len(fused) < 2:
         pytest.skip("this machine has fewer than two instruction sets that fuse")

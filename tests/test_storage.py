@@ -381,7 +381,7 @@ class TestDamage:
             small.write_bytes(content[:length])
             refusal(small)
 
-    def test_bytes_appended_in_front_and_cut_out(self, small: Path) -> None:
+    def test_bytes_appended_prepended_or_removed(self, small: Path) -> None:
         content = small.read_bytes()
         for extra in (b"\0", b" ", b"}", bytes(64), content):
             small.write_bytes(content + extra)
@@ -399,7 +399,7 @@ class TestDamage:
         (tmp_path / "m").write_bytes(content[:-128] + content[-64:] + content[-128:-64])
         assert "does not match its SHA-256" in refusal(tmp_path / "m")
 
-    def test_a_file_that_shrinks_meanwhile(
+    def test_a_file_that_shrinks_during_reading(
         self, small: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         size = small.stat().st_size
@@ -838,7 +838,7 @@ class TestWholeOrNotAtAll:
         assert [each.name for each in tmp_path.iterdir()] == ["m"]
 
     @posix
-    def test_a_file_system_that_takes_no_more(self, tmp_path: Path) -> None:
+    def test_a_full_file_system(self, tmp_path: Path) -> None:
         """A process whose files may have 64 KiB saves 800 KB over a small file."""
         path = tmp_path / "m"
         write(path, "network", ARRAYS, SETTINGS)
@@ -859,7 +859,7 @@ except OSError as error:
         assert_same(read(path, "network")[0], ARRAYS)
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_arrays_that_change_meanwhile(
+    def test_arrays_that_change_during_writing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A model that another thread trains is saved as it was at one moment, not damaged."""

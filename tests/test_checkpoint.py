@@ -65,7 +65,9 @@ FITS = {
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("epoch", [2, 3])
-def test_a_resumed_fit_ends_with_the_same_bits(epoch: int, fit: str, optimizer: str, tmp_path: Path) -> None:
+def test_a_resumed_fit_ends_with_the_same_bits(
+    epoch: int, fit: str, optimizer: str, tmp_path: Path
+) -> None:
     settings = {"optimizer": optimizer, "learning_rate": 0.1 if fit == "refit" else 0.02}
     whole, resumed = model(), model()
     expected = trainer(**settings).fit(whole, X, Y, **FITS[fit])

@@ -360,7 +360,9 @@ def test_split_by_default_keeps_a_fifth() -> None:
     ("count", "fraction", "test"),
     [(5, 0.5, 3), (25, 0.1, 3), (3, 0.5, 2), (13, 0.5, 7), (10, 0.24, 2), (10, 0.26, 3)],
 )
-def test_half_a_sample_is_rounded_up_for_the_test_part(count: int, fraction: float, test: int) -> None:
+def test_half_a_sample_is_rounded_up_for_the_test_part(
+    count: int, fraction: float, test: int
+) -> None:
     _, _, y_train, y_test = dataset.split(np.zeros(count), np.arange(count), fraction)
     assert (len(y_train), len(y_test)) == (count - test, test)
 

@@ -10,7 +10,9 @@ import pytest
 
 import crnn
 
-MODULES = [module.name for module in pkgutil.iter_modules(crnn.__path__) if module.name != "__main__"]
+MODULES = [
+    module.name for module in pkgutil.iter_modules(crnn.__path__) if module.name != "__main__"
+]
 # Those whose docstrings hold no example: nothing in them is public, or they only gather others.
 WITHOUT = {
     "_arguments",

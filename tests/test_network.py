@@ -848,7 +848,9 @@ def test_training_on_sequences_has_the_bits_of_lengths() -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("output", ["last", "all"])
 @pytest.mark.parametrize("why", ["no target", "no weight"])
-def test_a_batch_without_valid_elements_makes_no_update(why: str, output: str, optimizer: str) -> None:
+def test_a_batch_without_valid_elements_makes_no_update(
+    why: str, output: str, optimizer: str
+) -> None:
     case = Case(output=output, missing=True, weighted=True, sizes=(12, 7, 3, 9, 3))
     data = drawn(case)
     y, weights = data.y.copy(), np.ones(12)

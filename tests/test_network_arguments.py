@@ -207,9 +207,7 @@ def test_sequences_of_other_features(features: int, method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_bad_number_is_found_within_a_length_and_ignored_past_it(
-    bad: float, method: str
-) -> None:
+def test_a_bad_number_is_found_within_a_length_and_ignored_past_it(bad: float, method: str) -> None:
     x = drawn(LAST).x.copy()
     x[4, 2, 1] = bad  # the last of three steps
     says(refused("x", ValueError, method, LAST, x=x, lengths=GOOD_LENGTHS), "sample 4")

@@ -92,9 +92,7 @@ def test_training_equals_the_reference(
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("rows", [1, 3, 40])
 @pytest.mark.parametrize("hidden", [1, 17])
-def test_clipping_at_the_edge_of_the_bound(
-    hidden: int, rows: int, optimizer: str
-) -> None:
+def test_clipping_at_the_edge_of_the_bound(hidden: int, rows: int, optimizer: str) -> None:
     sizes = (rows, 3, 1, hidden, 1)
     x, y = batch(sizes)
     _, d = reference.gradients(network(sizes).state_dict(), x, y)

@@ -312,7 +312,9 @@ class Trainer:
             from 1. If one returns True, the training ends.
         checkpoint : path, optional
             File for the state of the training. If it exists, the training resumes from it and ends
-            with the bits of a training that was never interrupted. Model, settings and data must be
+            with the bits of a training that was never interrupted. A finished training returns at
+            once. With more `epochs` it continues, unless early stopping or a callback ended it.
+            Model, settings and data must be
             the same, except for `epochs`, `threads`, `progress`, `callbacks`, `metrics` and
             `checkpoint_every`.
         checkpoint_every : int, default 1

@@ -119,6 +119,37 @@ def test_an_interrupted_fit_resumes_with_more_epochs(tmp_path: Path) -> None:
     assert bits(resumed) == bits(expected)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("every", [1, 4])
+def test_a_finished_fit_continues_with_more_epochs(
+    every: int, optimizer: str, tmp_path: Path
+) -> None:
+    longer, expected = model(), model()
+    settings = {"optimizer": optimizer, "learning_rate": crnn.schedules.Exponential(0.05, 0.9)}
+    for epochs in (3, 5, 9):
+        history = trainer(epochs=epochs, **settings).fit(
+            longer, X, Y, checkpoint=tmp_path / "file", checkpoint_every=every
+        )
+        assert len(history.loss) == epochs
+    same(history, trainer(epochs=9, **settings).fit(expected, X, Y))
+    assert bits(longer) == bits(expected)
+    history = trainer(epochs=4, **settings).fit(model(), X, Y, checkpoint=tmp_path / "file")
+    assert len(history.loss) == 9  # fewer epochs change nothing
+
+
+def test_what_a_callback_or_early_stopping_ended_stays_finished(tmp_path: Path) -> None:
+    stopped, again = model(), model()
+    arguments = {"checkpoint": tmp_path / "stopped"}
+    trainer().fit(stopped, X, Y, callbacks=[lambda epoch, *_: epoch == 3], **arguments)
+    assert len(trainer(epochs=9).fit(again, X, Y, **arguments).loss) == 3
+    assert bits(again) == bits(stopped)
+    early, again = model(), model()
+    arguments = {"checkpoint": tmp_path / "early", **FITS["early stopping"]}
+    history = trainer().fit(early, X, Y, **arguments)
+    same(trainer(epochs=19).fit(again, X, Y, **arguments), history)
+    assert bits(again) == bits(early)
+
+
 def test_a_seed_that_was_drawn_is_in_the_file(tmp_path: Path) -> None:
     interrupted(tmp_path / "file", 3, {}, seed=None)
     first, second = model(), model()

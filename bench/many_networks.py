@@ -25,13 +25,15 @@ import crnn
 SAMPLES, TIMESTEPS, HIDDEN, BATCH = 2048, 25, 32, 32
 
 
+RANDOM = np.random.default_rng(0)
+X = RANDOM.standard_normal((SAMPLES, TIMESTEPS, 1), dtype=np.float32)
+Y = RANDOM.standard_normal((SAMPLES, 1), dtype=np.float32)
+
+
 def trained(seed: int, epochs: int) -> bytes:
-    """The parameters of a network after so many epochs."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((SAMPLES, TIMESTEPS, 1), dtype=np.float32)
-    y = rng.standard_normal((SAMPLES, 1), dtype=np.float32)
+    """The parameters of a network after this number of epochs."""
     model = crnn.RNN(1, HIDDEN, 1, seed=seed)
-    crnn.Trainer(epochs, batch_size=BATCH, seed=seed, threads=1).fit(model, x, y)
+    crnn.Trainer(epochs, batch_size=BATCH, seed=seed, threads=1).fit(model, X, Y)
     return b"".join(array.tobytes() for array in model.state_dict().values())
 
 

@@ -1,8 +1,8 @@
-"""What callers pass: checked here and nowhere else, so that every error names its argument.
+"""Checks of what callers pass. Every error names its argument.
 
-Each function takes the argument's name and its value and returns the value in the one form the
-rest of the package works with. What has the wrong kind is a TypeError, what has the right kind
-and an impossible value is a ValueError; both say what came and what is taken.
+Each function takes the name and the value of an argument, and returns the value in the form that
+the package works with. A wrong type is a TypeError, an impossible value a ValueError. Both say what
+came and what is allowed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def real(
 
 
 def boolean(name: str, value: object) -> bool:
-    """True or False, and nothing that merely counts as one."""
+    """True or False. Other values are refused, even if they count as true or false."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)
@@ -77,8 +77,8 @@ def choice(name: str, value: object, choices: Iterable[str]) -> str:
 
 
 def _array(name: str, value: object) -> Array:
-    """An array of any dtype, as it is: not copied."""
-    if isinstance(value, np.ndarray) and hasattr(value, "mask"):  # numpy.ma need not be imported
+    """An array of any dtype, not copied."""
+    if isinstance(value, np.ndarray) and hasattr(value, "mask"):  # so that numpy.ma is not imported
         raise TypeError(f"{name} must be an array without a mask, got a masked array")
     pandas: Any = sys.modules.get("pandas")  # a caller with a DataFrame has imported it
     if pandas is not None and isinstance(value, pandas.DataFrame):
@@ -94,25 +94,25 @@ def _array(name: str, value: object) -> Array:
 
 
 def _of_frame(name: str, frame: Any) -> Any:
-    """A DataFrame's numbers, also of columns of different types; booleans are 0 and 1."""
+    """The numbers of a DataFrame. Its columns may differ in type; booleans become 0 and 1."""
     for label, dtype in zip(frame.columns, frame.dtypes, strict=True):
         if dtype.kind not in "iufb":
             raise TypeError(
                 f"{name} must hold real integers or floats, got dtype {dtype} in column {label!r}"
             )
     if all(dtype.kind != "b" and isinstance(dtype, np.dtype) for dtype in frame.dtypes):
-        return frame  # NumPy can do this, and need not copy
+        return frame  # NumPy converts this by itself, if possible without a copy
     columns = [_of_column(frame.iloc[:, place]) for place in range(frame.shape[1])]
     return np.column_stack([c.view(np.uint8) if c.dtype.kind == "b" else c for c in columns])
 
 
 def _extends(dtype: Any) -> bool:
-    """Whether it is a type of numbers that pandas has beside NumPy's."""
+    """Whether it is one of pandas' own number types."""
     return not isinstance(dtype, np.dtype) and dtype.kind in "iuf"
 
 
 def _of_column(column: Any) -> Array:
-    """A Series as an array; missing values of pandas' own types are NaN."""
+    """A Series as an array. Missing values of pandas' own types become NaN."""
     dtype = column.dtype
     array: Array
     if isinstance(dtype, np.dtype):
@@ -128,9 +128,9 @@ def _of_column(column: Any) -> Array:
 
 
 def numeric(name: str, value: object) -> Array:
-    """An array of real integers or floats, as it is: not copied, any strides and byte order."""
+    """An array of real integers or floats, not copied, of any strides and byte order."""
     array = _array(name, value)
-    # An extension's type may be of a kind "f" of its own.
+    # Some packages define types of kind "f" that are not NumPy's.
     if array.dtype.kind not in "iuf" or not issubclass(array.dtype.type, (np.integer, np.floating)):
         raise TypeError(
             f"{name} must hold real integers or floats, got an array of dtype {array.dtype}"
@@ -140,7 +140,7 @@ def numeric(name: str, value: object) -> Array:
 
 
 def _odd_column(frame: Any) -> str:
-    """Which column of a DataFrame that is not pandas' holds no numbers, in words."""
+    """Name the column of a frame of another library that does not hold numbers."""
     if not (hasattr(frame, "columns") and hasattr(frame, "dtypes")):
         return ""
     odd = [label for label in frame.columns if np.asarray(frame[label]).dtype.kind not in "iufb"]
@@ -165,7 +165,7 @@ def integers(name: str, value: object) -> Array:
 
 
 def seed(name: str, value: object) -> int | None:
-    """A non-negative integer, or None for one taken from the operating system."""
+    """A non-negative integer, or None for a seed from the operating system."""
     return None if value is None else integer(name, value, minimum=0)
 
 
@@ -177,7 +177,7 @@ def not_finite(name: str, sample: int, dtype: np.dtype[Any]) -> ValueError:
 
 
 def drawn_seed(value: int | None) -> int:
-    """The seed, or where it is None one from the operating system."""
+    """The seed, or a new one from the operating system if it is None."""
     if value is not None:
         return value
     entropy: Any = np.random.SeedSequence().entropy
@@ -185,7 +185,7 @@ def drawn_seed(value: int | None) -> int:
 
 
 def folder(name: str, path: object) -> None:
-    """A path whose folder is there."""
+    """A path in a folder that exists."""
     try:
         where = os.path.dirname(os.path.abspath(os.fspath(path)))  # type: ignore[call-overload]
     except TypeError:
@@ -197,14 +197,14 @@ def folder(name: str, path: object) -> None:
 def arrays_like(
     name: str, value: object, arrays: Mapping[str, Array], dtype: np.dtype[Any]
 ) -> dict[str, Array]:
-    """Arrays of these names and shapes, in dtype and finite."""
+    """Finite arrays of these names and shapes, in dtype."""
     if not isinstance(value, Mapping):
         raise TypeError(f"{name} must be a mapping, got {type(value).__name__}")
     missing = sorted(set(arrays) - set(value))
     unknown = sorted(str(key) for key in set(value) - set(arrays))
     if missing or unknown:
         raise ValueError(
-            f"{name} must have exactly {sorted(arrays)}; missing {missing}, not known {unknown}"
+            f"{name} must have exactly {sorted(arrays)}; missing {missing}, unknown {unknown}"
         )
     checked = {}
     for key, array in arrays.items():

@@ -1,4 +1,4 @@
-"""What an epoch goes through: the order of samples, batches, and chunks of steps."""
+"""The plan of an epoch: order of samples, batches, and chunks of steps."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from crnn._samples import Samples
 def valid_elements(
     x: Samples, y: Samples, elements: int, chunk: int, *, every: bool, missing: bool, classes: bool
 ) -> Array:
-    """Elements of the loss of each sample in each chunk of steps, (N, C), int64.
+    """Count the elements of the loss of each sample in each chunk of steps: (N, C), int64.
 
-    A step has `elements` of them; with `missing` only those count that are there. (1, C) where all
-    samples have the same.
+    A step has `elements` of them. With `missing`, missing targets do not count. The shape is (1, C)
+    if all samples have the same numbers.
     """
     steps = np.array([x.steps]) if x.lengths is None else x.lengths
     chunks = np.arange(-(-x.steps // chunk))
@@ -27,7 +27,7 @@ def valid_elements(
             return _cell.valid_counts(y, chunk, classes)
         counts = np.clip(steps[:, None] - chunks * chunk, 0, chunk) * elements
         return counts
-    here = chunks == (steps[:, None] - 1) // chunk  # the chunk that a sample ends in
+    here = chunks == (steps[:, None] - 1) // chunk  # the chunk in which a sample ends
     counts = here * (_cell.valid_counts(y, 1, classes) if missing else elements)
     return counts
 
@@ -38,11 +38,11 @@ class Batches:
     Parameters
     ----------
     valid : ndarray of int64, shape (N, C)
-        Elements of the loss that each sample has in each chunk, or its first axis of length 1
-        where all samples have the same.
+        Elements of the loss of each sample in each chunk. The first axis has length 1 if all
+        samples have the same numbers.
     chunk : int
     lengths : ndarray of int64, shape (N,), optional
-        Steps of the samples; None: all have the same, and then `samples` says how many there are.
+        Steps of the samples. None: all have the same.
     weighted : ndarray of bool, shape (N,), optional
         Samples whose weight is not zero.
     """
@@ -64,10 +64,10 @@ class Batches:
             self._same = self.plan(None)
 
     def order(self, seed: Any, epoch: int | None) -> Array | None:
-        """The order of samples in an epoch, counted from 0; None stands for samples as they come.
+        """The order of samples in an epoch, counted from 0; None: the order of the data.
 
-        It follows from the seed and the epoch: no random state is carried along. Sequences of
-        different lengths are sorted inside each batch, longest first; ties stay as they were.
+        It depends on the seed and the epoch only, not on a random state. Sequences of different
+        lengths are sorted within each batch, longest first. Equal lengths keep their order.
         """
         order = None
         if epoch is not None:
@@ -80,10 +80,11 @@ class Batches:
         return order[np.lexsort((place, -self.lengths[order], place // self.batch_size))]
 
     def plan(self, order: Array | None) -> Array:
-        """The updates of an epoch in their order, (updates, 4), int64.
+        """The updates of an epoch in order, (updates, 4), int64.
 
-        A row: first place in the order of samples, samples, first step, valid elements. A chunk
-        without a valid element is there, with 0, where one with some follows it in its batch.
+        A row holds: first position in the order of samples, number of samples, first step, valid
+        elements. A chunk without valid elements is included, with 0, if a later chunk of its batch
+        has some.
         """
         if self._same is not None:
             return self._same

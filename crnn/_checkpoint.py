@@ -35,6 +35,8 @@ class Checkpoint:
     epochs : int
         Complete epochs of this phase.
     finished : bool
+    planned : int
+        The epochs that a finished fit was to have.
     arrays : dict of str to ndarray
         Parameters and the optimiser's state, by name.
     schedule : dict
@@ -48,6 +50,7 @@ class Checkpoint:
     phase: str = "train"
     epochs: int = 0
     finished: bool = False
+    planned: int = 0
     arrays: dict[str, Array] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=dict)
     history: History = field(default_factory=History)
@@ -111,6 +114,7 @@ class Checkpoint:
                 phase=settings["phase"],
                 epochs=int(settings["epochs"]),
                 finished=settings["finished"] is True,
+                planned=int(settings["planned"]),
                 arrays=rest,
                 schedule=json.loads(settings["schedule"]),
                 history=history,

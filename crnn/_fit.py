@@ -129,6 +129,8 @@ class Fit:
         before = kept(self.model, "before")
         state.arrays = before | state.arrays  # the arrays of a file replace those of now
         before = {name: state.arrays[name] for name in before}
+        if self.early_stopping is None and state.planned == state.epochs < self.trainer.epochs:
+            state.finished = False  # more epochs than the finished fit had
         if not state.finished and state.phase == "train":
             self.phase(state, self.train, self.trainer.epochs)
             if self.early_stopping is not None:
@@ -143,8 +145,9 @@ class Fit:
         if state.finished:
             put_back(self.model, state.arrays, "parameters")
         elif self.checkpoint is not None:
-            state.finished = True
-            state.arrays = before | kept(self.model, "parameters")
+            state.finished, state.planned = True, self.trainer.epochs
+            if self.early_stopping is not None:
+                state.arrays = before | kept(self.model, "parameters")
             state.write()
         return state.history
 

@@ -1,4 +1,4 @@
-"""Inputs and targets in the one form that the compiled loop reads, and checks of what they hold."""
+"""Inputs and targets in the form that the compiled loop reads, and checks of their values."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MISSING = ("error", "ignore")
 
 @dataclass(frozen=True)
 class Samples:
-    """N sequences of F numbers a step, where they lie in memory.
+    """N sequences with F numbers per step, read in place.
 
     Attributes
     ----------
     array : ndarray, shape (N, T, F), or (1, M, F) with `starts`
     starts : ndarray of int64, shape (N,), optional
-        Sample n begins with step ``starts[n]`` of the M; None: it is row n.
+        Sample n starts at step ``starts[n]`` of the M. None: sample n is row n.
     lengths : ndarray of int64, shape (N,), optional
         Steps of each sample; None: all have T.
     """
@@ -46,7 +46,7 @@ class Samples:
         return self.lengths is None and len(self.array) > 1 and strides[0] == strides[1]
 
     def take(self, index: slice | Array) -> Samples:
-        """Some of the samples; no copy of the numbers where they lie at equal distances."""
+        """Some of the samples. Numbers at equal distances in memory are not copied."""
         if self.starts is not None and self.lengths is not None:
             return Samples(self.array, self.starts[index], self.lengths[index])
         lengths = None if self.lengths is None else self.lengths[index]
@@ -70,11 +70,11 @@ class Samples:
 def inputs(
     name: str, value: object, features: int, *, tokens: bool = False, lengths: object = None
 ) -> Samples:
-    """Samples of `features` numbers a step (an integer in [0, features) with `tokens`)."""
+    """Samples with `features` numbers per step; with `tokens`, an integer in [0, features)."""
     columns = 1 if tokens else features
     if isinstance(value, Sequences):
         if lengths is not None:
-            raise ValueError("lengths must not be given beside Sequences, which have their own")
+            raise ValueError("lengths must be None for Sequences, which have their own lengths")
         samples = _sequences(name, value, columns)
     else:
         array = _arguments.numeric(name, value)
@@ -103,15 +103,15 @@ def inputs(
 def targets(
     name: str, value: object, like: Samples, outputs: int, *, every: bool, classes: bool
 ) -> Samples:
-    """Targets of the samples `like`: of their last steps, or of `every` step."""
+    """Targets of the samples `like`: for their last steps, or for `every` step."""
     columns = 1 if classes else outputs
     if isinstance(value, Sequences):
         if not every:
-            raise ValueError(f"{name} must be one array, since the outputs are of last steps alone")
+            raise ValueError(f'{name} must be an array for output="last", got Sequences')
         samples = _sequences(name, value, columns)
         own = np.full(len(like), like.steps) if like.lengths is None else like.lengths
         if not np.array_equal(value.lengths, own):
-            raise ValueError(f"{name} must have as many steps in each sample as its inputs")
+            raise ValueError(f"{name} must have as many steps in each sample as the inputs")
     else:
         array = _arguments.numeric(name, value)
         came, letters = array.shape, "N, T" if every else "N"
@@ -127,20 +127,20 @@ def targets(
             raise ValueError(f"{name} must have shape {shape}, got {came}")
         if len(array) != len(like):
             raise ValueError(
-                f"{name} must have as many samples as its inputs, {len(like)}, got {len(array)}"
+                f"{name} must have as many samples as the inputs, {len(like)}, got {len(array)}"
             )
         if every and (steps := like.array.shape[1] if like.starts is None else like.steps) != len(
             array[0]
         ):
             raise ValueError(
-                f"{name} must have as many timesteps as its inputs, {steps}, got {len(array[0])}"
+                f"{name} must have as many timesteps as the inputs, {steps}, got {len(array[0])}"
             )
         samples = Samples(
             array if every else array[:, None], lengths=like.lengths if every else None
         )
     if classes and samples.array.dtype.kind not in "iu":
         raise TypeError(
-            f"{name} must hold classes, integers, got an array of dtype {samples.array.dtype}"
+            f"{name} must hold classes as integers, got an array of dtype {samples.array.dtype}"
         )
     return samples
 
@@ -154,7 +154,7 @@ def check(
     high: float = np.inf,
     missing: bool = False,
 ) -> None:
-    """Every number is finite in dtype and within [low, high]; with `missing`, NaN passes."""
+    """Check that every number is finite in dtype and in [low, high]. `missing` allows NaN."""
     bad = _first_unfit(samples, dtype, low, high, missing)
     if bad is None:
         return
@@ -170,11 +170,13 @@ def check(
             else (samples.array[sample, step])
         )
         raise ValueError(f"{name} must hold integers in {bounds}, got {took[0]} in {place}")
-    raise ValueError(f"{name} must hold numbers in [{low:g}, {high:g}], got another in {place}")
+    raise ValueError(
+        f"{name} must hold numbers in [{low:g}, {high:g}], got a number outside in {place}"
+    )
 
 
 def sample_weight(name: str, value: object, samples: int) -> Array | None:
-    """Weights of the samples, scaled to mean 1, in float64; None where all weigh the same."""
+    """Weights of the samples in float64, scaled to mean 1; None for equal weights."""
     if value is None:
         return None
     array = _arguments.numeric(name, value)
@@ -188,7 +190,7 @@ def sample_weight(name: str, value: object, samples: int) -> Array | None:
             f"sample {bad[0]}"
         )
     if not weights.any():
-        raise ValueError(f"{name} must have a number above 0, got zeros alone")
+        raise ValueError(f"{name} must have a number above 0, got only zeros")
     with np.errstate(under="ignore"):
         weights /= weights.max()
         weights /= weights.mean()
@@ -244,8 +246,8 @@ def _first_unfit(
 ) -> tuple[int, int] | None:
     array, steps = samples.array, samples.steps
     if samples.overlapping:
-        # windows one step apart: the first steps of all and then the last window are the series,
-        # and a point of it stands first in the window that ends with it
+        # the series is the first step of every window, and then the last window; a point of it
+        # first appears in the window that ends with it
         for part, before in (array[:, :1], 0), (array[-1][:, None], len(array) - 1):
             point = _cell.first_unfit(Samples(part), dtype, low, high, missing)
             if point is not None:

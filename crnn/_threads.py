@@ -1,4 +1,4 @@
-"""How many threads: what the caller asked for, what the work is worth, what the machine has."""
+"""The number of threads: limited by the caller, the amount of work and the machine."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 from crnn import _arguments, _cell
 
-# Multiply-adds that a thread should have between two meetings: about 0.2 ms of them, some ten times
-# what a meeting costs. Below that, work stays on fewer threads.
+# Least multiply-adds of a thread between two synchronisations: about 0.2 ms of work, ten times the
+# cost of a synchronisation. Less work runs on fewer threads.
 WORK_PER_THREAD = 10_000_000
 
 
 def choose(threads: int | None, work: float, pieces: int) -> int:
-    """Threads for `pieces` independent pieces with `work` multiply-adds in all.
+    """Threads for `pieces` independent pieces with `work` multiply-adds in total.
 
-    `threads` is what the caller asked for at most. None stands for the processors of this process,
-    or for OMP_NUM_THREADS where that is lower. Many more threads than processors (and than 16) only
-    take each other's time, and are not started.
+    `threads` is the caller's limit. None stands for the processors of this process, or for
+    OMP_NUM_THREADS if that is lower. Threads beyond 16 and beyond four for each processor are not
+    started, because they only slow each other down.
     """
     asked = None if threads is None else _arguments.integer("threads", threads)
     useful = max(1, min(pieces, int(work / WORK_PER_THREAD)))
     if useful == 1:
-        return 1  # without a look at the machine, which takes longer than a small predict
+        return 1  # asking the machine takes longer than a small predict
     if asked is None:
         return min(useful, processors(), _omp_num_threads() or useful)
     most = min(useful, asked)
@@ -31,14 +31,14 @@ def choose(threads: int | None, work: float, pieces: int) -> int:
 
 
 def cpu_info() -> dict[str, Any]:
-    """What this machine offers and what is used of it.
+    """Return the instruction sets and the processors that crnn can use.
 
     Returns
     -------
     dict
-        "isa": the instruction set in use; "available": those that may run here, best first, any of
-        which the environment variable CRNN_ISA selects; "processors": how many this process may
-        use, by its affinity and its cgroup's quota.
+        "isa": the instruction set in use. "available": all instruction sets that this machine can
+        run, best first; the environment variable CRNN_ISA selects one. "processors": the number of
+        processors that this process may use, by its affinity and its cgroup's quota.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def cpu_info() -> dict[str, Any]:
 
 
 def processors() -> int:
-    """Processors that this process may use, by its affinity and its cgroup's quota."""
+    """The number of processors that this process may use, by affinity and cgroup quota."""
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
     else:
@@ -60,13 +60,13 @@ def processors() -> int:
 
 
 def _omp_num_threads() -> int | None:
-    """The limit that OMP_NUM_THREADS sets now, or None. Of a list, the outermost level's."""
+    """The present limit by OMP_NUM_THREADS, or None. In a list, the first number counts."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) or None if first.isascii() and first.isdecimal() else None
 
 
 def _cgroup_quota(root: Path, own: Path) -> float | None:
-    """Processors' worth of time that the control groups grant (versions 2 and 1), or None."""
+    """The quota of the control groups (versions 2 and 1) in processors, or None."""
     folders = {Path()}
     for line in _read(own).splitlines():
         group = Path(line.split(":", 2)[-1].lstrip("/"))
@@ -84,10 +84,10 @@ def _cgroup_quota(root: Path, own: Path) -> float | None:
 
 
 def _read(path: Path) -> str:
-    """What the file holds, or nothing where the system says that there is none."""
+    """The text of the file; empty if the system cannot read it."""
     try:
         return path.read_text(errors="replace")
     except OSError as error:
-        if error.errno is None:  # not the system's: a signal's handler raised it
+        if error.errno is None:  # raised by a signal handler, not by the system
             raise
         return ""

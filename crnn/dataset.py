@@ -1,4 +1,4 @@
-"""Sequences, series and windows as views; splits in time order, generators, one real series.
+"""Sequences, windows and splits in time order; generators of series; the sunspot numbers.
 
 N samples, T timesteps, M rows of all sequences, F features of a series, I inputs, O outputs.
 Samples of one length are an array x (N, T, I). Samples of different lengths are `Sequences`.
@@ -35,9 +35,9 @@ class Sequences:
     Parameters
     ----------
     values : array_like of real numbers, shape (M, I) or (M,)
-        The rows of all sequences: inputs, targets, tokens or classes. Kept as given, with its
-        dtype, byte order and strides. Numbers written into the array later show in the sequences.
-        The numbers are not checked: rows that belong to no sequence may hold NaN.
+        The rows of all sequences: inputs, targets, tokens or classes. The array is kept with its
+        dtype, byte order and strides, not copied: later changes of its numbers show in the
+        sequences. The numbers are not checked, so rows outside all sequences may hold NaN.
     starts : array_like of int, shape (N,)
         The first row of each sequence.
     lengths : array_like of int, shape (N,)
@@ -67,7 +67,7 @@ class Sequences:
 
     Notes
     -----
-    A part of the sequences keeps all values. A pickle, too, holds all of them.
+    A part of the sequences keeps all values, and so does a pickle.
 
     Examples
     --------
@@ -119,18 +119,19 @@ class Sequences:
 
     @classmethod
     def from_list(cls, arrays: Iterable[ArrayLike]) -> Sequences:
-        """Copy separate arrays once into one.
+        """Make sequences of separate arrays, which are copied once into one array.
 
         Parameters
         ----------
         arrays : iterable of array_like of real numbers, shapes (length, I) or (length,)
-            The sequences, at least one. All have the same features, and each at least one step.
+            The sequences, at least one. All have the same number of features. Each has at least one
+            step.
 
         Returns
         -------
         Sequences
-            With the arrays in C order one behind the other in `values`, in the dtype that NumPy
-            promotes theirs to.
+            `values` holds the arrays one after the other, in C order and in their common NumPy
+            dtype.
 
         Raises
         ------
@@ -152,12 +153,12 @@ class Sequences:
 
     @classmethod
     def from_padded(cls, x: ArrayLike, lengths: ArrayLike) -> Sequences:
-        """Take the first ``lengths[n]`` timesteps of each sample n of a padded array.
+        """Make sequences of the first ``lengths[n]`` timesteps of each sample n of a padded array.
 
-        The values are a view of `x` where the rows of all its samples lie at one distance from
-        each other. That holds in C order, for slices of such an array by samples, features or a run
-        of timesteps, and for the windows of `windows`. Otherwise (time first, Fortran order, every
-        third timestep) `x` is copied once, padding included.
+        The values are a view of `x` if one stride leads from each row to the next. This holds for
+        arrays in C order, for slices of them by samples, by features or by consecutive timesteps,
+        and for the windows of `windows`. Otherwise `x` is copied once, including the padding: for
+        example with time as the first axis, in Fortran order, or with every third timestep.
 
         Parameters
         ----------
@@ -169,8 +170,8 @@ class Sequences:
         Returns
         -------
         Sequences
-            With values of shape (M, I) or (M,). M is N T where `x` is in C order. The values also
-            hold the padding and what lies between two samples.
+            Sequences over values of shape (M, I) or (M,). M is N T if `x` is in C order. The values
+            include the padding and all numbers between two samples.
 
         Raises
         ------
@@ -182,7 +183,7 @@ class Sequences:
 
         See Also
         --------
-        Sequences.padded : The way back.
+        Sequences.padded : The inverse.
 
         Examples
         --------
@@ -230,17 +231,17 @@ class Sequences:
         return self._lengths
 
     def padded(self, fill: float = 0) -> Array:
-        """Copy the sequences into one array, filled up behind their ends.
+        """Copy the sequences into one array, with padding after their ends.
 
         Parameters
         ----------
         fill : number, default 0
-            What stands behind the end of a sequence: NaN and infinity for floats only.
+            Value of the padding. NaN and infinity need a float dtype.
 
         Returns
         -------
         ndarray, shape (N, T, I) or (N, T)
-            In the dtype of `values`. T is the length of the longest sequence.
+            An array in the dtype of `values`. T is the length of the longest sequence.
 
         Raises
         ------
@@ -249,7 +250,7 @@ class Sequences:
 
         See Also
         --------
-        Sequences.from_padded : The way back.
+        Sequences.from_padded : The inverse.
 
         Examples
         --------
@@ -292,8 +293,8 @@ class Sequences:
         return Sequences(self._values, starts, lengths)
 
     def __array__(self, dtype: object = None, copy: object = None) -> object:
-        # NumPy would otherwise ask for one number after the other. That the return type is not an
-        # array tells type checkers that this is not an ArrayLike.
+        # Without this method NumPy would convert one number after the other. The return type tells
+        # type checkers that Sequences are not an ArrayLike.
         raise TypeError("Sequences are not one array: use .padded(), or .values for all rows")
 
     def __reduce__(self) -> tuple[type[Sequences], tuple[Array, Array, Array]]:
@@ -309,7 +310,7 @@ class Sequences:
 
 
 def _index(index: object) -> int | slice | Array:
-    """What chooses sequences: an integer, a slice, or an array of integers or booleans."""
+    """A checked index of sequences: an integer, a slice, or an array of integers or booleans."""
     if isinstance(index, slice):
         return index
     if not isinstance(index, (bool, np.bool_, tuple)):
@@ -319,7 +320,7 @@ def _index(index: object) -> int | slice | Array:
             pass
         array = np.asarray(index)
         if array.size == 0 and isinstance(index, list):
-            array = array.astype(np.int64)  # NumPy makes floats of []
+            array = array.astype(np.int64)  # NumPy turns [] into floats
         if array.dtype.kind in "iub" and array.ndim > 0 and not hasattr(index, "mask"):
             return array
     raise TypeError(
@@ -328,7 +329,7 @@ def _index(index: object) -> int | slice | Array:
 
 
 def _joined(name: str, arrays: list[Array]) -> Sequences:
-    """The arrays, each a sequence, copied into one."""
+    """Copy the arrays into one; each is a sequence."""
     if not arrays:
         raise ValueError(f"{name} must hold at least one array, got none")
     for i, array in enumerate(arrays):
@@ -347,10 +348,10 @@ def _joined(name: str, arrays: list[Array]) -> Sequences:
 
 
 def _rows(x: Array) -> tuple[Array, int]:
-    """The rows of x (N, T, ...) one after the other, and from which row to which a sample steps.
+    """The rows of x (N, T, ...) in one array, and the number of rows from one sample to the next.
 
-    A view where one stride leads from row to row. A negative step goes from the last sample to the
-    first: sample N - 1 begins at row 0.
+    The array is a view if one stride leads from row to row. With a negative number, sample N - 1
+    starts at row 0.
     """
     samples, timesteps = x.shape[:2]
     between, row = x.strides[:2]
@@ -366,7 +367,7 @@ def _rows(x: Array) -> tuple[Array, int]:
 
 
 def _fitting(name: str, value: object, dtype: np.dtype[Any]) -> Any:
-    """A real number that dtype can hold; floats may round it, and may be NaN or infinite."""
+    """A real number that dtype can hold. Floats may round it, and may be NaN or infinite."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a real number, got {value!r}")
     number: Any = value
@@ -387,7 +388,7 @@ def _fitting(name: str, value: object, dtype: np.dtype[Any]) -> Any:
 
 
 def sine_wave(size: int) -> Array:
-    """Sample the sine at 0, 1, 2, ... radians: the notebook's series.
+    """Sample the sine at 0, 1, 2, ... radians, as the notebook does.
 
     ::
 
@@ -443,27 +444,24 @@ def windows(
         y[i] = series[i * stride + T : i * stride + T + horizon]
         N = (size - T - horizon) // stride + 1
 
-    **One series.** Both are read-only views of the series, so windows of any length cost no memory;
-    they show what is written into the series later. A view needs a column of y to lie at one
-    distance from the next. Every 1-D series gives that, and every 2-D one at ``horizon=1``. A 2-D
-    series of several features at a longer horizon gives it when its rows follow each other without
-    a hole (C order); otherwise (Fortran order, every second row, rows backwards) the series is
-    copied once, and the views are of that copy.
+    **One series.** x and y are read-only views of the series. Windows of any length need no memory,
+    and later changes of the series show in them. One exception: a series with several features that
+    is not C-contiguous is copied once when ``horizon > 1``, and the views are of the copy.
 
-    **Several series.** No window crosses from one series into the next. The windows of the first
-    series come first, in time order, then those of the second. x is `Sequences`: the series are
-    copied once into one read-only array, and a window costs 16 bytes for its start and length. y is
-    a new array. Series that are `Sequences` already are not copied.
+    **Several series.** Each window is within one series. The windows of the first series come
+    first, in time order, then those of the second, and so on. x is `Sequences`: the series are
+    copied once into one read-only array, unless they are `Sequences` already. A window needs 16
+    bytes for its start and length. y is a new array.
 
     Parameters
     ----------
     series : array_like of real numbers, shape (size,) or (size, F), or several of these
-        In time order, at equal distances in time. A 1-D series has one feature (F = 1). The values
-        are not looked at. A list or tuple that holds an array is several series; so are
-        `Sequences`. A list of numbers, or of lists of numbers, is one series. One series keeps its
-        dtype and byte order; several take the dtype that NumPy promotes theirs to.
+        Points in time order at equal distances in time. A 1-D series has one feature (F = 1). The
+        values are not checked. `Sequences`, and a list or tuple that holds an array, are several
+        series. A list of numbers, or of lists of numbers, is one series. One series keeps its dtype
+        and byte order. Several get their common NumPy dtype.
     timesteps : int
-        Points of a window, T, at least 1.
+        Points in a window, T, at least 1.
     horizon : int, default 1
         Points to forecast from each window, at least 1.
     stride : int, default 1
@@ -474,7 +472,7 @@ def windows(
     x : ndarray, shape (N, T, F), or Sequences
         `Sequences` for several series: N sequences of T rows, over values of shape (M, F).
     y : ndarray, shape (N, horizon * F)
-        Step after step, and within a step feature after feature.
+        The steps in order. Within a step, the features in order.
 
     Raises
     ------
@@ -482,8 +480,8 @@ def windows(
         If `series` does not hold real integers or floats, or another argument is not an integer.
     ValueError
         If a series has another rank, no features, or too few points for one window; if several
-        series differ in their features; if another argument is below 1. Of several series, the
-        message names the one at fault, as ``series[2]``.
+        series differ in their features; if another argument is below 1. With several series, the
+        message names the invalid one, such as ``series[2]``.
 
     Examples
     --------
@@ -541,10 +539,10 @@ def windows(
 
 
 def _several(series: object) -> Sequences | None:
-    """Several series, copied into one read-only array; None where it is one series."""
+    """Several series, copied into one read-only array; None for one series."""
     if isinstance(series, Sequences):
         return series
-    # NumPy's numbers and arrays without an axis count as numbers.
+    # NumPy scalars and 0-d arrays count as numbers.
     if not isinstance(series, (list, tuple)) or not any(getattr(s, "ndim", 0) for s in series):
         return None
     parts = [_arguments.numeric(f"series[{i}]", part) for i, part in enumerate(series)]
@@ -556,7 +554,7 @@ def _several(series: object) -> Sequences | None:
 def _windows_of_several(
     points: Array, series: Sequences, timesteps: int, horizon: int, stride: int
 ) -> tuple[Sequences, Array]:
-    """The windows of series that are rows of points (M, F)."""
+    """Windows of several series in `points` (M, F)."""
     least = timesteps + horizon
     if series.lengths.min() < least:
         short = int(np.argmax(series.lengths < least))
@@ -600,18 +598,21 @@ def split(
     *,
     gap: int = 0,
 ) -> tuple[Array | Sequences, Array | Sequences, Array | Sequences, Array | Sequences]:
-    """Split samples in time order: the last ones are the test, the first ones the training.
+    """Split samples in time order into a first part for training and a last part for the test.
 
     ::
 
         n_test = floor(N * test_fraction + 1/2)
         n_train = N - n_test - gap
 
-    All four results are views; parts of `Sequences` are `Sequences` over the same values. A gap
-    keeps training targets out of the test: with `windows` of ``stride=1``, ``gap=horizon - 1`` puts
-    every test target after every training target (for any stride, ``ceil(horizon / stride) - 1``
-    does). The order is that of the samples. The windows of several series lie series by series, so
-    their test is the end of the last series, or the last few series; to test on the end of each
+    All four results are views. Parts of `Sequences` are `Sequences` over the same values.
+
+    A gap separates the targets of both parts. With `windows` of ``stride=1``, ``gap=horizon - 1``
+    puts every test target after every training target. With another stride, use
+    ``ceil(horizon / stride) - 1``.
+
+    The order is that of the samples. Windows of several series are ordered series by series, so the
+    test part is the end of the last series, or the last few series. To test on the end of each
     series, cut each series in two before `windows`.
 
     Parameters
@@ -619,14 +620,14 @@ def split(
     x, y : array_like of real numbers, shapes (N, ...), or Sequences
         Samples in time order, N of each.
     test_fraction : float, default 0.2
-        Part of the samples that is the test, between 0 and 1, both excluded.
+        Fraction of the samples in the test part, between 0 and 1 exclusive.
     gap : int, default 0
         Samples left out between the two parts, at least 0.
 
     Returns
     -------
     x_train, x_test, y_train, y_test : ndarray or Sequences
-        Of n_train, n_test, n_train and n_test samples.
+        Parts with n_train, n_test, n_train and n_test samples.
 
     Raises
     ------
@@ -672,9 +673,9 @@ def load_sunspots() -> Array:
     """Load the yearly sunspot numbers of 1700 to 2008.
 
     Point i is the mean of the daily sunspot number over the year 1700 + i, so the years are
-    ``np.arange(1700, 2009)``. The number is Wolf's, without a unit: k (10 g + s) for s spots in g
-    groups, k the observer's factor (the international series as it was before its revision of
-    2015). It rises and falls with a period of about 11 years.
+    ``np.arange(1700, 2009)``. This is Wolf's number, without a unit: k (10 g + s) for s spots in g
+    groups and the observer's factor k. It is the international series before its revision of 2015.
+    Its period is about 11 years.
 
     Returns
     -------
@@ -682,9 +683,9 @@ def load_sunspots() -> Array:
 
     Notes
     -----
-    From NOAA's National Geophysical Data Center by way of the statsmodels package, which states
-    that the data is in the public domain. The series of 1700 to 1988 in R (``sunspot.year``)
-    has the same numbers but for 1962, 1980, 1981 and 1987, which differ by 0.2 at most.
+    The data is from NOAA's National Geophysical Data Center, copied from the statsmodels package,
+    which states that it is in the public domain. The series of 1700 to 1988 in R (``sunspot.year``)
+    has the same numbers except in 1962, 1980, 1981 and 1987, which differ by at most 0.2.
 
     Examples
     --------
@@ -709,10 +710,10 @@ def mackey_glass(size: int, *, tau: int = 17, seed: int | None = None) -> Array:
 
         ds/dt = 0.2 s(t - tau) / (1 + s(t - tau)^10) - 0.1 s(t)
 
-    Chaotic from a `tau` of about 17 on. It is integrated by the classical Runge-Kutta method of
-    fourth order at a step of 0.1, the delayed value at half a step by cubic Hermite interpolation.
-    Before t = 0 the series is one constant, drawn uniformly from [1.1, 1.3]; the first 1000 units
-    of time are dropped.
+    The series is chaotic if `tau` is about 17 or more. The integration uses the classical
+    Runge-Kutta method of fourth order with a step of 0.1. The delayed value at half a step is found
+    by cubic Hermite interpolation. Before t = 0 the series is a constant, drawn uniformly from
+    [1.1, 1.3]. The first 1000 units of time are dropped.
 
     Parameters
     ----------
@@ -721,7 +722,7 @@ def mackey_glass(size: int, *, tau: int = 17, seed: int | None = None) -> Array:
     tau : int, default 17
         The delay in units of time, at least 1.
     seed : int or None
-        Of ``numpy.random.default_rng``; None takes one from the operating system.
+        Seed of ``numpy.random.default_rng``. None draws a seed from the operating system.
 
     Returns
     -------
@@ -748,17 +749,17 @@ def mackey_glass(size: int, *, tau: int = 17, seed: int | None = None) -> Array:
     size = _arguments.integer("size", size)
     tau = _arguments.integer("tau", tau)
     rng = np.random.default_rng(_arguments.seed("seed", seed))
-    steps, step, dropped = 10, 0.1, 1000  # steps a unit of time; their length; units dropped
+    steps, step, dropped = 10, 0.1, 1000  # steps per unit of time; length of a step; units dropped
 
     def production(delayed: float) -> float:
-        # Multiplied out, because a library's pow need not round alike everywhere, and chaos
-        # makes another series of another last bit.
+        # Multiplications instead of pow, which rounds differently from library to library. In a
+        # chaotic series another last bit changes everything after it.
         square = delayed * delayed
         fourth = square * square
         return 0.2 * delayed / (1.0 + fourth * fourth * square)
 
     now = float(rng.uniform(1.1, 1.3))
-    # The last tau units of (s, ds/dt), a pair a step, oldest first.
+    # (s, ds/dt) of the last tau units of time, one pair per step, oldest first.
     past = deque([(now, 0.0)] * (tau * steps), maxlen=tau * steps)
     series = np.empty(dropped + size)
     for index in range(dropped + size):
@@ -777,25 +778,25 @@ def mackey_glass(size: int, *, tau: int = 17, seed: int | None = None) -> Array:
 
 
 def narma10(samples: int, timesteps: int, *, seed: int | None = None) -> tuple[Array, Array]:
-    """Drive a nonlinear system of tenth order (NARMA10) with random inputs and take its answer.
+    """Drive a nonlinear system of tenth order (NARMA10) with random inputs.
 
     ::
 
         y_{t+1} = 0.3 y_t + 0.05 y_t (y_t + y_{t-1} + ... + y_{t-9}) + 1.5 u_{t-9} u_t + 0.1
 
-    with u_t uniform in [0, 0.5). Each sample is a system of its own that starts at rest: y_0 and
-    all u and y before it are 0. x is u_0, ..., u_{T-1} and the target is y_T, a function of these
-    inputs alone. The recurrence runs away to infinity about once in 200 000 steps; a sample in
-    which y exceeds 1 on its way is drawn anew.
+    u_t is uniform in [0, 0.5). Each sample is a separate system that starts at rest: y_0 and all u
+    and y before it are 0. x is u_0, ..., u_{T-1}, and the target is y_T, which depends on these
+    inputs only. The recurrence diverges about once in 200 000 steps. A sample in which y exceeds 1
+    is therefore drawn again.
 
     Parameters
     ----------
     samples : int
         N, at least 1.
     timesteps : int
-        T, at least 10, the order of the system. From about 30 the start is forgotten.
+        T, at least 10, the order of the system. The start has no influence from about T = 30.
     seed : int or None
-        Of ``numpy.random.default_rng``; None takes one from the operating system.
+        Seed of ``numpy.random.default_rng``. None draws a seed from the operating system.
 
     Returns
     -------
@@ -832,30 +833,30 @@ def narma10(samples: int, timesteps: int, *, seed: int | None = None) -> tuple[A
 
 
 def _narma10_answer(u: Array) -> tuple[Array, Array]:
-    """For inputs u (N, T): the last output and the highest one, cut off at 2, each (N,)."""
+    """The last and the highest output for inputs u (N, T), each (N,), cut off at 2."""
     samples, timesteps = u.shape
     last_ten = np.zeros((10, samples))
     y, highest = np.zeros(samples), np.zeros(samples)
     for t in range(timesteps):
         delayed = u[:, t - 9] if t >= 9 else 0.0
         y = 0.3 * y + 0.05 * y * last_ten.sum(axis=0) + 1.5 * delayed * u[:, t] + 0.1
-        y = np.minimum(y, 2.0)  # what runs away would overflow
+        y = np.minimum(y, 2.0)  # a diverging sample would overflow
         last_ten[t % 10] = y
         highest = np.maximum(highest, y)
     return y, highest
 
 
 def adding_problem(samples: int, timesteps: int, *, seed: int | None = None) -> tuple[Array, Array]:
-    """Add the two marked numbers of a long sequence: a test of memory over time.
+    """Make samples of the adding problem: the sum of two marked numbers of a long sequence.
 
-    Feature 0 is uniform in [0, 1); feature 1 is 1 at two places, one in the first half of the
-    sequence and one in the second, and 0 elsewhere. The target is the sum of the two marked
-    numbers::
+    It tests memory over time. Feature 0 is uniform in [0, 1). Feature 1 marks one step in the first
+    half of the sequence and one in the second: it is 1 there and 0 elsewhere. The target is the sum
+    of the two marked numbers::
 
         y = sum over t of x_{t,0} x_{t,1}
 
-    Always answering 1 has a mean-squared error of 1/6; a network that scores less has learned to
-    remember.
+    The constant answer 1 has a mean squared error of 1/6. A network with a lower error has learned
+    to remember.
 
     Parameters
     ----------
@@ -864,7 +865,7 @@ def adding_problem(samples: int, timesteps: int, *, seed: int | None = None) -> 
     timesteps : int
         T, at least 2.
     seed : int or None
-        Of ``numpy.random.default_rng``; None takes one from the operating system.
+        Seed of ``numpy.random.default_rng``. None draws a seed from the operating system.
 
     Returns
     -------
@@ -913,21 +914,22 @@ def copy_memory(
     answer: str = "last",
     seed: int | None = None,
 ) -> tuple[Array, Array]:
-    """Repeat a sequence of symbols after a delay: a test of how much is remembered.
+    """Make samples of the copy memory problem: repeat a sequence of symbols after a delay.
 
-    With L = `length` and K = `symbols`, the symbols are 0 to K - 1, the blank is K and the signal
-    to answer is K + 1. A sample shows L random symbols, `delay` blanks and the signal.
+    It tests how much a network remembers. With L = `length` and K = `symbols`, the symbols are 0 to
+    K - 1, the blank is K, and the signal to answer is K + 1. A sample has L random symbols, then
+    `delay` blanks, then the signal.
 
-    ``answer="last"`` asks for all symbols at the signal, for a network with an output after the
-    last step. x and y are one-hot; y is the symbols one after the other::
+    ``answer="last"`` is for a network with an output after the last step: it asks for all symbols
+    at the signal. x and y are one-hot, and y holds the symbols in order::
 
         y[:, t K + k] = x[:, t, k],  t < L,  k < K
 
-    Always answering 1/K has a mean-squared error of (1 - 1/K) / K: 0.109 for eight symbols.
+    The constant answer 1/K has a mean squared error of (1 - 1/K) / K: 0.109 for eight symbols.
 
-    ``answer="steps"`` is the papers' form, for a network with an output at every step. x and y are
-    integers, and L blanks follow the signal. The answer is a blank up to and with the signal, then
-    one symbol at each step::
+    ``answer="steps"`` is for a network with an output at every step, as in the papers. x and y are
+    integers, and L blanks follow the signal. The answer is a blank up to the signal, then one
+    symbol at each step::
 
         step           0 .. L-1   L .. L+delay-1   L+delay   L+delay+1 .. 2L+delay
         x              symbols    blanks           signal    blanks
@@ -950,7 +952,8 @@ def copy_memory(
     answer : {"last", "steps"}, default "last"
         All symbols at the last step, or one symbol at each of L more steps.
     seed : int or None
-        Of ``numpy.random.default_rng``; None takes one from the operating system. Both answers draw
+        Seed of ``numpy.random.default_rng``. None draws a seed from the operating system. Both
+        answers draw
         the same symbols.
 
     Returns

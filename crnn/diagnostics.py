@@ -1,7 +1,7 @@
-"""What a training is doing: how far gradients reach back, and what the states do with them.
+"""Diagnostics of a training: how far gradients reach back in time, and why.
 
-The three functions answer "does the gradient vanish": `gradient_by_lag` shows whether it does,
-`spectral_radius` and `saturation` show why. `crnn.plots` draws each.
+The functions answer the question whether the gradient vanishes. `gradient_by_lag` shows whether it
+does. `spectral_radius` and `saturation` show why. `crnn.plots` draws the results.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ def gradient_by_lag(
     *,
     lengths: ArrayLike | None = None,
 ) -> Array:
-    r"""Norm of the loss's gradient with respect to the states k steps before the last one.
+    r"""Compute the norm of the loss's gradient by the states k steps before the last one.
 
-    For the forward direction of the last layer, the loss being that of the last output alone::
+    The states are those of the forward direction of the last layer. The loss is that of the last
+    output only. With the letters of `crnn.RNN`, where ' is the transpose::
 
         dh_T = dy Wy',    dh_{t-1} = (dh_t * (1 - h_t^2)) Wh',    norm_k = |dloss/dh_{T-k}|
 
-    over all samples and units. A norm that falls by a constant factor a lag vanishes: what happened
-    long before the end teaches the network nothing [1]_.
+    The norm is over all samples and units. If it falls by a constant factor per lag, the gradient
+    vanishes: the network cannot learn from what happened long before the end [1]_.
 
     Parameters
     ----------
@@ -42,14 +43,14 @@ def gradient_by_lag(
     x, lengths
         As in ``RNN.predict``.
     y : array_like
-        Targets of the last outputs: (N, O), (N,) when O is 1, or classes, (N,). With
-        ``output="all"`` too, the last step's.
+        Targets of the last outputs: (N, O), (N,) when O is 1, or classes (N,). With
+        ``output="all"`` also those of the last step only.
     loss : str or a loss of ``crnn.losses``, default "mse"
 
     Returns
     -------
     norms : ndarray of float64, shape (T,)
-        Of the lags 0 to T - 1. A sample that is shorter adds nothing beyond its first step.
+        The norms at the lags 0 to T - 1. A shorter sample adds nothing before its first step.
 
     References
     ----------
@@ -90,9 +91,9 @@ def gradient_by_lag(
 
 
 def spectral_radius(model: RNN) -> dict[str, float]:
-    """Largest absolute eigenvalue of every recurrent matrix.
+    """Compute the largest absolute eigenvalue of every recurrent matrix.
 
-    Below 1 a linear network forgets; above 1 its states and gradients may grow.
+    A linear network forgets if it is below 1. Above 1, its states and gradients may grow.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def spectral_radius(model: RNN) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        By the matrix's name: "Wh_l0" and so on.
+        The eigenvalue by the name of the matrix: "Wh_l0" and so on.
 
     Examples
     --------
@@ -113,7 +114,7 @@ def spectral_radius(model: RNN) -> dict[str, float]:
 
 
 def eigenvalues(model: RNN) -> dict[str, Array]:
-    """Eigenvalues of every recurrent matrix, by its name.
+    """Compute the eigenvalues of every recurrent matrix, by its name.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def saturation(
     lengths: ArrayLike | None = None,
     threshold: float = 0.99,
 ) -> Array:
-    """How often each unit of the last layer lets no gradient through.
+    """Compute how often each unit of the last layer is saturated and passes no gradient.
 
     Parameters
     ----------
@@ -145,13 +146,13 @@ def saturation(
     x, lengths
         As in ``RNN.predict``.
     threshold : float, default 0.99
-        A unit of tanh is saturated where abs(h) is above it: its slope 1 - h^2 is then below 0.02.
-        A unit of relu is where h is 0.
+        A tanh unit is saturated if abs(h) is above the threshold. At 0.99 its slope 1 - h^2 is
+        below 0.02. A relu unit is saturated if h is 0.
 
     Returns
     -------
     shares : ndarray of float64, shape (D H,)
-        Share of all samples' steps, from 0 to 1.
+        Share of the steps of all samples, from 0 to 1.
 
     Examples
     --------
@@ -174,7 +175,7 @@ def saturation(
 
 
 def _by_lag(model: RNN, x: Any, lengths: Any) -> tuple[Array, Array]:
-    """States (N, T, D H) in float64, the last first, and the lag of each sample's first step."""
+    """States (N, T, D H) in float64 from last to first, and the lag of each sample's first step."""
     states = model.states(x, lengths=lengths)
     if isinstance(states, Sequences):
         ends = states.lengths - 1

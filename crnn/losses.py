@@ -1,7 +1,7 @@
-"""The losses that a network can be trained with, and what turns its outputs into probabilities.
+"""Losses to train a network with; softmax and sigmoid turn its outputs into probabilities.
 
-A loss is a small object: ``Huber(delta=0.5)``. Wherever one is expected, a string stands for the
-loss with its defaults: ``"huber"``.
+A loss is a small object: ``Huber(delta=0.5)``. Instead of an object, every function takes a name
+for the loss with its defaults: ``"huber"``.
 
 N samples, T timesteps, O outputs. y is a network's output and t the target, both of shape (N, O),
 or (N, T, O) with an output at every step. The loss of a batch is the mean over its elements.
@@ -36,12 +36,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Loss(Setting):
-    """What all losses have in common; not a loss itself.
+    """Base class of all losses.
 
     Attributes
     ----------
     name : str
-        The string that stands for the loss with its defaults.
+        Name of the loss. It stands for the loss with its defaults.
     classes : bool
         Whether targets are classes, integers in [0, O).
     probabilities : bool
@@ -67,7 +67,7 @@ class MSE(Loss):
         loss     = (y - t)^2
         dloss/dy = 2 (y - t)
 
-    The mean of it estimates the mean of the targets. It is not halved.
+    Minimising it estimates the mean of the targets. It is not halved.
 
     Notes
     -----
@@ -92,7 +92,7 @@ class MAE(Loss):
         loss     = |y - t|
         dloss/dy = sign(y - t), 0 where y = t
 
-    Minimising it estimates the median of the targets, which outliers hardly move.
+    Minimising it estimates the median of the targets. Outliers have little influence.
 
     Notes
     -----
@@ -122,7 +122,8 @@ class Huber(Loss):
     Parameters
     ----------
     delta : float, default 1.0
-        Where the loss turns from squared to absolute, in the unit of the targets; greater than 0.
+        Error at which the loss changes from squared to absolute, in the unit of the targets.
+        Greater than 0.
 
     Raises
     ------
@@ -166,15 +167,15 @@ class Quantile(Loss):
                    1 - q    where y > t
                    0        where y = t
 
-    Minimising it estimates the q-quantile of the targets: the output lies above a fraction q of
-    them. Three outputs with q = (0.1, 0.5, 0.9) and the same target for each give a forecast and
-    an interval that holds 80 % of the targets.
+    Minimising it estimates the q-quantile of the targets: a fraction q of the targets lies below
+    the output. Three outputs with q = (0.1, 0.5, 0.9) and the same target give a forecast and an
+    interval that contains 80 % of the targets.
 
     Parameters
     ----------
     q : float or sequence of float, default 0.5
-        Between 0 and 1, both excluded: one number for all outputs, or one for each. With 0.5 the
-        loss is half of `MAE`.
+        One quantile for all outputs, or one for each, between 0 and 1 exclusive. With 0.5 the loss
+        is half of `MAE`.
 
     Raises
     ------
@@ -217,8 +218,8 @@ class CrossEntropy(Loss):
         loss     = -log(p_c) = log(sum_o exp(y_o)) - y_c
         dloss/dy = p - (1 at c, 0 elsewhere)
 
-    The outputs are logits: the network has no softmax, and `softmax` turns what it predicts into
-    probabilities. The largest logit is subtracted before exp is taken, so that nothing overflows.
+    The outputs are logits, because the network has no softmax. `softmax` turns them into
+    probabilities. The largest logit is subtracted before exp, so that nothing overflows.
 
     Notes
     -----
@@ -238,7 +239,7 @@ class CrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """The binary cross entropy of a sigmoid of each output: O independent yes-or-no questions.
+    """The binary cross entropy of a sigmoid of each output, for O independent yes-or-no targets.
 
     With the target t between 0 and 1::
 
@@ -246,8 +247,8 @@ class BinaryCrossEntropy(Loss):
         loss     = -t log(p) - (1 - t) log(1 - p) = max(y, 0) - y t + log(1 + exp(-|y|))
         dloss/dy = p - t
 
-    The outputs are logits: the network has no sigmoid, and `sigmoid` turns what it predicts into
-    probabilities. The second form of the loss is computed, in which nothing overflows.
+    The outputs are logits, because the network has no sigmoid. `sigmoid` turns them into
+    probabilities. The loss is computed in its second form, which does not overflow.
 
     Notes
     -----
@@ -271,7 +272,7 @@ _BY_NAME: dict[str, type[Loss]] = {
 
 
 def named(name: str, value: object, outputs: int | None = None) -> Loss:
-    """Give the loss that an argument stands for, checked against the network's outputs.
+    """Return the loss that an argument stands for. Check it against the network's outputs.
 
     Parameters
     ----------
@@ -280,7 +281,7 @@ def named(name: str, value: object, outputs: int | None = None) -> Loss:
     value : str or Loss
         "mse", "mae", "huber", "quantile", "cross_entropy", "binary_cross_entropy", or a loss.
     outputs : int, optional
-        Outputs of the network, O; None: not known yet.
+        Outputs of the network, O. None if not yet known.
 
     Returns
     -------
@@ -311,7 +312,7 @@ def named(name: str, value: object, outputs: int | None = None) -> Loss:
 
 
 def softmax(logits: ArrayLike, axis: int = -1) -> Array:
-    """Turn logits into the probabilities of classes.
+    """Turn logits into class probabilities.
 
     ::
 
@@ -322,15 +323,16 @@ def softmax(logits: ArrayLike, axis: int = -1) -> Array:
     Parameters
     ----------
     logits : array_like of real numbers
-        What a network trained with `CrossEntropy` predicts: (N, O) or (N, T, O).
+        Predictions of a network trained with `CrossEntropy`: (N, O) or (N, T, O).
     axis : int, default -1
-        Along which the classes lie.
+        The axis of the classes.
 
     Returns
     -------
     ndarray
-        Of the shape of `logits`: numbers from 0 to 1, whose sums along `axis` are 1. float64, or
-        the type of `logits` if that is a float. NaN where one of the logits is NaN or +infinity.
+        Numbers from 0 to 1 in the shape of `logits`. Their sums along `axis` are 1. The type is
+        that of `logits` if it is a float, else float64. NaN where one of the logits is NaN or
+        +infinity.
 
     Raises
     ------
@@ -360,24 +362,24 @@ def softmax(logits: ArrayLike, axis: int = -1) -> Array:
 
 
 def sigmoid(logits: ArrayLike) -> Array:
-    """Turn logits into probabilities, each by itself.
+    """Turn each logit into a probability.
 
     ::
 
         p = 1 / (1 + exp(-y))
 
-    exp is taken of -abs(y) only, so that nothing overflows.
+    It is computed from exp(-abs(y)), so that nothing overflows.
 
     Parameters
     ----------
     logits : array_like of real numbers
-        What a network trained with `BinaryCrossEntropy` predicts, of any shape.
+        Predictions of a network trained with `BinaryCrossEntropy`, of any shape.
 
     Returns
     -------
     ndarray
-        Of the shape of `logits`: numbers from 0 to 1. float64, or the type of `logits` if that is
-        a float. NaN where a logit is NaN.
+        Numbers from 0 to 1 in the shape of `logits`. The type is that of `logits` if it is a float,
+        else float64. NaN where a logit is NaN.
 
     Raises
     ------

@@ -25,9 +25,9 @@ OUTPUTS = ("last", "all")
 
 
 class Gradients(dict[str, Array]):
-    """Gradients by the parameter's name, and the memory in which they were computed.
+    """Gradients by parameter name, with the memory in which they were computed.
 
-    What ``RNN.gradients`` returns, and takes again as ``out``. A copy is a plain dict.
+    ``RNN.gradients`` returns this object and takes it again as ``out``. A copy is a plain dict.
     """
 
     _batch: Any = None
@@ -38,23 +38,26 @@ class Gradients(dict[str, Array]):
 
 
 class RNN:
-    r"""An Elman recurrent network with a linear output layer, as ``torch.nn.RNN`` and a Linear.
+    r"""An Elman recurrent network with a linear output layer, like ``torch.nn.RNN`` and Linear.
 
-    For every timestep t of a layer, in the row-vector convention::
+    For every timestep t of a layer, with row vectors::
 
         h_t = tanh(x_t Wx + h_{t-1} Wh + b),   h_0 = 0
         y_t = h_t Wy + by
 
-    Wx, Wh and b of layer k are the parameters Wx_lk, Wh_lk and b_lk, counted from 0.
-    x_t of the second layer is h_t of the first, and so on. With two directions a second set of
-    cells runs through each sequence from its end, and the layer above reads the states of both,
-    forward first; their parameters end in _reverse.
+    The letters Wx, Wh and b stand for the parameters of one layer. Their names are Wx_l0, Wh_l0 and
+    b_l0 in the first layer, Wx_l1, Wh_l1 and b_l1 in the second, and so on. In the backward
+    direction the names end in _reverse: Wx_l0_reverse. Wy and by belong to the output layer. All
+    equations in this package use these letters.
+
+    The x_t of the second layer is the h_t of the first, and so on. With two directions, a second
+    set of cells runs through each sequence from its end. The next layer reads the states of both
+    directions, forward first.
 
     Letters: N samples, T timesteps, I inputs, H hidden units, O outputs, L layers, D directions.
-    Wx, Wh, b, Wy and by are the letters of all equations in this package.
 
-    A network learns from numbers of about the size of its states, which are between -1 and 1. Scale
-    inputs and targets to mean 0 and standard deviation 1.
+    Scale inputs and targets to mean 0 and standard deviation 1: the states are between -1 and 1,
+    and the initial weights suit numbers of this size.
 
     Parameters
     ----------
@@ -75,12 +78,12 @@ class RNN:
     tokens : bool, default False
         Whether x holds integers in [0, I) instead of features: x_t Wx is then row x_t of Wx.
     dropout : float, default 0.0
-        Rate at which `fit` drops states on their way from one layer to the next, each unit and step
-        by itself; what stays is multiplied by 1 / (1 - rate).
+        Rate at which `fit` drops states between two layers, independently for each unit and step.
+        The other states are multiplied by 1 / (1 - rate).
     recurrent_dropout : float, default 0.0
-        Rate at which `fit` drops units of h_{t-1}, the same units at all steps of a sequence [3]_.
+        Rate at which `fit` drops units of h_{t-1}: the same units at all steps of a sequence [3]_.
     bias : bool, default True
-        Whether there are b and by.
+        Whether the network has the biases b and by.
     dtype : {"float32", "float64"}, default "float32"
         Type of parameters, arithmetic and outputs.
     init : {"orthogonal", "notebook"}, default "orthogonal"
@@ -88,27 +91,28 @@ class RNN:
         orthonormal rows [2]_, b and by zero. "notebook": every weight drawn from N(0, 0.01^2), b
         and by zero.
     seed : int, optional
-        The same seed gives the same network on every machine (with "notebook", on every machine
-        whose C library has the same logarithm). None draws one from the system, and keeps it.
+        Seed of the initial weights. The same seed gives the same network on every machine. (With
+        "notebook": on every machine whose C library has the same logarithm.) None draws a seed from
+        the system; the attribute `seed` keeps it.
 
     Attributes
     ----------
     input_size, hidden_size, output_size, num_layers, bidirectional, nonlinearity, output, tokens
-        As given; they cannot be set.
+        As given. Read-only.
     dropout, recurrent_dropout, bias, dtype
-        As given, dtype as a NumPy dtype; they cannot be set.
+        As given, dtype as a NumPy dtype. Read-only.
     init, seed
         As given.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     Warns
     -----
     UserWarning
-        If `dropout` is given with one layer, where there is nothing to drop.
+        If `dropout` is given for a network with one layer, where it has no effect.
 
     References
     ----------
@@ -160,15 +164,15 @@ class RNN:
         self._set(locals())
         if self.dropout > 0 and self.num_layers == 1:
             warnings.warn(
-                f"dropout is between layers and does nothing in a network of one, got {dropout}; "
-                "recurrent_dropout drops inside a layer",
+                f"dropout acts between layers and has no effect in a network with one layer, got "
+                f"{dropout}; recurrent_dropout acts within a layer",
                 UserWarning,
                 stacklevel=2,
             )
         self._initialise()
 
     def _set(self, given: Mapping[str, Any]) -> None:
-        """Take the settings, each checked, and make the weights, all zero."""
+        """Check and store the settings, and create the weights, all zero."""
         inputs, hidden, outputs = (_arguments.integer(name, given[name]) for name in SIZES)
         layers = _arguments.integer("num_layers", given["num_layers"])
         directions = 1 + _arguments.boolean("bidirectional", given["bidirectional"])
@@ -181,9 +185,7 @@ class RNN:
         )
         bias = _arguments.boolean("bias", given["bias"])
         dtype = _float_type("dtype", given["dtype"])
-        most = 1 << (
-            24 if dtype == np.float32 else 53
-        )  # a token goes through a number of this type
+        most = 1 << (24 if dtype == np.float32 else 53)  # the largest token that dtype holds
         for name, number in (("input_size", inputs if tokens else 0), ("output_size", outputs)):
             if number > most:
                 raise ValueError(f"{name} must be at most {most} in {dtype}, got {number}")
@@ -220,7 +222,7 @@ class RNN:
             if self.init == "notebook":
                 array[...] = random.standard_normal((rows, columns)) * 0.01
             elif name.startswith("Wh"):
-                # uniform numbers are the generator's bits and a multiplication: the same anywhere
+                # uniform numbers need a multiplication only, so they are the same everywhere
                 basis = random.uniform(-1, 1, (rows, columns))
                 _cell.orthonormalise(basis)
                 array[...] = basis
@@ -229,11 +231,11 @@ class RNN:
                 bound = (6 / (fan_in + columns)) ** 0.5
                 array[...] = random.uniform(-bound, bound, (rows, columns))
 
-    # ---- what it is ----
+    # ---- settings ----
 
     @property
     def input_size(self) -> int:
-        """I, features of x_t, or different tokens."""
+        """I, features of x_t, or number of different tokens."""
         return self._weights.input_size
 
     @property
@@ -258,12 +260,12 @@ class RNN:
 
     @property
     def nonlinearity(self) -> str:
-        """Function of a cell's sum, "tanh" or "relu"."""
+        """Activation function of the cells, "tanh" or "relu"."""
         return "relu" if self._weights.relu else "tanh"
 
     @property
     def output(self) -> str:
-        """When there are outputs: after the "last" step, or at "all" steps."""
+        """When the network has outputs: after the "last" step, or at "all" steps."""
         return self._output
 
     @property
@@ -283,7 +285,7 @@ class RNN:
 
     @property
     def bias(self) -> bool:
-        """Whether there are b and by."""
+        """Whether the network has the biases b and by."""
         return self._weights.bias
 
     @property
@@ -298,15 +300,15 @@ class RNN:
     # ---- parameters ----
 
     def parameters(self) -> dict[str, Array]:
-        """Live arrays by name: writing into one changes the network.
+        """The live parameter arrays by name. Writing into one changes the network.
 
         Returns
         -------
         dict
             Wx_l0 (I, H), Wh_l0 (H, H), b_l0 (H,), Wy (D H, O), by (O,); Wx_l1 (D H, H) and so on
-            for more layers; names that end in "_reverse" for the backward direction. Without the
-            biases when ``bias`` is False. Rows are padded in memory: use ``state_dict`` for
-            contiguous copies.
+            for more layers, and names that end in "_reverse" for the backward direction. No biases
+            if ``bias`` is False. Rows are padded in memory: use ``state_dict`` for contiguous
+            copies.
         """
         return {name: array.view() for name, array in self._weights.arrays.items()}
 
@@ -315,12 +317,12 @@ class RNN:
         return {name: array.copy() for name, array in self._weights.arrays.items()}
 
     def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
-        """Copy parameters in, all or none.
+        """Set the parameters: all of them, or none if one is invalid.
 
         Raises
         ------
         TypeError
-            If ``state_dict`` is no mapping, or an array does not hold real numbers.
+            If ``state_dict`` is not a mapping, or an array does not hold real numbers.
         ValueError
             If a name is missing or unknown, a shape differs or a number is not finite.
         """
@@ -338,37 +340,37 @@ class RNN:
         return_state: bool = False,
         threads: int | None = None,
     ) -> Any:
-        """Outputs for every sample.
+        """Compute the outputs for every sample.
 
-        Row i has the same bits whatever rows stand beside it and however many threads run.
+        The bits of row i depend neither on the other rows nor on the number of threads.
 
         Parameters
         ----------
         x : array_like, shape (N, T, I), or (N, T) when I is 1; or Sequences
-            Any strides, byte order and real type; read where it lies, converted on the way. With
-            ``tokens`` integers, (N, T).
+            Inputs of any strides, byte order and real type. They are read in place. A single window
+            has shape (1, T, 1), not (T, 1). With ``tokens``: integers, (N, T).
         lengths : array_like of int, shape (N,), optional
-            Steps of each sample, from 1 to T. What lies past them is not looked at.
+            Steps of each sample, from 1 to T. Later steps are ignored.
         h0 : array_like, shape (L D, N, H), optional
-            States before the first steps, as ``torch.nn.RNN`` takes them; (N, H) when L D is 1.
-            None: zeros.
+            States before the first steps, as in ``torch.nn.RNN``; (N, H) when L D is 1. None:
+            zeros.
         return_state : bool, default False
-            Whether to return the last states too.
+            Whether to also return the last states.
         threads : int, optional
-            At most so many threads; None takes the processors that this process may use. Small
-            work stays on one.
+            Largest number of threads. None takes the processors that this process may use, or
+            ``OMP_NUM_THREADS`` if that is lower. Small networks run on one thread.
 
         Returns
         -------
         y : ndarray, shape (N, O); with ``output="all"`` (N, T, O), zeros past the lengths
-            Of Sequences with ``output="all"``: Sequences over one array (total steps, O).
+            For Sequences with ``output="all"``: Sequences over one array (total steps, O).
         h_n : ndarray, shape (L D, N, H)
-            With `return_state`: every cell's state after its last step.
+            Only with `return_state`: every cell's state after its last step.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument has the wrong type or shape, or a number that is not finite.
+            If an argument has the wrong type or shape, or holds a number that is not finite.
 
         Examples
         --------
@@ -396,7 +398,7 @@ class RNN:
         h0: ArrayLike | None = None,
         threads: int | None = None,
     ) -> Any:
-        """States of the last layer at every step, the forward direction's first.
+        """Compute the states of the last layer at every step, the forward direction first.
 
         Parameters
         ----------
@@ -406,7 +408,7 @@ class RNN:
         Returns
         -------
         states : ndarray, shape (N, T, D H), zeros past the lengths
-            Of Sequences: Sequences over one array (total steps, D H). Both directions are in time
+            For Sequences: Sequences over one array (total steps, D H). Both directions are in time
             order.
 
         Examples
@@ -434,7 +436,7 @@ class RNN:
     def _steps_of(
         self, samples: Samples, x: object, columns: int
     ) -> tuple[Array, Array | None, Any]:
-        """Room for every step: its rows, where each sample's begin, and what is returned."""
+        """Memory for every step: its rows, the first row of each sample, and the result."""
         if isinstance(x, Sequences):
             rows = np.empty((samples.elements, columns), self.dtype)
             starts = np.cumsum(x.lengths) - x.lengths
@@ -447,7 +449,7 @@ class RNN:
     def _run(
         self, name: str, samples: Samples, h0: object, threads: int | None, **wanted: Any
     ) -> None:
-        """Fill the arrays that are wanted; see ``_cell.Prediction``."""
+        """Fill the arrays in `wanted`; see ``_cell.Prediction``."""
         count = len(samples)
         state = _samples.initial_state("h0", h0, self._cells, count, self.hidden_size, self.dtype)
         order = None
@@ -475,32 +477,32 @@ class RNN:
         missing: str = "error",
         threads: int | None = None,
     ) -> float:
-        """The loss of ``predict(x)`` against y, over all samples as one batch. Nothing is dropped.
+        """Compute the loss of ``predict(x)`` for all samples as one batch, without dropout.
 
         Parameters
         ----------
         x, lengths, h0, threads
             As in ``predict``.
         y : array_like, shape (N, O), or (N,) when O is 1
-            Targets. With ``output="all"``: (N, T, O), or Sequences of the same lengths. For
-            the cross entropy integers, (N,) or (N, T).
+            Targets. With ``output="all"``: (N, T, O), or Sequences of the same lengths. For the
+            cross entropy: integers, (N,) or (N, T).
         loss : str or a loss of ``crnn.losses``, default "mse"
         sample_weight : array_like, shape (N,), optional
-            Weights of the samples, at least 0; scaled to mean 1.
+            Weights of the samples, at least 0. They are scaled to mean 1.
         missing : {"error", "ignore"}, default "error"
-            "ignore": targets that are NaN (classes below 0) are left out.
+            With "ignore", missing targets are left out: NaN, or classes below 0.
 
         Returns
         -------
         loss : float
-            Sum over the valid elements of weight times loss, over their number.
+            Sum of weight times loss over the valid elements, divided by their number.
 
         Raises
         ------
         TypeError, ValueError
             As ``predict``, and if no target is valid.
         """
-        from crnn import losses  # import crnn need not wait for what training alone uses
+        from crnn import losses  # so that import crnn is fast
 
         chosen = losses.named("loss", loss, self.output_size)
         samples = self._inputs("x", x, lengths)
@@ -518,7 +520,7 @@ class RNN:
         h0: object,
         threads: int | None,
     ) -> tuple[Array, Array, Array | None]:
-        """A row for each output that there is: outputs, targets, weights."""
+        """Outputs, targets and weights, with one row for each output."""
         steps = np.full(len(samples), samples.steps) if samples.lengths is None else samples.lengths
         count = samples.elements if self._every else len(samples)
         predicted = np.empty((count, self.output_size), self.dtype)
@@ -549,25 +551,27 @@ class RNN:
         threads: int | None = None,
         out: Gradients | None = None,
     ) -> tuple[float, Gradients]:
-        """The loss of all samples as one batch, and its exact, unclipped gradient.
+        """Compute the loss of all samples as one batch, and its exact, unclipped gradient.
 
-        Back-propagation through time [1]_: with da_t = dh_t * (1 - h_t^2)::
+        Back-propagation through time [1]_. For each layer, with the letters of `RNN`, where dw is
+        the gradient of w and ' the transpose::
 
-            dWx = sum_t x_t' da_t,  dWh = sum_t h_{t-1}' da_t,  dh_{t-1} = da_t Wh'.
+            da_t = dh_t * (1 - h_t^2),  dh_{t-1} = da_t Wh'
+            dWx = sum_t x_t' da_t,  dWh = sum_t h_{t-1}' da_t,  db = sum_t da_t
 
         Parameters
         ----------
         x, y, loss, lengths, h0, sample_weight, missing, threads
             As in ``loss``.
         out : Gradients, optional
-            What an earlier call returned: its arrays are written over and returned, and where the
-            shapes are the same its memory for activations is used again.
+            The gradients of an earlier call. Its arrays are overwritten and returned. If the shapes
+            are the same, its memory for activations is used again.
 
         Returns
         -------
         loss : float
         gradients : Gradients
-            A dict with an array for every parameter, by the parameter's name.
+            A dict with an array for every parameter, by parameter name.
 
         References
         ----------
@@ -582,7 +586,7 @@ class RNN:
         >>> sorted(gradients)
         ['Wh_l0', 'Wx_l0', 'Wy', 'b_l0', 'by']
         """
-        from crnn import losses  # import crnn need not wait for what training alone uses
+        from crnn import losses  # so that import crnn is fast
 
         chosen = losses.named("loss", loss, self.output_size)
         samples = self._inputs("x", x, lengths)
@@ -638,7 +642,7 @@ class RNN:
     def _targets(
         self, name: str, y: object, samples: Samples, loss: losses.Loss, missing: str
     ) -> Samples:
-        """Targets of the samples, checked."""
+        """Check the targets of the samples."""
         ignore = _arguments.choice("missing", missing, _samples.MISSING) == "ignore"
         classes = loss.classes
         wanted = _samples.targets(
@@ -678,7 +682,9 @@ class RNN:
         )
         weighted = None if weight is None else weight > 0
         if not (valid if weighted is None or len(valid) == 1 else valid[weighted]).any():
-            raise ValueError("y must have a target that is there and has a weight, got none")
+            raise ValueError(
+                "y must have a target that is not missing and has a weight above 0, got none"
+            )
         return _batches.Batches(
             len(samples),
             batch_size,
@@ -689,17 +695,17 @@ class RNN:
         )
 
     def stream(self, batch_size: int = 1) -> Stream:
-        """A network run one step at a time, with the weights of this moment.
+        """Run the network one step at a time. The stream keeps the weights of this moment.
 
         Parameters
         ----------
         batch_size : int, default 1
-            Sequences side by side, each with a state of its own.
+            Number of sequences that are stepped together. Each has its own state.
 
         Raises
         ------
         ValueError
-            If the network is bidirectional: its backward direction begins with the last step.
+            If the network is bidirectional: its backward direction starts at the last step.
 
         Examples
         --------
@@ -714,8 +720,8 @@ class RNN:
         """
         if self.bidirectional:
             raise ValueError(
-                "a bidirectional network cannot stream: its backward direction begins with the "
-                "last step, which a stream has not seen"
+                "a bidirectional network cannot stream: its backward direction starts at the last "
+                "step, which a stream does not know"
             )
         weights = self._weights.like()
         weights.load(self._weights.arrays)
@@ -727,7 +733,7 @@ class RNN:
         return {name: getattr(self, name) for name in SETTINGS} | {"dtype": self.dtype.name}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network into one safetensors file with a digest, whole or not at all.
+        """Save the network to one safetensors file with a SHA-256, completely or not at all.
 
         Examples
         --------
@@ -744,7 +750,7 @@ class RNN:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RNN:
-        """Read a network that ``save`` wrote.
+        """Load a network that ``save`` wrote.
 
         Raises
         ------
@@ -768,7 +774,7 @@ class RNN:
         if given["bias"] is None:
             raise TypeError("bias must be True or False, got None")
         _arguments.choice("dtype", given["dtype"], ("float32", "float64"))
-        # the arrays have these sizes, so that none is made because a file claims it
+        # check that the arrays have these sizes, so that a file cannot cause a large allocation
         inputs, hidden, outputs = (_arguments.integer(name, given[name]) for name in SIZES)
         layers = _arguments.integer("num_layers", given["num_layers"])
         directions = 1 + _arguments.boolean("bidirectional", given["bidirectional"])
@@ -801,7 +807,7 @@ class RNN:
 
 
 SIZES = ("input_size", "hidden_size", "output_size")
-# What a file of version 0.1 does not say has the value that 0.1 had.
+# Settings that files of version 0.1 lack, with the values of that version.
 DEFAULTS: dict[str, Any] = {
     "num_layers": 1,
     "bidirectional": False,

@@ -1,10 +1,11 @@
 """The notebook's own RNN and dataset: same names, same numbers, compiled training.
 
-``from crnn.notebook import RNN, dataset`` and the notebook's cells run unchanged. Its
-back-propagation is shifted by one step: ``backward`` pairs step t with the states before it and
-before the step before (at t = 0 with the last state) where the chain rule wants those after and
-before it. That is kept, because the numbers are the notebook's; ``RNN(..., gradient="exact")``
-corrects it. Everything else in this package uses the exact gradient.
+After ``from crnn.notebook import RNN, dataset`` the notebook's cells run unchanged.
+
+The notebook's gradient has a bug: at step t it uses h(t-1) and h(t-2) where the chain rule needs
+h(t) and h(t-1). (At the first step h(t-2) is the last state.) This class keeps the bug, so that its
+numbers are the notebook's. ``RNN(..., gradient="exact")`` corrects it. Everything else in this
+package uses the exact gradient.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ GRADIENTS = ("shifted", "exact")
 
 
 def dataset(size: int = 200, timesteps: int = 25) -> tuple[Array, Array]:
-    """Windows of the sine of the whole numbers, and the value behind each.
+    """Cut sin(0), sin(1), ... into windows, each with the value that follows it.
 
     Parameters
     ----------
     size : int, default 200
-        Length of the series sin(0), sin(1), ...
+        Length of the series.
     timesteps : int, default 25
         Length of a window, T.
 
@@ -37,7 +38,7 @@ def dataset(size: int = 200, timesteps: int = 25) -> tuple[Array, Array]:
     Raises
     ------
     TypeError, ValueError
-        If size or timesteps is no positive integer, or no window fits.
+        If size or timesteps is not a positive integer, or no window fits into the series.
 
     Examples
     --------
@@ -76,15 +77,16 @@ class RNN:
     x, y, hidden_units, Wx, Wh, Wy
         As in the notebook; the weights are changed in place.
     inputs, hidden_states, error, loss, yt
-        Of the last sample that ran forward: lists of (1, 1) and (1, H) arrays, and (1, O) arrays.
+        Values of the last sample that ran forward: lists of (1, 1) and (1, H) arrays, and (1, O)
+        arrays.
     lr, Ovr_loss, outputs
-        Learning rate and losses of ``train`` (the last sample's loss of every epoch); outputs of
-        ``test``.
+        Learning rate of ``train``; losses of ``train``, the last sample's loss of every epoch;
+        outputs of ``test``.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     Examples
     --------
@@ -104,7 +106,7 @@ class RNN:
         self.Wy = np.random.randn(hidden_units, self.y.shape[1]) * 0.01
 
     def cell(self, xt: Array, ht_1: Array) -> tuple[Array, Array]:
-        """State (1, H) and output (1, O) of one timestep, from input (1, 1) and state before."""
+        """Compute state (1, H) and output (1, O) of a timestep from input (1, 1) and last state."""
         with np.errstate(all="ignore"):
             ht = np.tanh(np.dot(xt, self.Wx) + np.dot(ht_1, self.Wh))
             yt = np.dot(ht, self.Wy)
@@ -112,7 +114,7 @@ class RNN:
 
     @np.errstate(all="ignore")
     def forward(self, sample: int) -> None:
-        """Run one sample; sets inputs, hidden_states, error, loss and yt."""
+        """Run one sample. Sets inputs, hidden_states, error, loss and yt."""
         sample_x, sample_y = self.x[sample], self.y[sample]
         ht = np.zeros((1, self.hidden_units))
         self.hidden_states = [ht]
@@ -128,7 +130,7 @@ class RNN:
 
     @np.errstate(all="ignore")
     def backward(self) -> None:
-        """Update the weights from the sample that ran forward last, with learning rate ``lr``."""
+        """Update the weights with the gradient of the sample that ran forward last."""
         steps = len(self.inputs)
         shift = 1 if self.gradient == "exact" else 0
         dyt = self.error
@@ -153,15 +155,15 @@ class RNN:
         epochs : int
         learning_rate : float
         verbose : int, default 2
-            1 prints every 100th epoch, 2 every 10th, above 3 each over the last; the first epoch
-            is always printed.
+            1 prints every 100th epoch and 2 every 10th. Above 3, every epoch overwrites the line of
+            the last one. The first epoch is always printed.
 
         Raises
         ------
         TypeError, ValueError
-            Naming the argument.
+            If an argument is invalid. The message names it.
         KeyboardInterrupt
-            On Ctrl-C, within 0.1 s; the weights are those after the last whole sample.
+            On Ctrl-C, within 0.1 s. The weights are those after the last complete sample.
         """
         epochs = _arguments.integer("epochs", epochs, minimum=0)
         self.lr = _arguments.real("learning_rate", learning_rate, above=0)
@@ -174,7 +176,8 @@ class RNN:
         weights.load(arrays)
         try:
             for epoch in range(epochs):
-                # the very last sample runs here, so that the states and errors it leaves are set
+                # the last sample of all runs in Python, which sets the states and errors as the
+                # notebook does
                 last = epoch == epochs - 1
                 loss = self._train_epoch(weights, count - 1 if last else count)
                 if last:
@@ -189,7 +192,7 @@ class RNN:
             weights.store(arrays)
 
     def _train_epoch(self, weights: _cell.Weights, count: int) -> float:
-        """One compiled epoch over the first `count` samples -> the last one's loss."""
+        """Run one compiled epoch over the first `count` samples. Returns the last one's loss."""
         if count == 0:
             return 0.0
         training = _cell.Training(
@@ -236,7 +239,7 @@ class RNN:
         job = _cell.Prediction(weights, _samples.Samples(self.x), 1, y=outputs)
         _cell.Crew(1).run(job)
         job.end()
-        self.forward(len(self.x) - 1)  # what the notebook's loop leaves behind
+        self.forward(len(self.x) - 1)  # sets the attributes that the notebook's loop sets
         self.outputs = outputs
         with np.errstate(all="ignore"):
             self.error = self.outputs - self.y

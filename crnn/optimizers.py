@@ -1,11 +1,11 @@
-"""Optimisers: how a gradient becomes a step of the parameters.
+"""Optimisers: rules that turn a gradient into a step of the parameters.
 
-An optimiser is a small object: ``SGD(momentum=0.9)``. Wherever one is expected, a string stands for
-the optimiser with its defaults: ``"adam"``. The rules, the argument names and the defaults are
-PyTorch's, except the learning rate, which is an argument of `crnn.Trainer`.
+An optimiser is a small object: ``SGD(momentum=0.9)``. Instead of an object, `crnn.Trainer` takes a
+name for the optimiser with its defaults: ``"adam"``. Rules, argument names and defaults are those
+of PyTorch. The learning rate is an argument of `crnn.Trainer`.
 
-w is a parameter, g the gradient of the batch's loss after clipping, r the learning rate and k the
-number of the update, from 1. The moments m and v begin at zero.
+In the equations, w is a parameter, g the gradient of the batch's loss after clipping, r the
+learning rate and k the number of the update, counted from 1. The moments m and v start at zero.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["NAMES", "SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "named"]
 
 @dataclass(frozen=True)
 class Optimizer(Setting):
-    """What all optimisers have in common; not an optimiser itself.
+    """Base class of all optimisers.
 
     Attributes
     ----------
     name : str
-        The string that stands for the optimiser with its defaults.
+        Name of the optimiser. It stands for the optimiser with its defaults.
 
     Examples
     --------
@@ -46,21 +46,21 @@ class SGD(Optimizer):
         m = momentum m + g
         w = w - r m                     with nesterov: w - r (g + momentum m)
 
-    The learning rate stands outside the moment, so that a schedule acts at once.
+    The moment does not contain the learning rate, so a change of the rate acts at once.
 
     Parameters
     ----------
     momentum : float, default 0.0
-        At least 0; usually 0.9 where it is used.
+        At least 0. A usual value is 0.9.
     nesterov : bool, default False
-        Nesterov's momentum, which looks one step ahead. It needs a momentum.
+        Whether to use Nesterov's momentum. It needs a `momentum` greater than 0.
     weight_decay : float, default 0.0
-        L2 penalty, at least 0. It acts on all parameters, biases too.
+        L2 penalty on all parameters, including the biases. At least 0.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     Notes
     -----
@@ -93,7 +93,7 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """Steps divided by the root of a running mean of the squared gradient.
+    """RMSprop: steps divided by the root of a running mean of the squared gradient.
 
     ::
 
@@ -105,22 +105,23 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     alpha : float, default 0.99
-        How much of v stays, from 0 to below 1.
+        Decay of v per update, at least 0 and below 1.
     eps : float, default 1e-8
-        Added outside the root, greater than 0.
+        Added to the root, greater than 0.
     weight_decay : float, default 0.0
-        L2 penalty, at least 0. It acts on all parameters, biases too.
+        L2 penalty on all parameters, including the biases. At least 0.
     momentum : float, default 0.0
         At least 0.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     Notes
     -----
-    ``torch.optim.RMSprop`` without centered and maximize. TensorFlow adds eps inside the root.
+    ``torch.optim.RMSprop`` without centered and maximize. TensorFlow adds eps to the square
+    instead.
 
     References
     ----------
@@ -161,17 +162,17 @@ class Adam(Optimizer):
     Parameters
     ----------
     betas : (float, float), default (0.9, 0.999)
-        How much of m and of v stays, each from 0 to below 1.
+        Decay of m and of v per update, each at least 0 and below 1.
     eps : float, default 1e-8
-        Added outside the root, greater than 0.
+        Added to the root, greater than 0.
     weight_decay : float, default 0.0
-        L2 penalty, at least 0; `AdamW` has the decoupled one. It acts on all parameters, biases
-        too.
+        L2 penalty on all parameters, including the biases. At least 0. `AdamW` has decoupled weight
+        decay instead.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     Notes
     -----
@@ -202,7 +203,7 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with a weight decay of its own, which is not divided by the root.
+    """Adam with decoupled weight decay, which is not divided by the root.
 
     With betas = (b1, b2)::
 
@@ -214,16 +215,16 @@ class AdamW(Adam):
     Parameters
     ----------
     betas : (float, float), default (0.9, 0.999)
-        How much of m and of v stays, each from 0 to below 1.
+        Decay of m and of v per update, each at least 0 and below 1.
     eps : float, default 1e-8
-        Added outside the root, greater than 0.
+        Added to the root, greater than 0.
     weight_decay : float, default 0.01
-        At least 0. It acts on all parameters, biases too.
+        Decay of all parameters, including the biases. At least 0.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     Notes
     -----
@@ -250,7 +251,7 @@ NAMES = tuple(_BY_NAME)  #: The strings that stand for the optimisers.
 
 
 def named(name: str, value: object) -> Optimizer:
-    """Give the optimiser that an argument stands for.
+    """Return the optimiser that an argument stands for.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Learning-rate schedules: the learning rate of every epoch.
 
-A schedule is a small object: ``Cosine(0.01, epochs=50)``. `crnn.Trainer` takes one as its
-``learning_rate``, or a number, or a function of the epoch that returns the rate. Epochs are counted
-from 0, and the rate is the same in all updates of an epoch, except in `Warmup`. It may reach zero.
+A schedule is a small object: ``Cosine(0.01, epochs=50)``. The ``learning_rate`` of `crnn.Trainer`
+is a schedule, a number, or a function that takes the epoch and returns the rate. Epochs count from
+0. All updates of an epoch have the same rate, except in `Warmup`. The rate may reach zero.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ State: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Schedule(Setting):
-    """What all schedules have in common; not a schedule itself.
+    """Base class of all schedules.
 
-    A schedule does not change. What `ReduceOnPlateau` knows about the losses so far is a *state*: a
-    dict of numbers, which can be written to a file. Other schedules have an empty one. A training
-    goes ::
+    A schedule object never changes. `ReduceOnPlateau` keeps what it knows about past losses in a
+    *state*: a dict of numbers, which can be written to a file. The state of other schedules is
+    empty. A training uses them as follows::
 
         state = schedule.start()
         for epoch in range(epochs):
@@ -41,22 +41,22 @@ class Schedule(Setting):
     Attributes
     ----------
     name : str
-        What `settings` calls the schedule.
+        Name of the schedule in `settings`.
     """
 
     def start(self) -> dict[str, Any]:
-        """Give the state before the first epoch."""
+        """Return the state before the first epoch."""
         return {}
 
     def at(self, epoch: float, state: State | None = None) -> float:
-        """Give the learning rate at a time.
+        """Return the learning rate at a time.
 
         Parameters
         ----------
         epoch : float
             Epochs since the training began, at least 0: 2.5 is the middle of the third epoch.
         state : dict, optional
-            None stands for `start`.
+            The default is that of `start`.
 
         Returns
         -------
@@ -71,50 +71,51 @@ class Schedule(Setting):
         raise NotImplementedError
 
     def rates(self, epoch: int, updates: int, state: State | None = None) -> float | Array:
-        """Give the learning rates of an epoch's updates.
+        """Return the learning rates of an epoch's updates.
 
         Parameters
         ----------
         epoch : int
-            From 0.
+            The epoch, counted from 0.
         updates : int
-            Updates in the epoch.
+            Number of updates in the epoch.
         state : dict, optional
-            None stands for `start`.
+            The default is that of `start`.
 
         Returns
         -------
         float or ndarray of float64, shape (updates,)
-            One number where all updates have the same rate.
+            One number if all updates have the same rate.
 
         Raises
         ------
         TypeError, ValueError
-            If a rate is no number, negative or not finite, naming the epoch.
+            If a rate is not a number, is negative or is not finite. The message names the epoch.
         """
         return _checked(epoch, self.at(epoch, state))
 
     def after(self, epoch: int, loss: float, state: State) -> dict[str, Any]:
-        """Give the state after an epoch.
+        """Return the state after an epoch.
 
         Parameters
         ----------
         epoch : int
             The epoch that has ended, from 0.
         loss : float
-            The loss after it: that on the validation data, or without them the training's.
+            The validation loss after the epoch, or the training loss if there is no validation
+            data.
         state : dict
             The state before the epoch.
 
         Returns
         -------
         dict
-            A new one.
+            The new state.
         """
         return dict(state)
 
     def settings(self) -> dict[str, Any]:
-        """Give the name and the numbers of the schedule, in types that JSON has.
+        """Return the name and the numbers of the schedule, in types that JSON has.
 
         Returns
         -------
@@ -137,7 +138,7 @@ class Schedule(Setting):
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """The rate is multiplied by a factor every so many epochs.
+    """Multiply the rate by a factor after every `every` epochs.
 
     ::
 
@@ -146,7 +147,7 @@ class Step(Schedule):
     Parameters
     ----------
     rate : float
-        The learning rate at first, greater than 0.
+        The first learning rate, greater than 0.
     every : int
         Epochs between two steps.
     factor : float, default 0.1
@@ -155,11 +156,11 @@ class Step(Schedule):
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     Notes
     -----
-    ``torch.optim.lr_scheduler.StepLR``, whose names for these are step_size and gamma.
+    As ``torch.optim.lr_scheduler.StepLR``, where `every` is step_size and `factor` is gamma.
 
     Examples
     --------
@@ -185,7 +186,7 @@ class Step(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """The rate is multiplied by a factor after every epoch.
+    """Multiply the rate by a factor after every epoch.
 
     ::
 
@@ -194,18 +195,19 @@ class Exponential(Schedule):
     Parameters
     ----------
     rate : float
-        The learning rate at first, greater than 0.
+        The first learning rate, greater than 0.
     factor : float
-        Greater than 0. With a factor above 1 the rate grows, to find out how large it may be.
+        Greater than 0. A factor above 1 makes the rate grow, for instance to find the largest rate
+        that works.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     Notes
     -----
-    ``torch.optim.lr_scheduler.ExponentialLR``, whose name for the factor is gamma.
+    As ``torch.optim.lr_scheduler.ExponentialLR``, where `factor` is gamma.
 
     Examples
     --------
@@ -229,7 +231,7 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """The rate falls along half a cosine, slowly at both ends, and then stays.
+    """Lower the rate along half a cosine, slowly at both ends, and then keep it.
 
     ::
 
@@ -238,21 +240,21 @@ class Cosine(Schedule):
     Parameters
     ----------
     rate : float
-        The learning rate at first, greater than 0.
+        The first learning rate, greater than 0.
     epochs : int
-        Epochs until the rate is `final`.
+        Number of epochs until the rate is `final`.
     final : float, default 0.0
         At least 0.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     Notes
     -----
-    ``torch.optim.lr_scheduler.CosineAnnealingLR``, whose names for these are T_max and eta_min. It
-    differs after `epochs`: PyTorch's rate rises again, this one stays at `final`.
+    As ``torch.optim.lr_scheduler.CosineAnnealingLR``, where `epochs` is T_max and `final` is
+    eta_min. They differ after `epochs`: PyTorch's rate rises again, and this one stays at `final`.
 
     References
     ----------
@@ -286,34 +288,35 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """The rate rises in a straight line, update by update, and then follows another schedule.
+    """Raise the rate linearly, update by update, and then follow another schedule.
 
     With r the first rate of `then`::
 
         r (start_factor + (1 - start_factor) epoch / epochs)        while epoch < epochs
         then                                                        afterwards
 
-    where the k-th update of K (from 0) stands at epoch + k / K. `then` counts its own epochs from
-    the one in which the warm-up ends.
+    The k-th of the K updates of an epoch, counted from 0, is at the time epoch + k / K. `then`
+    counts its epochs from the one in which the warm-up ends.
 
     Parameters
     ----------
     epochs : float
-        How long the rate rises, greater than 0. It need not be whole: 0.5 is half an epoch.
+        Length of the warm-up in epochs, greater than 0. Fractions are allowed: 0.5 is half an
+        epoch.
     then : float, schedule or callable
-        What follows: a number, a schedule, or a function of the epoch.
+        The learning rate afterwards: a number, a schedule, or a function of the epoch.
     start_factor : float, default 1/3
-        The first rate over that of `then`: greater than 0 and at most 1.
+        The first rate divided by the first rate of `then`. Greater than 0 and at most 1.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     Notes
     -----
-    ``torch.optim.lr_scheduler.LinearLR`` and then another one in a SequentialLR, all stepped after
-    every update. `ReduceOnPlateau` may follow too, and begins to watch after the warm-up.
+    As a ``torch.optim.lr_scheduler.SequentialLR`` of LinearLR and another schedule, stepped after
+    every update. If `then` is `ReduceOnPlateau`, it watches the losses after the warm-up only.
 
     References
     ----------
@@ -377,35 +380,35 @@ class Warmup(Schedule):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """The rate is multiplied by a factor when the loss no longer falls.
+    """Multiply the rate by a factor when the loss stops falling.
 
-    It watches the loss on the validation data, or without them the training's. An epoch is bad if
-    its loss is not below ``best * (1 - threshold)``, where best is the lowest loss so far. After
-    patience + 1 bad epochs in a row the rate becomes ``max(rate * factor, min_rate)``, and the bad
-    epochs are counted from zero again.
+    It watches the validation loss, or the training loss if there is no validation data. An epoch is
+    bad if its loss is not below ``best * (1 - threshold)``, where best is the lowest loss so far.
+    After patience + 1 bad epochs in a row, the rate becomes ``max(rate * factor, min_rate)``, and
+    the count of bad epochs starts at zero again.
 
     Parameters
     ----------
     rate : float
-        The learning rate at first, greater than 0.
+        The first learning rate, greater than 0.
     factor : float, default 0.1
         Between 0 and 1, both excluded.
     patience : int, default 10
-        Bad epochs that are tolerated, at least 0.
+        Number of bad epochs in a row that leave the rate unchanged, at least 0.
     threshold : float, default 1e-4
-        The part of the best loss by which a better one is lower, from 0 to below 1.
+        Smallest relative improvement of the loss, at least 0 and below 1.
     min_rate : float, default 0.0
-        Where the rate stops falling: from 0 to `rate`.
+        The lowest rate, from 0 to `rate`.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     Notes
     -----
-    ``torch.optim.lr_scheduler.ReduceLROnPlateau`` with mode "min" and a relative threshold, whose
-    name for `min_rate` is min_lr. Its cooldown and eps are left out.
+    As ``torch.optim.lr_scheduler.ReduceLROnPlateau`` with mode "min" and a relative threshold,
+    where `min_rate` is min_lr. There is no cooldown and no eps.
 
     Examples
     --------
@@ -454,7 +457,7 @@ class ReduceOnPlateau(Schedule):
 
 @dataclass(frozen=True)
 class _Constant(Schedule):
-    """The same rate at all times."""
+    """The same rate in all epochs."""
 
     name: ClassVar[str] = "constant"
     rate: float
@@ -465,7 +468,7 @@ class _Constant(Schedule):
 
 @dataclass(frozen=True)
 class _Function(Schedule):
-    """What a function of the epoch gives."""
+    """The rate that a function of the epoch returns."""
 
     name: ClassVar[str] = "function"
     function: Callable[[int], float]
@@ -482,7 +485,7 @@ _SCHEDULES = (Step, Exponential, Cosine, Warmup, ReduceOnPlateau)
 
 
 def named(name: str, value: object) -> Schedule:
-    """Give the schedule that an argument stands for.
+    """Return the schedule that an argument stands for.
 
     Parameters
     ----------

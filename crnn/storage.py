@@ -1,4 +1,4 @@
-"""The model file: writing, reading, refusing.
+"""Read and write model files.
 
 A file is one valid safetensors file (https://huggingface.co/docs/safetensors). Format version 1:
 
@@ -7,16 +7,16 @@ A file is one valid safetensors file (https://huggingface.co/docs/safetensors). 
     the rest            the arrays without gaps, little-endian, C order; wider types first, then
                         by name, so that each starts at a multiple of its item's size
 
-The header gives each array's dtype, shape and byte range, and under `__metadata__` four strings:
-`crnn_format` (the version), `kind`, `settings` (a JSON object) and `sha256`. That is the SHA-256,
-in lower-case hexadecimal, of the whole file with its own 64 digits replaced by 64 zeros. JSON is
-ASCII, keys sorted, no spaces: equal content makes equal bytes, and a header with one byte other
-than `write` would have made it is refused. That leaves no room for keys given twice, for gaps or
-for overlaps.
+The header holds the dtype, shape and byte range of each array. Under `__metadata__` it holds four
+strings: `crnn_format` (the version), `kind`, `settings` (a JSON object) and `sha256`. The last is
+the SHA-256, in lower-case hexadecimal, of the whole file with these 64 digits replaced by zeros.
+The JSON is ASCII with sorted keys and without spaces, so equal content gives equal bytes. A header
+that differs in any byte from what `write` would produce is refused. This excludes duplicate keys,
+gaps and overlaps.
 
-The digest finds damage, not malice: who makes a file can make its digest too. So nothing is
-allocated before the header fits the file's size, and nothing is ever unpickled. Reading takes time
-and memory in proportion to the file's size, whatever it says.
+The digest detects damage, not malice: anyone who makes a file can also make its digest. So nothing
+is allocated until the header matches the file's size, and nothing is unpickled. Reading takes time
+and memory in proportion to the file's size, whatever the header says.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ _VERSION = "1"
 _BLANK = "0" * 64
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")
 _MAX_HEADER = 2**20  # bytes; a network's header has about 600
-_MAX_DIMENSIONS = 32  # NumPy 1's limit; it keeps the product of a hostile shape cheap
+_MAX_DIMENSIONS = 32  # NumPy 1's limit; it bounds the time to multiply a hostile shape
 _MAX_NESTING = 32
-# A JSON string (to the end of the text when nothing closes it: the scan stays linear), or one
-# bracket outside of strings.
+# A JSON string, or a bracket outside of strings. A string that is not closed extends to the end of
+# the text, so that the scan takes linear time.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', re.DOTALL)
 
 _Layout = list[tuple[str, str, list[int]]]  # name, key of _DTYPES, shape
@@ -64,34 +64,34 @@ _Layout = list[tuple[str, str, list[int]]]  # name, key of _DTYPES, shape
 def write(
     path: str | os.PathLike[str], kind: str, arrays: dict[str, Array], settings: dict[str, Any]
 ) -> None:
-    """Write arrays and settings to one file, whole or not at all.
+    """Write arrays and settings to one file, completely or not at all.
 
-    The bytes go to a new file in the same folder and are flushed to the disk; then the new file
-    takes the name of the old one, with its permissions as far as the umask allows them. When
-    anything fails, the old file stays as it was and no new one stays behind. A link is followed.
+    The bytes go to a new file in the same folder and are flushed to the disk. Then the new file
+    replaces the old one, with the same permissions as far as the umask allows. If anything fails,
+    the old file is unchanged and the new one is removed. Symbolic links are followed.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file to make or to replace.
+        The file to create or to replace.
     kind : {"network", "forecaster", "checkpoint"}
-        What the file holds.
+        The content of the file.
     arrays : dict of str to ndarray
         float32, float64 or int64, of any shape, strides and byte order. A name is a letter followed
         by letters, digits, ``_`` and ``.``.
     settings : dict
-        Values that JSON gives back equal: no tuples, no keys but strings, no NaN. Together with the
-        names at most about a megabyte.
+        Values that JSON restores exactly: only string keys, no tuples, no NaN. At most about a
+        megabyte together with the names.
 
     Raises
     ------
     TypeError
         If an array has another dtype or a setting is not a JSON value.
     ValueError
-        If the kind is unknown, a name or a setting cannot be kept, an array of a network or a
-        forecaster holds NaN or infinity, or `path` is there and not a regular file.
+        If the kind is unknown, a name or a setting cannot be stored, an array of a network or a
+        forecaster holds NaN or infinity, or `path` exists and is not a regular file.
     OSError
-        If the file system refuses: no such folder, no permission, disk full.
+        If the file system reports an error: no such folder, no permission, disk full.
 
     Examples
     --------
@@ -109,9 +109,9 @@ def write(
     except FileNotFoundError:
         mode = stat.S_IFREG | 0o666
     if not stat.S_ISREG(mode):
-        raise ValueError(f"{target}: is not a regular file, and is not replaced by one")
+        raise ValueError(f"{target}: is not a regular file and is not replaced")
     if os.name == "nt":
-        mode |= stat.S_IWRITE  # a read-only file cannot be renamed there, nor taken away again
+        mode |= stat.S_IWRITE  # Windows neither renames nor deletes a read-only file
     blocks = _encode(kind, arrays, settings)
     folder = os.path.dirname(target)
     new = os.path.join(folder, f".crnn-{os.urandom(8).hex()}.tmp")
@@ -122,16 +122,16 @@ def write(
             os.fsync(file.fileno())
         os.replace(new, target)
     except BaseException as error:
-        with _whether_or_not():
+        with _ignoring_system_errors():
             os.unlink(new)
         if isinstance(error, OSError) and error.errno is not None:
-            error.filename = os.fspath(path)  # nobody has heard of the new one
+            error.filename = os.fspath(path)  # the caller does not know the temporary name
             del error.filename2
         raise
     if os.name == "posix":
-        # The file is whole and has its name; this decides only whether a power cut can bring the
-        # old one back. Some network file systems refuse it, and a folder may be unreadable.
-        with _whether_or_not():
+        # The new file is complete and in place. This makes its name survive a power cut. Some
+        # network file systems refuse it, and the folder may be unreadable.
+        with _ignoring_system_errors():
             descriptor = os.open(folder, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
@@ -140,8 +140,8 @@ def write(
 
 
 @contextlib.contextmanager
-def _whether_or_not() -> Iterator[None]:
-    """The system may refuse what is done; what a signal's handler raises is raised."""
+def _ignoring_system_errors() -> Iterator[None]:
+    """Ignore errors of the system, but not what a signal handler raises."""
     try:
         yield
     except OSError as error:
@@ -150,14 +150,14 @@ def _whether_or_not() -> Iterator[None]:
 
 
 def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Read what `write` wrote, or refuse.
+    """Read a file that `write` wrote, and refuse any other.
 
     Parameters
     ----------
     path : str or os.PathLike
         The file.
     kind : {"network", "forecaster", "checkpoint"}
-        What it must hold.
+        The content that it must have.
 
     Returns
     -------
@@ -169,8 +169,8 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Array], dic
     Raises
     ------
     ValueError
-        If the file is damaged, not `crnn`'s, of a newer format, of another kind, or not a regular
-        file. The message names the path and what is wrong.
+        If the file is damaged, not written by crnn, of a newer format, of another kind, or not a
+        regular file. The message names the path and the reason.
     OSError
         If the file cannot be opened or read; FileNotFoundError if there is none.
 
@@ -214,9 +214,9 @@ def _checked(path: str | os.PathLike[str]) -> str:
 
 
 def _encode(kind: str, arrays: dict[str, Array], settings: dict[str, Any]) -> list[bytes]:
-    """Make the file's bytes: the header, then each array."""
+    """Build the file's bytes: the header, then each array."""
     codes = {dtype: code for code, dtype in _DTYPES.items()}
-    copies: dict[str, Array] = {}  # what is checked is what is written, whoever trains meanwhile
+    copies: dict[str, Array] = {}  # copies, because another thread may train the network meanwhile
     for name, array in arrays.items():
         dtype = array.dtype.newbyteorder("<")
         if dtype not in codes:
@@ -238,7 +238,7 @@ def _encode(kind: str, arrays: dict[str, Array], settings: dict[str, Any]) -> li
 
 
 def _decode(file: io.BufferedReader) -> tuple[str, dict[str, Array], str]:
-    """Give kind, arrays and settings, once the digest has been found right."""
+    """Return kind, arrays and settings after checking the digest."""
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("is not a regular file")
@@ -276,13 +276,13 @@ def _decode(file: io.BufferedReader) -> tuple[str, dict[str, Array], str]:
         array = np.empty(shape, _DTYPES[code].newbyteorder("="))
         memory = array.reshape(-1).view(np.uint8).data
         if file.readinto(memory) != memory.nbytes:
-            raise ValueError("became shorter while it was read")
+            raise ValueError("became shorter during reading")
         digest.update(memory)
-        if not _DTYPES[code].isnative:  # swapped where it lies: reading takes a file's own size
+        if not _DTYPES[code].isnative:  # swapped in place, which needs no more memory
             array.byteswap(inplace=True)
         arrays[name] = array
     if digest.hexdigest() != metadata["sha256"]:
-        raise ValueError("is damaged: its content does not have the SHA-256 that it names")
+        raise ValueError("is damaged: its content does not match its SHA-256")
     return metadata["kind"], arrays, metadata["settings"]
 
 
@@ -291,7 +291,7 @@ def _in_order(layout: _Layout) -> _Layout:
 
 
 def _entry(name: str, entry: Any) -> tuple[str, str, list[int]]:
-    """Check what the header says of one array, but for its byte range, which `_header` makes."""
+    """Check the header's entry of an array, except its byte range, which `_header` computes."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"array {name!r:.80} must have dtype, shape and data_offsets")
     code, shape = entry["dtype"], entry["shape"]
@@ -307,7 +307,7 @@ def _entry(name: str, entry: Any) -> tuple[str, str, list[int]]:
 
 
 def _header(layout: _Layout, metadata: dict[str, str]) -> bytes:
-    """Make the file's beginning, up to the first array."""
+    """Build the beginning of the file, up to the first array."""
     entries: dict[str, Any] = {"__metadata__": metadata}
     end = 0
     for name, code, shape in layout:
@@ -334,7 +334,7 @@ def _dump(value: dict[str, Any]) -> str:
 
 def _parse(text: str) -> dict[str, Any]:
     """Read a JSON object that is at most `_MAX_NESTING` brackets deep."""
-    depth = 0  # counted here: under a recursion limit that somebody raised, json itself may crash
+    depth = 0  # json itself may crash if the recursion limit was raised
     for match in _STRING_OR_BRACKET.finditer(text):
         depth += (match[0] in "[{") - (match[0] in "]}")
         if depth > _MAX_NESTING:
@@ -342,12 +342,12 @@ def _parse(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"is damaged or not a crnn file: its JSON is none ({error})") from None
+        raise ValueError(f"is damaged or not a crnn file: its JSON is invalid ({error})") from None
     if type(value) is not dict:
         raise ValueError("is damaged or not a crnn file: its JSON is not an object")
     return value
 
 
 def _open_without_waiting(name: str, flags: int) -> int:
-    """Open as usual, but a FIFO that nobody writes to at once: it is refused afterwards."""
+    """Open as usual, but do not wait for a FIFO's writer: the file is refused afterwards."""
     return os.open(name, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))

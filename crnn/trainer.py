@@ -281,8 +281,8 @@ class Trainer:
         model : RNN
             The network. Its parameters change in place.
         x : array_like, shape (N, T, I), or (N, T) when I is 1; or Sequences
-            Inputs of any strides and real type. They are read in place: windows are not copied. One
-            window (T, 1) must be given as (1, T, 1). With ``tokens``: integers, (N, T).
+            Inputs of any strides and real type. They are read in place: windows are not copied. A
+            single window has shape (1, T, 1), not (T, 1). With ``tokens``: integers, (N, T).
         y : array_like, shape (N, O), or (N,) when O is 1
             Targets. With ``output="all"``: (N, T, O), or Sequences of the same lengths. For the
             cross entropy: integers, (N,) or (N, T).
@@ -312,7 +312,9 @@ class Trainer:
             from 1. If one returns True, the training ends.
         checkpoint : path, optional
             File for the state of the training. If it exists, the training resumes from it and ends
-            with the bits of a training that was never interrupted. Model, settings and data must be
+            with the bits of a training that was never interrupted. A finished training returns at
+            once. With more `epochs` it continues, unless early stopping or a callback ended it.
+            Model, settings and data must be
             the same, except for `epochs`, `threads`, `progress`, `callbacks`, `metrics` and
             `checkpoint_every`.
         checkpoint_every : int, default 1

@@ -158,7 +158,7 @@ def test_every_length_of_the_last_batch(batch_size: int, hidden: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_threads_share_the_work_without_a_trace(dtype: str) -> None:
+def test_threads_do_not_change_the_result(dtype: str) -> None:
     # 4000 rows: shards of several pieces each, that threads take in turn
     sizes = (4100, 30, 1, 16, 1)
     x, y = lasting_batch(sizes, dtype)

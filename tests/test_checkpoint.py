@@ -65,7 +65,9 @@ FITS = {
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("epoch", [2, 3])
-def test_it_goes_on_to_the_same_bits(epoch: int, fit: str, optimizer: str, tmp_path: Path) -> None:
+def test_a_resumed_fit_ends_with_the_same_bits(
+    epoch: int, fit: str, optimizer: str, tmp_path: Path
+) -> None:
     settings = {"optimizer": optimizer, "learning_rate": 0.1 if fit == "refit" else 0.02}
     whole, resumed = model(), model()
     expected = trainer(**settings).fit(whole, X, Y, **FITS[fit])
@@ -75,7 +77,7 @@ def test_it_goes_on_to_the_same_bits(epoch: int, fit: str, optimizer: str, tmp_p
     same(history, expected)
 
 
-def test_a_refit_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_refit_resumes(tmp_path: Path) -> None:
     arguments = FITS["refit"]
     whole, resumed = model(), model()
     expected = trainer(learning_rate=0.1).fit(whole, X, Y, **arguments)
@@ -97,7 +99,7 @@ def test_a_refit_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     same(history, expected)
 
 
-def test_a_finished_one_returns_at_once(tmp_path: Path) -> None:
+def test_a_finished_fit_returns_at_once(tmp_path: Path) -> None:
     first, second = model(), model()
     expected = trainer().fit(first, X, Y, checkpoint=tmp_path / "file")
     called: list[int] = []
@@ -109,12 +111,43 @@ def test_a_finished_one_returns_at_once(tmp_path: Path) -> None:
     same(history, expected)
 
 
-def test_more_epochs_go_on_from_an_interrupted_one(tmp_path: Path) -> None:
+def test_an_interrupted_fit_resumes_with_more_epochs(tmp_path: Path) -> None:
     interrupted(tmp_path / "file", 3, {})
     resumed, expected = model(), model()
     trainer(epochs=9).fit(resumed, X, Y, checkpoint=tmp_path / "file")
     trainer(epochs=9).fit(expected, X, Y)
     assert bits(resumed) == bits(expected)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("every", [1, 4])
+def test_a_finished_fit_continues_with_more_epochs(
+    every: int, optimizer: str, tmp_path: Path
+) -> None:
+    longer, expected = model(), model()
+    settings = {"optimizer": optimizer, "learning_rate": crnn.schedules.Exponential(0.05, 0.9)}
+    for epochs in (3, 5, 9):
+        history = trainer(epochs=epochs, **settings).fit(
+            longer, X, Y, checkpoint=tmp_path / "file", checkpoint_every=every
+        )
+        assert len(history.loss) == epochs
+    same(history, trainer(epochs=9, **settings).fit(expected, X, Y))
+    assert bits(longer) == bits(expected)
+    history = trainer(epochs=4, **settings).fit(model(), X, Y, checkpoint=tmp_path / "file")
+    assert len(history.loss) == 9  # fewer epochs change nothing
+
+
+def test_what_a_callback_or_early_stopping_ended_stays_finished(tmp_path: Path) -> None:
+    stopped, again = model(), model()
+    arguments = {"checkpoint": tmp_path / "stopped"}
+    trainer().fit(stopped, X, Y, callbacks=[lambda epoch, *_: epoch == 3], **arguments)
+    assert len(trainer(epochs=9).fit(again, X, Y, **arguments).loss) == 3
+    assert bits(again) == bits(stopped)
+    early, again = model(), model()
+    arguments = {"checkpoint": tmp_path / "early", **FITS["early stopping"]}
+    history = trainer().fit(early, X, Y, **arguments)
+    same(trainer(epochs=19).fit(again, X, Y, **arguments), history)
+    assert bits(again) == bits(early)
 
 
 def test_a_seed_that_was_drawn_is_in_the_file(tmp_path: Path) -> None:
@@ -207,7 +240,7 @@ def test_a_foreign_file_is_refused_and_kept(what: str, tmp_path: Path) -> None:
     assert path.read_bytes() == bytes(content)
 
 
-def test_a_full_disk_is_a_warning_and_the_training_goes_on(
+def test_a_full_disk_is_a_warning_and_the_training_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted(tmp_path / "file", 2, {})
@@ -287,7 +320,7 @@ OTHER_PROCESSOR = """
 """
 
 
-def test_another_instruction_set_goes_on(tmp_path: Path) -> None:
+def test_a_fit_resumes_with_another_instruction_set(tmp_path: Path) -> None:
     fused = [isa for isa in crnn.cpu_info()["available"] if isa != "portable"]
     if len(fused) < 2:
         pytest.skip("this machine has fewer than two instruction sets that fuse")

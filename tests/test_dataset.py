@@ -268,7 +268,7 @@ S = np.zeros((5, 2))
         (ValueError, r"series\[0\] .*= 5 .*got 4$", Sequences(S, [1, 0], [4, 5])),
     ],
 )
-def test_the_series_at_fault_is_named(error: type[Exception], message: str, series: Any) -> None:
+def test_the_invalid_series_is_named(error: type[Exception], message: str, series: Any) -> None:
     with pytest.raises(error, match="^" + message):
         unchecked.windows(series, 3, horizon=2)
 
@@ -360,7 +360,9 @@ def test_split_by_default_keeps_a_fifth() -> None:
     ("count", "fraction", "test"),
     [(5, 0.5, 3), (25, 0.1, 3), (3, 0.5, 2), (13, 0.5, 7), (10, 0.24, 2), (10, 0.26, 3)],
 )
-def test_half_a_sample_is_one_more_for_the_test(count: int, fraction: float, test: int) -> None:
+def test_half_a_sample_is_rounded_up_for_the_test_part(
+    count: int, fraction: float, test: int
+) -> None:
     _, _, y_train, y_test = dataset.split(np.zeros(count), np.arange(count), fraction)
     assert (len(y_train), len(y_test)) == (count - test, test)
 
@@ -527,7 +529,7 @@ def test_narma10_is_its_recurrence() -> None:
         assert narma(inputs)[-1] == near(target, NARMA)
 
 
-def test_narma10_draws_anew_what_runs_away() -> None:
+def test_narma10_draws_a_diverging_sample_again() -> None:
     drawn = np.random.default_rng(0).uniform(0.0, 0.5, (2000, 300))
     x, y = dataset.narma10(2000, 300, seed=0)
     anew = (x[:, :, 0] != drawn).any(axis=1)
@@ -539,7 +541,7 @@ def test_narma10_draws_anew_what_runs_away() -> None:
     assert 0.1 < y.min() < y.max() < 1
 
 
-def test_narma10_draws_anew_what_came_back_after_it_ran_away() -> None:
+def test_narma10_draws_a_sample_that_exceeded_1_again() -> None:
     # four in five of what passes 1 within 60 steps ends below 1: the last output does not tell
     drawn = np.random.default_rng(0).uniform(0.0, 0.5, (60_000, 60))
     x, _ = dataset.narma10(60_000, 60, seed=0)

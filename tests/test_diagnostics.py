@@ -120,7 +120,7 @@ def test_saturation_counts_closed_units() -> None:
         diagnostics.saturation(model, np.zeros((2, 4)), threshold=1.0)
 
 
-def test_each_has_a_picture() -> None:
+def test_each_has_a_plot() -> None:
     pytest.importorskip("matplotlib", reason="pictures need the extra crnn[plot]")
     model = RNN(2, 5, 3, num_layers=2, seed=1)
     x, y = data()

@@ -10,7 +10,9 @@ import pytest
 
 import crnn
 
-ROOMS = [room.name for room in pkgutil.iter_modules(crnn.__path__) if room.name != "__main__"]
+MODULES = [
+    module.name for module in pkgutil.iter_modules(crnn.__path__) if module.name != "__main__"
+]
 # Those whose docstrings hold no example: nothing in them is public, or they only gather others.
 WITHOUT = {
     "_arguments",
@@ -33,7 +35,7 @@ WITHOUT = {
 }
 
 
-@pytest.mark.parametrize("name", ROOMS)
+@pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of(name: str) -> None:
     if name in ("plots", "_figure"):
         pytest.importorskip("matplotlib", reason="the examples draw, and Matplotlib is missing")

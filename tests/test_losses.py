@@ -247,7 +247,7 @@ def test_a_row_has_the_bits_of_the_row_alone(loss: losses.Loss, outputs: int, dt
 
 @every_dtype
 @every_loss
-def test_no_nan_is_hidden(loss: losses.Loss, dtype: str) -> None:
+def test_nan_is_never_hidden(loss: losses.Loss, dtype: str) -> None:
     for outputs in (1, 2, 7, 8, 9, 16, 17, 31):
         for at in range(outputs):
             y, t = drawn(loss, 3, outputs, dtype)
@@ -335,7 +335,7 @@ def test_losses_and_gradients_agree_with_torch(loss: losses.Loss) -> None:
 
 @every_dtype
 @pytest.mark.parametrize("bad", [3.0, 7.0, 1.5, 1e30])
-def test_a_class_that_is_no_class_is_an_error(bad: float, dtype: str) -> None:
+def test_an_invalid_class_is_an_error(bad: float, dtype: str) -> None:
     y, t = np.zeros((2, 3), dtype), np.array([[0], [bad]], dtype)
     for function in (_cell.loss_of, _cell.loss_gradient):
         with pytest.raises(ValueError, match="class of row 1 must be an integer below 3"):

@@ -65,7 +65,7 @@ def test_a_rate_that_is_zero_in_the_models_type_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_rate_that_is_subnormal_in_the_models_type_is_none_that_vanishes(optimizer: str) -> None:
+def test_a_subnormal_rate_is_allowed(optimizer: str) -> None:
     # b and by start at zero, where a step of any size is seen
     smallest = float(np.finfo(np.float32).smallest_subnormal)
     x, y = np.ones((3, 2)), np.full(3, 9.0)
@@ -147,7 +147,7 @@ def test_the_notebooks_arrays_may_be_replaced_by_fitting_ones_only() -> None:
     rnn.train(1, 1e-2, verbose=0)
 
 
-def test_the_notebook_goes_on_after_an_infinite_loss(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_notebook_continues_after_an_infinite_loss(capsys: pytest.CaptureFixture[str]) -> None:
     x, y = notebook.dataset(40, 5)
     y[5] = 1e200
     np.random.seed(0)
@@ -478,7 +478,7 @@ def test_x_that_another_thread_mends_is_never_read_beyond_its_end() -> None:
     assert all(int(message.rsplit(maxsplit=1)[-1]) < len(x) for message in refused)
 
 
-def test_parameters_cannot_be_spoiled_but_in_their_numbers(tmp_path: Path) -> None:
+def test_only_the_numbers_of_parameters_can_change(tmp_path: Path) -> None:
     model, other = RNN(1, 4, 1, seed=0), RNN(1, 4, 1, seed=1)
     model.parameters()["Wy"].flags.writeable = False
     with warnings.catch_warnings():
@@ -496,12 +496,12 @@ def test_a_floating_type_that_is_not_numpys_is_refused() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [2**59, 2**62, 2**70])
-def test_a_stream_of_more_rows_than_any_memory_holds(batch_size: int) -> None:
+def test_a_stream_of_more_rows_than_memory_holds(batch_size: int) -> None:
     with pytest.raises(MemoryError):
         RNN(4, 4, 1, seed=0).stream(batch_size)
 
 
-def test_sources_that_are_not_compiled_say_so(tmp_path: Path) -> None:
+def test_a_missing_compiled_module_is_reported(tmp_path: Path) -> None:
     package = tmp_path / "crnn"
     package.mkdir()
     for source in Path(crnn.__file__).parent.glob("*.py"):

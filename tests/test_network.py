@@ -341,7 +341,7 @@ def test_training_has_the_same_bits_at_any_thread_count(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", BITS, ids=lambda case: case.name)
-def test_a_row_has_the_bits_of_that_row_alone(case: Case) -> None:
+def test_a_row_has_the_bits_of_the_row_by_itself(case: Case) -> None:
     data, model = drawn(case), case_network(case)
     y, h_n = model.predict(data.x, lengths=data.lengths, return_state=True)
     states = model.states(data.x, lengths=data.lengths)
@@ -442,7 +442,7 @@ def unpadded(array: Array, lengths: Array) -> dataset.Sequences:
 
 
 @pytest.mark.parametrize("case", RAGGED, ids=lambda case: case.name)
-def test_what_lies_past_a_length_is_not_looked_at(case: Case) -> None:
+def test_steps_past_a_length_are_ignored(case: Case) -> None:
     # `case_data` fills it with NaN, tokens of -1, classes out of range: here are zeros
     data, model = drawn(case), case_network(case)
     assert data.lengths is not None
@@ -612,7 +612,7 @@ def test_two_halves_have_the_bits_of_the_whole(case: Case) -> None:
 # ---- weights and targets ----
 
 
-def test_weights_have_no_unit() -> None:
+def test_the_unit_of_weights_does_not_matter() -> None:
     case = Case(weighted=True, output="all", ragged=True, sizes=(33, 20, 3, 17, 2))
     data, model = drawn(case), case_network(case)
     settings = given(case, data)
@@ -848,7 +848,9 @@ def test_training_on_sequences_has_the_bits_of_lengths() -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("output", ["last", "all"])
 @pytest.mark.parametrize("why", ["no target", "no weight"])
-def test_a_batch_of_nothing_is_no_update(why: str, output: str, optimizer: str) -> None:
+def test_a_batch_without_valid_elements_makes_no_update(
+    why: str, output: str, optimizer: str
+) -> None:
     case = Case(output=output, missing=True, weighted=True, sizes=(12, 7, 3, 9, 3))
     data = drawn(case)
     y, weights = data.y.copy(), np.ones(12)
@@ -968,7 +970,7 @@ class TestDropout:
         one_way = replace(case, bidirectional=False)
         assert_trained(one_way, batch_size=case.sizes[0] // 2 + 1, truncated_bptt_steps=8, **rates)
 
-    def test_nothing_but_fit_drops(self, case: Case, rates: dict[str, float]) -> None:
+    def test_only_fit_applies_dropout(self, case: Case, rates: dict[str, float]) -> None:
         data = drawn(case)
         model, plain = case_network(case, **rates), case_network(case)
         settings = given(case, data)
@@ -1045,7 +1047,7 @@ def test_a_mask_depends_on_its_key_alone() -> None:
             assert abs(np.mean((other != 0) == (first != 0)) - 0.5) < 5.0 * 0.5 / first.size**0.5
 
 
-def test_dropout_of_one_layer_warns_and_drops_nothing() -> None:
+def test_dropout_of_one_layer_warns_and_has_no_effect() -> None:
     case, found = Case(sizes=(20, 7, 3, 9, 2)), []
     data = drawn(case)
     with pytest.warns(UserWarning, match=r"^dropout .*\blayers?\b"):

@@ -207,9 +207,7 @@ def test_sequences_of_other_features(features: int, method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_bad_number_within_a_row_is_found_and_past_it_is_not_looked_at(
-    bad: float, method: str
-) -> None:
+def test_a_bad_number_is_found_within_a_length_and_ignored_past_it(bad: float, method: str) -> None:
     x = drawn(LAST).x.copy()
     x[4, 2, 1] = bad  # the last of three steps
     says(refused("x", ValueError, method, LAST, x=x, lengths=GOOD_LENGTHS), "sample 4")
@@ -218,7 +216,7 @@ def test_a_bad_number_within_a_row_is_found_and_past_it_is_not_looked_at(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_bad_number_in_a_sequence_is_found_and_between_them_is_not_looked_at(method: str) -> None:
+def test_a_bad_number_is_found_in_a_sequence_and_ignored_between_them(method: str) -> None:
     values, y = np.zeros((40, I), np.float32), drawn(LAST).y
     x = dataset.Sequences(values, np.arange(0, 40, 5), np.full(N, 3))
     values[[3, 4, 38, 39]] = np.nan
@@ -324,7 +322,7 @@ def test_a_token_out_of_range_in_any_type(kind: Any) -> None:
         says(refused("x", ValueError, method, TOKENS, x=x), "sample 5", "step 1")
 
 
-def test_a_bad_token_past_a_length_is_not_looked_at() -> None:
+def test_a_bad_token_past_a_length_is_ignored() -> None:
     x, y = GOOD_TOKENS.copy(), drawn(TOKENS).y
     x[1, 1:] = -1
     x[6, 1:] = 99

@@ -215,7 +215,7 @@ def test_the_attributes_after_testing_are_the_notebooks(
     assert not hasattr(ours, "Ovr_loss")
 
 
-def test_training_goes_on_from_weights_and_data_that_were_set(
+def test_training_continues_from_weights_and_data_that_were_set(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     ours, theirs = small()

@@ -156,12 +156,12 @@ def test_bad_arguments_are_named(
     ],
     ids=repr,
 )
-def test_what_is_no_optimiser_is_named(value: Any, error: Any) -> None:
+def test_what_is_not_an_optimiser_is_named(value: Any, error: Any) -> None:
     with pytest.raises(error, match=r"\boptimizer\b"):
         Trainer(optimizer=value)
 
 
-def test_an_eps_that_vanishes_in_float32_is_refused() -> None:
+def test_an_eps_that_rounds_to_0_in_float32_is_refused() -> None:
     sizes = (4, 3, 1, 5, 1)
     for optimizer in (Adam(eps=1e-60), RMSprop(eps=1e-60)):
         model, (x, y) = network(sizes, "float32"), batch(sizes, "float32")

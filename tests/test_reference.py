@@ -434,7 +434,7 @@ def test_truncated_updates_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("why", ["no target", "no weight"])
-def test_a_batch_of_nothing_is_no_update(why: str) -> None:
+def test_a_batch_without_valid_elements_makes_no_update(why: str) -> None:
     case = Case(sizes=(6, 4, 2, 3, 2))
     values, data = case_parameters(case), case_data(case)
     y, weights = data.y.copy(), np.ones(6)

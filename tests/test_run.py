@@ -392,7 +392,7 @@ def test_metrics_see_the_held_out_data() -> None:
     assert len(history.metrics["mae"]) == 2
 
 
-def test_metrics_get_what_is_there_alone() -> None:
+def test_metrics_get_the_valid_elements_only() -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=(9, 5, 2)), random.normal(size=(9, 5, 3))
     y[random.random(y.shape) < 0.3] = np.nan

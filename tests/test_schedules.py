@@ -160,7 +160,7 @@ def test_rates_are_those_at_the_times_of_the_updates(schedule: Schedule) -> None
         assert all_rates(schedule, 9, updates) == expected
 
 
-def test_a_warm_up_may_be_part_of_an_epoch() -> None:
+def test_a_warm_up_may_last_a_part_of_an_epoch() -> None:
     schedule = Warmup(0.5, then=Step(0.8, every=2, factor=0.5), start_factor=0.25)
     assert all_rates(schedule, 3, 4) == near([0.2, 0.5, *[0.8] * 6, *[0.4] * 4], LEARNING_RATE)
     # `then` counts from the epoch in which the warm-up ends
@@ -268,7 +268,7 @@ def test_bad_arguments_are_named(
 
 
 @pytest.mark.parametrize("value", [None, "cosine", Cosine, Schedule(), [0.1], True, 1j], ids=repr)
-def test_what_is_no_learning_rate_is_named(value: Any) -> None:
+def test_what_is_not_a_learning_rate_is_named(value: Any) -> None:
     with pytest.raises(TypeError, match=r"\blearning_rate\b"):
         Trainer(learning_rate=value)
 
@@ -337,14 +337,14 @@ def test_a_plateau_watches_the_validation_loss_or_the_training_loss(validated: b
     assert len(set(expected)) > 2  # else the case would prove nothing
 
 
-def test_a_second_fit_begins_the_schedule_again() -> None:
+def test_a_second_fit_starts_the_schedule_again() -> None:
     model, (x, y) = network(SIZES), batch(SIZES)
     trainer = Trainer(epochs=4, learning_rate=ReduceOnPlateau(0.1, patience=0, threshold=0.9))
     assert trainer.fit(model, x, y).learning_rate == trainer.fit(model, x, y).learning_rate
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_rate_of_zero_moves_nothing(optimizer: str) -> None:
+def test_a_rate_of_zero_changes_no_parameter(optimizer: str) -> None:
     model, (x, y) = network(SIZES), batch(SIZES)
     before = bits(model)
     history = Trainer(epochs=2, learning_rate=lambda epoch: 0, optimizer=optimizer).fit(model, x, y)

@@ -85,7 +85,7 @@ def test_each_sequence_is_a_view_of_its_rows(case: tuple[Array, list[int], list[
         assert not array.flags.writeable
 
 
-def test_later_changes_of_starts_and_lengths_do_not_count() -> None:
+def test_later_changes_of_starts_and_lengths_have_no_effect() -> None:
     starts, lengths = np.array([0, 3]), np.array([3, 2])
     sequences = Sequences(np.arange(5), starts, lengths)
     starts[1] = lengths[1] = 4
@@ -379,7 +379,7 @@ def test_from_padded_names_what_is_wrong(
 
 
 @given(cases(), st.integers(0, 100))
-def test_padded_and_back(case: tuple[Array, list[int], list[int]], fill: int) -> None:
+def test_padded_and_its_inverse(case: tuple[Array, list[int], list[int]], fill: int) -> None:
     values, starts, lengths = case
     sequences = Sequences(values, starts, lengths)
     padded = sequences.padded(fill)
@@ -442,7 +442,7 @@ def test_repr_tells_count_lengths_and_values() -> None:
     assert repr(one) == "Sequences(1 sequence of 1 step, values int16 (1,))"
 
 
-def test_numpy_does_not_make_an_array_of_them_by_itself() -> None:
+def test_numpy_does_not_convert_them_to_an_array() -> None:
     # it would go through Python one number at a time, and fail where lengths differ
     for sequences in (three(), three()[:1]):
         with pytest.raises(TypeError, match="padded"):

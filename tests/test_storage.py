@@ -381,7 +381,7 @@ class TestDamage:
             small.write_bytes(content[:length])
             refusal(small)
 
-    def test_bytes_appended_in_front_and_cut_out(self, small: Path) -> None:
+    def test_bytes_appended_prepended_or_removed(self, small: Path) -> None:
         content = small.read_bytes()
         for extra in (b"\0", b" ", b"}", bytes(64), content):
             small.write_bytes(content + extra)
@@ -397,9 +397,9 @@ class TestDamage:
         write(tmp_path / "m", "network", arrays, {})
         content = (tmp_path / "m").read_bytes()
         (tmp_path / "m").write_bytes(content[:-128] + content[-64:] + content[-128:-64])
-        assert "does not have the SHA-256" in refusal(tmp_path / "m")
+        assert "does not match its SHA-256" in refusal(tmp_path / "m")
 
-    def test_a_file_that_shrinks_meanwhile(
+    def test_a_file_that_shrinks_during_reading(
         self, small: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         size = small.stat().st_size
@@ -458,20 +458,20 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     # not of this format at all
     "empty": (b"", "cut short"),
     "seven bytes": (bytes(7), "cut short"),
-    "zeros": (bytes(1000), "its JSON is none"),
+    "zeros": (bytes(1000), "its JSON is invalid"),
     "text": (b"date,value\n1700,5\n" * 100, "not a crnn file"),
     "zip": (b"PK\x03\x04" + bytes(1000), "not a crnn file"),
-    "header of no length": (bytes(8) + b"{}", "its JSON is none"),
+    "header of no length": (bytes(8) + b"{}", "its JSON is invalid"),
     "header of 2**64 - 1 bytes": (b"\xff" * 8 + b"{}", "18446744073709551615"),
     "header of 2**62 bytes": ((2**62).to_bytes(8, "little") + b"{}", "4611686018427387904"),
     "header of 2 MiB": (
         (2 * MEBIBYTE).to_bytes(8, "little") + b" " * 2 * MEBIBYTE,
         "header length of 2097152",
     ),
-    "byte order mark": (sealed("\ufeff" + compact(honest())), "its JSON is none"),
+    "byte order mark": (sealed("\ufeff" + compact(honest())), "its JSON is invalid"),
     # JSON
     "list": (sealed("[]"), "not an object"),
-    "two values": (sealed(compact(honest()) + "{}"), "its JSON is none"),
+    "two values": (sealed(compact(honest()) + "{}"), "its JSON is invalid"),
     "deep": (sealed('{"a":' + NESTED + "}"), "nested more than"),
     "deep and open": (sealed("[" * 500_000), "nested more than"),
     "deep behind strings": (sealed('{"]]]\\"]]":"}}","a":' + NESTED + "}"), "nested more than"),
@@ -512,15 +512,18 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "no settings": (sealed(without("__metadata__/settings")), "must be the strings"),
     "more metadata": (sealed(metadata_of(more="x")), "must be the strings"),
     "settings no string": (sealed(metadata_of(settings={})), "must be the strings"),
-    "no digest": (sealed(metadata_of(sha256="")), "does not have the SHA-256"),
+    "no digest": (sealed(metadata_of(sha256="")), "does not match its SHA-256"),
     "unknown kind": (sealed(metadata_of(kind="virus")), "of the kind 'virus'"),
     # settings
-    "settings not JSON": (settings_of("bias"), "its JSON is none"),
+    "settings not JSON": (settings_of("bias"), "its JSON is invalid"),
     "settings a list": (settings_of("[]"), "not an object"),
     "settings with a key twice": (settings_of('{"a":1,"a":1}'), "settings that crnn does not"),
     "settings with NaN": (settings_of('{"a":NaN}'), "Out of range"),
     "settings with 1e999": (settings_of('{"a":1e999}'), "Out of range"),
-    "settings with a huge integer": (settings_of('{"a":' + "9" * 5000 + "}"), "its JSON is none"),
+    "settings with a huge integer": (
+        settings_of('{"a":' + "9" * 5000 + "}"),
+        "its JSON is invalid",
+    ),
     "settings deep": (settings_of('{"a":' + NESTED + "}"), "nested more than"),
     # arrays
     "no array at all": (sealed(NO_ARRAY, b"x"), "have 0 bytes, and 1 are there"),
@@ -835,7 +838,7 @@ class TestWholeOrNotAtAll:
         assert [each.name for each in tmp_path.iterdir()] == ["m"]
 
     @posix
-    def test_a_file_system_that_takes_no_more(self, tmp_path: Path) -> None:
+    def test_a_full_file_system(self, tmp_path: Path) -> None:
         """A process whose files may have 64 KiB saves 800 KB over a small file."""
         path = tmp_path / "m"
         write(path, "network", ARRAYS, SETTINGS)
@@ -856,7 +859,7 @@ except OSError as error:
         assert_same(read(path, "network")[0], ARRAYS)
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_arrays_that_change_meanwhile(
+    def test_arrays_that_change_during_writing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A model that another thread trains is saved as it was at one moment, not damaged."""

@@ -172,7 +172,7 @@ def test_many_more_threads_than_processors_are_not_started() -> None:
     ]
 
 
-def test_each_thread_has_work_enough_and_a_piece_of_its_own() -> None:
+def test_each_thread_has_enough_work_and_its_own_piece() -> None:
     enough = _threads.WORK_PER_THREAD
     assert [_threads.choose(8, work * enough, 10) for work in (0, 0.9, 1, 1.9, 2, 5.5, 99)] == [
         1,
@@ -309,7 +309,7 @@ def test_divergence_in_any_thread_is_found_in_its_batch(threads: int) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts threads as Linux lists them")
-def test_no_thread_is_left_behind() -> None:
+def test_no_thread_remains_after_a_call() -> None:
     sizes = (192, 20, 8, 128, 4)
     model, (x, y) = network(sizes, "float32"), batch(sizes, "float32")
     before = running_threads()
@@ -357,14 +357,14 @@ def test_fit_in_a_worker_thread() -> None:
 @pytest.mark.skipif(
     not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python always has a GIL"
 )
-def test_importing_every_room_leaves_the_gil_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_importing_every_module_leaves_the_gil_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHON_GIL", raising=False)  # the child decides by itself
     children.run(
         """
 import pkgutil
-for room in pkgutil.iter_modules(crnn.__path__):
-    if room.name != "__main__":
-        __import__(f"crnn.{room.name}")
+for module in pkgutil.iter_modules(crnn.__path__):
+    if module.name != "__main__":
+        __import__(f"crnn.{module.name}")
 assert not sys._is_gil_enabled()
 """
     )

@@ -92,9 +92,7 @@ def test_training_equals_the_reference(
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("rows", [1, 3, 40])
 @pytest.mark.parametrize("hidden", [1, 17])
-def test_what_is_just_beyond_the_bound_is_clipped_and_what_is_just_within_is_not(
-    hidden: int, rows: int, optimizer: str
-) -> None:
+def test_clipping_at_the_edge_of_the_bound(hidden: int, rows: int, optimizer: str) -> None:
     sizes = (rows, 3, 1, hidden, 1)
     x, y = batch(sizes)
     _, d = reference.gradients(network(sizes).state_dict(), x, y)
@@ -276,7 +274,7 @@ def orders(seed: int, samples: int, epochs: int) -> list[Array]:
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
-def test_a_seed_stands_for_these_orders(batch_size: int) -> None:
+def test_the_orders_of_a_seed(batch_size: int) -> None:
     # plain SGD has no state: epochs one by one on samples put in order are one fit that shuffles
     sizes = (50, 4, 2, 12, 2)
     model, in_order, (x, y) = network(sizes), network(sizes), batch(sizes)
@@ -310,7 +308,7 @@ def test_a_trainer_holds_settings_only() -> None:
     assert bits(first) == bits(second)
 
 
-def test_every_epoch_is_shuffled_anew() -> None:
+def test_every_epoch_has_a_new_order() -> None:
     # if each epoch took the rows in the first one's order, two epochs of plain SGD would be one
     # epoch twice from the same seed
     sizes = (50, 4, 2, 12, 2)
@@ -334,7 +332,7 @@ def test_shuffling_changes_the_order_and_nothing_else() -> None:
     assert_close(shuffled.parameters(), straight.state_dict(), FLOAT64_TRAINED)
 
 
-def test_a_second_fit_goes_on_with_a_fresh_optimiser() -> None:
+def test_a_second_fit_continues_with_a_new_optimiser_state() -> None:
     sizes = (23, 4, 2, 12, 2)
     model, through, (x, y) = network(sizes), network(sizes), batch(sizes)
     settings: dict[str, Any] = {

@@ -95,7 +95,7 @@ FILES: list[tuple[str, str, str | int | None, int | None, dict[str, Any]]] = [
     ("milk", "monthly-milk-incomplete.csv", "Pounds per cow", 12, {}),
 ]
 
-# (name, package, file in it, column from the end or by name, season)
+# (name, package, file in it, column: "" for the last, None for all but the first, season)
 WHEELS: list[tuple[str, str, str, str | None, int | None]] = [
     ("Nile", "statsmodels", "datasets/nile/nile.csv", "volume", None),
     ("El Niño", "statsmodels", "datasets/elnino/elnino.csv", None, 12),
@@ -133,7 +133,7 @@ def public_series(folder: Path | None, skipped: list[str]) -> Iterator[Series]:
         readers.append((name, season, partial(_wheel, package, file, label)))
     for name, function, season in PMDARIMA:
         readers.append((name, season, partial(_pmdarima, function)))
-    readers.append(("Santa Fe laser, all", None, partial(_laser)))
+    readers.append(("Santa Fe laser, all", None, _laser))
     for name, season, read in readers:
         try:
             values = np.asarray(read(), np.float64).ravel()
@@ -159,7 +159,7 @@ def _inside(package: str) -> Path:
 
 
 def _wheel(package: str, file: str, label: str | None) -> Array:
-    """A column of a CSV file: the last numeric one for "", all but the first for None."""
+    """A column of a CSV file in a package."""
     import pandas as pd
 
     table = pd.read_csv(_inside(package) / file)
@@ -249,13 +249,10 @@ def ets(training: Array, season: int | None, timesteps: int) -> Model:
 
     def ahead(values: Array, origins: Array, steps: int) -> Array:
         if steps == 1:
-            smoothed = ETSModel(values[start:], **kind).smooth(params)
-            return np.asarray(smoothed.fittedvalues)[origins - start][:, None]
+            found: Array = ETSModel(values[start:], **kind).smooth(params).fittedvalues
+            return found[origins - start, None]
         return np.stack(
-            [
-                np.asarray(ETSModel(values[start:end], **kind).smooth(params).forecast(steps))
-                for end in origins
-            ]
+            [ETSModel(values[start:end], **kind).smooth(params).forecast(steps) for end in origins]
         )
 
     return ahead
@@ -273,7 +270,8 @@ def sarima(training: Array, season: int | None, timesteps: int) -> Model:
 
     def ahead(values: Array, origins: Array, steps: int) -> Array:
         if steps == 1:
-            return np.asarray(fitted.apply(values[start:]).fittedvalues)[origins - start][:, None]
+            found: Array = fitted.apply(values[start:]).fittedvalues
+            return found[origins - start, None]
         return np.stack([fitted.apply(values[start:end]).forecast(steps) for end in origins])
 
     return ahead

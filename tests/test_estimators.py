@@ -778,13 +778,13 @@ def test_the_network_and_its_training_get_the_settings(
     kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     X, y = series_of_lags(50)
-    trainers, start = [], crnn.Trainer.start
+    trainers, start = [], crnn.Trainer._start
 
     def started(self: Any, *given: Any, **more: Any) -> Any:
         trainers.append(self)
         return start(self, *given, **more)
 
-    monkeypatch.setattr(crnn.Trainer, "start", started)
+    monkeypatch.setattr(crnn.Trainer, "_start", started)
     fitted = kind(7, num_layers=2, bidirectional=True, dropout=0.25, max_iter=1)
     model = fitted.fit(X, targets(kind, y)).model_
     assert (model.hidden_size, model.num_layers, model.bidirectional) == (7, 2, True)

@@ -48,8 +48,8 @@ def launcher() -> list[str]:
 
 
 def ranks_of(command: list[str]) -> list[str]:
-    """What each of two ranks takes for their number."""
-    script = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
+    """What the first of two ranks takes for their number; each is the first if MPIs differ."""
+    script = "from mpi4py.MPI import COMM_WORLD as c; c.rank or print(c.size)"
     done = subprocess.run(
         [*command, "2", sys.executable, "-c", script],
         capture_output=True,
@@ -57,6 +57,8 @@ def ranks_of(command: list[str]) -> list[str]:
         timeout=120,
         check=False,
     )
+    if done.returncode:
+        pytest.skip(f"mpiexec cannot start two ranks: {done.stderr[-500:]}")
     return done.stdout.split()
 
 
@@ -67,7 +69,7 @@ def mpi() -> list[str]:
         pytest.skip("the page is not beside the tests")
     pytest.importorskip("mpi4py", reason="mpi4py is no requirement of the tests")
     command = launcher()
-    if ranks_of(command) != ["2", "2"]:
+    if ranks_of(command) != ["2"]:
         pytest.skip("mpiexec and mpi4py belong to different MPIs")
     return command
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import signal
 import threading
 from typing import Any
 
@@ -91,6 +92,45 @@ def test_a_stop_ends_the_epoch_after_its_batch() -> None:
     run.epoch()
     assert bits(plain) == after
     assert len(run.history.loss) == 1
+
+
+@pytest.mark.skipif(
+    not hasattr(signal, "pthread_kill"), reason="this system cannot signal a thread"
+)
+def test_ctrl_c_in_the_main_thread_can_stop_the_runs_of_a_pool() -> None:
+    # as the page on many networks has it
+    children.run(
+        """
+from concurrent.futures import ThreadPoolExecutor, wait
+x, y = crnn.dataset.windows(crnn.dataset.mackey_glass(200, seed=0), 12)
+x, y = np.tile(x, (500, 1, 1)), np.tile(y, (500, 1))
+trainer = crnn.Trainer(batch_size=1, seed=0, threads=1)
+runs = [trainer.start(crnn.RNN(1, 4, 1, seed=seed), x, y) for seed in range(3)]
+before = [bits(run.model) for run in runs]
+
+def epochs(run):
+    while not run.stopped:
+        run.epoch()
+
+def interrupt():  # a waiting main thread wakes up by a signal of its own only
+    while bits(runs[0].model) == before[0]:
+        time.sleep(1e-3)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+with ThreadPoolExecutor(2) as pool:
+    try:
+        wait([pool.submit(epochs, run) for run in runs])
+    except KeyboardInterrupt:
+        for run in runs:
+            run.stop()
+    else:
+        raise AssertionError("not interrupted")
+assert all(run.stopped for run in runs)
+assert bits(runs[0].model) != before[0]
+assert finite(runs[0].model)
+"""
+    )
 
 
 def test_a_callback_that_returns_true_stops() -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints: what an interrupted fit goes on from, in one file."""
+"""Checkpoints: one file from which an interrupted fit resumes."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from crnn._arguments import Array
 from crnn._samples import Samples
 from crnn.run import History
 
-_BLOCK = 1 << 22  # bytes that are read at once
+_BLOCK = 1 << 22  # bytes per read
 
 
 @dataclass
 class Checkpoint:
-    """A fit after a whole epoch.
+    """The state of a fit after a complete epoch.
 
     Attributes
     ----------
     path : path
     identity : dict
-        What must be the same for a fit to go on: of the model, the training and the data.
+        Settings of the model and the training, and a digest of the data. They must be the same when
+        the fit resumes.
     seed : int
     phase : {"train", "refit"}
     epochs : int
-        Whole epochs of this phase.
+        Complete epochs of this phase.
     finished : bool
     arrays : dict of str to ndarray
         Parameters and the optimiser's state, by name.
@@ -52,7 +53,7 @@ class Checkpoint:
     history: History = field(default_factory=History)
 
     def write(self) -> None:
-        """Write it whole or not at all; a file system that refuses is a warning."""
+        """Write the file completely or not at all. An error of the file system is a warning."""
         arrays, settings = dict(self.arrays), {}
         for item in fields(self):
             if item.name not in ("path", "arrays", "history"):
@@ -81,7 +82,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], identity: Mapping[str, Any]) -> Checkpoint | None:
-        """The checkpoint that is there, or None; what differs is a ValueError that names it."""
+        """Read the checkpoint; None without a file. A ValueError names what differs."""
         if not os.path.exists(path):
             return None
         arrays, settings = storage.read(path, "checkpoint")
@@ -92,7 +93,7 @@ class Checkpoint:
                     raise ValueError("the data (x, y, lengths or sample_weight) differ")
                 if kept.get(name) != identity.get(name):
                     raise ValueError(
-                        f"{name} is {kept.get(name)!r} there and {identity.get(name)!r} here"
+                        f"{name} is {kept.get(name)!r} in the file and {identity.get(name)!r} here"
                     )
             history = History(best_epoch=settings["best_epoch"], seed=int(settings["seed"]))
             rest = {}
@@ -118,14 +119,14 @@ class Checkpoint:
             raise ValueError(f"checkpoint {os.fspath(path)} is not valid: {error!r}") from error
         except ValueError as error:
             raise ValueError(
-                f"checkpoint {os.fspath(path)} is of another training: {error}; name another file "
-                "or remove this one"
+                f"checkpoint {os.fspath(path)} belongs to another training: {error}; pass another "
+                "path or delete the file"
             ) from error
 
 
 def _values(history: History, name: str, array: Array) -> list[Any]:
     if not isinstance(getattr(history, name[len("history.") :]), list):
-        raise TypeError(f"{name} is no list")
+        raise TypeError(f"{name} is not a list")
     if array.ndim == 2:
         return [tuple(row) for row in array.tolist()]
     values: list[Any] = array.tolist()
@@ -133,7 +134,7 @@ def _values(history: History, name: str, array: Array) -> list[Any]:
 
 
 def digest(*given: Samples | Array | None) -> str:
-    """SHA-256 of the data, in lower-case hexadecimal; of overlapping windows that of the series."""
+    """SHA-256 of the data in lower-case hexadecimal; overlapping windows count as their series."""
     total = hashlib.sha256()
     for data in given:
         arrays: list[Array] = []

@@ -43,7 +43,7 @@ class Data:
         sample_weight: object = None,
         missing: str = "error",
     ) -> Data:
-        """What a caller passed; `pair` is the argument that x and y came in, if they did."""
+        """Check the caller's data. `pair` names the argument that holds x and y, if one does."""
         x_name, y_name = (f"{pair}[0]", f"{pair}[1]") if pair else ("x", "y")
         samples = model._inputs(x_name, x, lengths)
         _samples.check(x_name, samples, model.dtype)
@@ -52,21 +52,21 @@ class Data:
         return cls(samples, wanted, weight, missing)
 
     def unscaled(self, model: RNN, loss: losses.Loss) -> str | None:
-        """Whether inputs or targets have a scale that does not suit a network, in words."""
+        """What is wrong with the scale of inputs or targets; None if nothing is."""
         found = None if model.tokens else _scaling.unscaled("x", self.samples)
         if found is None and not (loss.classes or loss.probabilities):
             found = _scaling.unscaled("y", self.wanted)
         return found
 
     def take(self, index: slice | Array) -> Data:
-        """Some of the samples, their weights scaled anew."""
+        """Some of the samples. Their weights are scaled again."""
         weight = None if self.weight is None else self.weight[index]
         if weight is not None:
             weight = _samples.sample_weight("sample_weight", weight, len(weight))
         return Data(self.samples.take(index), self.wanted.take(index), weight, self.missing)
 
     def split(self, validation: object, gap: object) -> tuple[Data, Data]:
-        """What is trained on, and what is held out."""
+        """The training part and the validation part."""
         count = len(self.samples)
         left_out = _arguments.integer("gap", gap, minimum=0)
         if not isinstance(validation, (tuple, list)):
@@ -95,7 +95,7 @@ class Data:
 
 
 def evaluated(y: Array, predicted: Array, loss: losses.Loss) -> tuple[Array, Array]:
-    """The valid targets and what was predicted for them, as metrics get them."""
+    """The valid targets and their predictions, as metrics get them."""
     if loss.classes:
         there = y[:, 0] >= 0
         return y[there, 0].astype(np.int64), predicted[there]
@@ -105,7 +105,7 @@ def evaluated(y: Array, predicted: Array, loss: losses.Loss) -> tuple[Array, Arr
 
 @dataclass
 class Fit:
-    """One call of `Trainer.fit`, all of it checked."""
+    """One call of `Trainer.fit` with checked arguments."""
 
     trainer: Trainer
     model: RNN
@@ -120,14 +120,14 @@ class Fit:
     checkpoint_every: int
 
     def run(self) -> History:
-        """All epochs, and a refit where one is wanted."""
+        """Run all epochs, and the refit if there is one."""
         state = Checkpoint(
             self.checkpoint or "", self.identity(), _arguments.drawn_seed(self.trainer.seed)
         )
         if self.checkpoint is not None:
             state = Checkpoint.read(self.checkpoint, state.identity) or state
         before = kept(self.model, "before")
-        state.arrays = before | state.arrays  # of a file those that it holds
+        state.arrays = before | state.arrays  # the arrays of a file replace those of now
         before = {name: state.arrays[name] for name in before}
         if not state.finished and state.phase == "train":
             self.phase(state, self.train, self.trainer.epochs)
@@ -149,7 +149,7 @@ class Fit:
         return state.history
 
     def identity(self) -> dict[str, Any]:
-        """What a checkpoint's training must have in common with this one."""
+        """Settings and data that a checkpoint must share with this training."""
         if self.checkpoint is None:
             return {}
         free = {"epochs", "threads", "progress", "seed"}
@@ -172,7 +172,7 @@ class Fit:
         return identity
 
     def phase(self, state: Checkpoint, data: Data, epochs: int) -> None:
-        """Epochs until there are `epochs` of them, or until something stops them."""
+        """Run up to `epochs` epochs, until something stops them."""
         history, refits = state.history, state.phase == "refit"
         rates = history.learning_rate if refits else None
         run = TrainingRun(self.trainer, self.model, data, self.loss, state.seed, history, rates)
@@ -205,7 +205,7 @@ class Fit:
                 raise
 
     def snapshot(self, state: Checkpoint, run: TrainingRun) -> Checkpoint | None:
-        """The state after a whole epoch, where a checkpoint is wanted."""
+        """The state after a complete epoch; None without a checkpoint."""
         if self.checkpoint is None:
             return None
         arrays, schedule = run._state()
@@ -220,7 +220,7 @@ class Fit:
         return replace(state, arrays=dict(state.arrays), history=replace(state.history, **lists))
 
     def measure(self, history: History) -> None:
-        """The validation loss and the metrics after an epoch."""
+        """Record the validation loss and the metrics after an epoch."""
         if self.held is None and not self.metrics:
             return
         data = self.train if self.held is None else self.held
@@ -236,7 +236,7 @@ class Fit:
 
 
 def _text(value: object) -> Any:
-    """A setting as JSON keeps it; of a function its name."""
+    """A setting in a type that JSON has. A function is kept by its name."""
     settings = getattr(value, "settings", None)
     if callable(settings):
         value = settings()
@@ -254,7 +254,7 @@ class _Report(Protocol):
 
 @contextmanager
 def reporting(progress: bool, epochs: int) -> Iterator[_Report]:
-    """What is to be shown after each epoch: nothing, a tqdm bar, or lines."""
+    """What to show after each epoch: nothing, a tqdm bar, or lines."""
     if not progress:
         yield lambda history: None
         return

@@ -1,4 +1,4 @@
-"""Whether the numbers of inputs and targets suit a network: mean about 0, deviation about 1."""
+"""Check the scale of inputs and targets: mean about 0, standard deviation about 1."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import numpy as np
 from crnn._arguments import Array
 from crnn._samples import Samples, rows
 
-# A deviation between these, and a mean within so many deviations, need no word.
+# No warning for a deviation between these and a mean within this many deviations.
 SMALLEST, LARGEST, DEVIATIONS = 1e-2, 1e2, 10.0
 FEW = 10
-_LOOKED_AT = 1 << 18  # numbers: enough for thresholds that are powers of ten
+_LOOKED_AT = 1 << 18  # numbers; a sample of this size is exact enough for these thresholds
 
 ADVICE = (
     "subtract the mean and divide by the standard deviation of the training part "
@@ -19,10 +19,10 @@ ADVICE = (
 
 
 def unscaled(name: str, samples: Samples) -> str | None:
-    """The first column whose scale does not suit a network, in words; None if there is none.
+    """Describe the first column with an unsuitable scale; None if there is none.
 
-    Missing values are left out. A column of zeros and ones is a category and suits. A constant, or
-    fewer than ten numbers, have no deviation worth a word, and suit up to 100.
+    Missing values are left out. A column of zeros and ones is a category and always suitable. A
+    constant column, or one with fewer than ten numbers, is suitable up to 100.
     """
     values = _some(samples)
     with np.errstate(all="ignore"):
@@ -31,7 +31,7 @@ def unscaled(name: str, samples: Samples) -> str | None:
         few, count = count < FEW, np.maximum(count, 1)
         values = np.where(known, values, 0)
         peak = np.abs(values).max(axis=0)
-        unit = values / np.where(peak > 0, peak, 1)  # no sum and no square overflows
+        unit = values / np.where(peak > 0, peak, 1)  # so that sums and squares do not overflow
         mean = unit.sum(axis=0) / count
         deviation = np.sqrt((np.where(known, unit - mean, 0) ** 2).sum(axis=0) / count)
         mean, deviation = mean * peak, deviation * peak
@@ -49,7 +49,7 @@ def unscaled(name: str, samples: Samples) -> str | None:
 
 
 def _some(samples: Samples) -> Array:
-    """Steps of the samples, (steps, F) in float64: of windows the series, of many samples some."""
+    """Steps of the samples, (steps, F) in float64: the series of windows, part of many samples."""
     if samples.overlapping:
         array = samples.array
         samples = Samples(np.concatenate([array[:, 0], array[-1, 1:]])[:, None])

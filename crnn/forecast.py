@@ -122,7 +122,7 @@ class Forecaster:
     Attributes
     ----------
     timesteps_ : int
-        T.
+        T as given, or as chosen.
     weights_ : dict of str to numpy.ndarray, shape (S,)
         The weight of each member, 1 to S steps ahead. Beyond S the last weight holds.
     epochs_ : dict of str to int

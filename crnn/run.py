@@ -1,4 +1,4 @@
-"""TrainingRun: what a training needs while it goes on; History and TrainingDiverged."""
+"""TrainingRun: the state of a training; History and TrainingDiverged."""
 
 from __future__ import annotations
 
@@ -23,35 +23,36 @@ if TYPE_CHECKING:
 
 @dataclass(repr=False)
 class History:
-    """What a fit measured, one entry an epoch.
+    """The record of a training, one entry per epoch.
 
     Attributes
     ----------
     loss : list of float
-        Mean over the epoch of the losses of its batches as they were trained, weighted by their
-        valid elements.
+        Mean training loss of the epoch: the losses of its batches, each before its update, weighted
+        by their valid elements.
     validation_loss : list of float
-        Loss on the validation data after the epoch; empty without validation data.
+        Loss on the validation data after the epoch. Empty without validation data.
     metrics : dict of str to list of float
-        What the metrics gave after the epoch.
+        Values of the metrics after the epoch.
     best_epoch : int or None
-        With early stopping the epoch, counted from 1, whose parameters were restored.
+        With early stopping: the best epoch, counted from 1, whose parameters were restored.
     refit_loss : list of float
-        As `loss`, of the epochs of a refit.
+        Like `loss`, for the epochs of a refit.
     seconds : list of float
-        Time of the epoch's training, without validation.
+        Training time of the epoch in seconds, without validation.
     clipped_fraction : list of float
         Share of the epoch's gradient elements that `clip_value` clipped.
     gradient_norm : list of (float, float)
-        Mean and largest norm of the gradients of the epoch's batches, all parameters together,
-        before clipping; empty without `clip_norm`.
+        Mean and largest norm of the gradients of the epoch's batches, before clipping. The norm is
+        over all parameters together. Empty without `clip_norm`.
     learning_rate : list of float
         The learning rate of the epoch's last update.
     workspace_bytes : int
-        Memory that the fit allocated once for its activations, gradients and packed weights.
+        Memory in bytes that the training allocates once, for activations, gradients and packed
+        weights.
     seed : int or None
-        The seed of the orders and dropout masks, also where the Trainer's is None. None before the
-        training starts.
+        Seed of the order of samples and the dropout masks, also if the Trainer's seed is None. None
+        before the training starts.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -71,7 +72,7 @@ class History:
         return f"<History of {len(self.loss)} epochs{last}>"
 
     def last(self) -> str:
-        """The last epoch's losses in words."""
+        """The losses of the last epoch as text."""
         text = f"loss {self.loss[-1]:.3e}"
         if self.validation_loss:
             text += f"  validation {self.validation_loss[-1]:.3e}"
@@ -79,7 +80,7 @@ class History:
 
 
 class TrainingDiverged(RuntimeError):
-    """Something was no longer finite in training; the parameters are those of the last good epoch.
+    """Training produced NaN or infinity. The parameters are those of the last good epoch.
 
     Attributes
     ----------
@@ -87,7 +88,7 @@ class TrainingDiverged(RuntimeError):
         Epoch and batch, counted from 1, where training first produced NaN or infinity. If only the
         weights overflowed, the last batch of that epoch.
     history : History
-        The epochs before.
+        The history of the epochs before.
     """
 
     def __init__(
@@ -113,19 +114,19 @@ class TrainingDiverged(RuntimeError):
 
 
 class TrainingRun:
-    """A training that goes on: optimiser state, epochs so far, seed and History.
+    """A training that runs epoch by epoch: optimiser state, epoch count, seed and History.
 
-    Made by ``Trainer.start``. A loop over ``epoch`` trains as ``Trainer.fit`` does: every epoch has
-    an order of its own, and the optimiser keeps its state.
+    ``Trainer.start`` creates it. A loop over ``epoch`` trains like ``Trainer.fit``: every epoch has
+    its own order of samples, and the optimiser keeps its state.
 
     Attributes
     ----------
     model : RNN
-        Its parameters change.
+        The network. Training changes its parameters.
     history : History
     seed : int
-        Of the order of samples and the dropout masks; drawn from the system where the Trainer's is
-        None.
+        Seed of the order of samples and the dropout masks. If the Trainer's seed is None, it is
+        drawn from the system.
     stopped : bool
         Whether ``stop`` was called.
 
@@ -159,7 +160,7 @@ class TrainingRun:
         self.history.seed = seed
         self.stopped = False
         self._trainer, self._data, self._loss = trainer, data, loss
-        self._rates = rates  # of the epochs, where they were recorded: this is a refit
+        self._rates = rates  # the recorded rate of each epoch; only a refit has them
         steps = min(samples.steps, trainer.truncated_bptt_steps or samples.steps)
         rows = min(trainer.batch_size, len(samples))
         self._batches: _batches.Batches = model._batches(
@@ -195,7 +196,7 @@ class TrainingRun:
 
     @contextmanager
     def _keeping_threads(self) -> Iterator[None]:
-        """Threads that stay from epoch to epoch."""
+        """Keep the threads from epoch to epoch."""
         with _cell.Crew(self._threads) as self._crew:
             try:
                 yield
@@ -203,15 +204,16 @@ class TrainingRun:
                 self._crew = None
 
     def epoch(self) -> None:
-        """Train for one epoch, and note it in ``history``. After ``stop`` it does nothing.
+        """Train for one epoch and record it in ``history``. After ``stop`` it does nothing.
 
         Raises
         ------
         TrainingDiverged
-            If a loss or gradient is no longer finite; the parameters are those before the epoch.
+            If a loss, gradient or parameter is not finite. The parameters are those before the
+            epoch.
         KeyboardInterrupt
-            On Ctrl-C, within 0.1 s; the parameters are those after the last whole batch. Its
-            attribute ``history`` is the History.
+            On Ctrl-C, within 0.1 s. The parameters are those after the last complete batch. The
+            attribute ``history`` of the exception is the History.
         """
         if self._crew is not None:
             self._epoch(self._crew)
@@ -236,7 +238,7 @@ class TrainingRun:
                 return
             mean_loss, clipped, updates, bad_batch = done
             if not bad_batch and not np.isfinite(weights.flat).all():
-                bad_batch = updates  # a finite gradient, and an update that overflows
+                bad_batch = updates  # the gradient was finite and the update overflowed
             if bad_batch:
                 weights.flat[:] = self._good
                 raise TrainingDiverged(
@@ -246,7 +248,7 @@ class TrainingRun:
                     self._unscaled(),
                 )
         except BaseException as error:
-            if not np.isfinite(weights.flat).all():  # a signal in the very epoch that diverges
+            if not np.isfinite(weights.flat).all():  # a signal interrupted an epoch that diverged
                 weights.flat[:] = self._good
             if isinstance(error, KeyboardInterrupt):
                 error.history = self.history  # type: ignore[attr-defined]
@@ -263,16 +265,16 @@ class TrainingRun:
         self.history.clipped_fraction.append(clipped / (max(updates, 1) * weights.elements))
 
     def _unscaled(self) -> str | None:
-        """Whether inputs or targets have a scale that does not suit a network, in words."""
+        """What is wrong with the scale of inputs or targets; None if nothing is."""
         return self._data.unscaled(self.model, self._loss)
 
     def _updates(
         self, crew: _cell.Crew, plan: Array, order: Array | None, key: int, rates: float | Array
     ) -> tuple[float, float, int, int] | None:
-        """Make the updates of one epoch; a subclass may make them in another way.
+        """Make the updates of one epoch. A subclass may make them in another way.
 
-        Returns the mean loss, clipped elements, updates and first bad update (0: none); None where
-        the run was stopped before.
+        Returns the mean loss, the number of clipped elements, the number of updates and the first
+        bad update (0: none). Returns None if the run was stopped before.
         """
         self._training.begin_epoch(plan, order, key, rates)
         if self.stopped:
@@ -282,9 +284,9 @@ class TrainingRun:
         return mean_loss, clipped, updates, bad_batch
 
     def _epoch_rates(self, updates: int) -> float | Array:
-        """Learning rates of the coming epoch's updates, after a look at how the last one went."""
+        """Learning rates of the next epoch's updates. The schedule first gets the last loss."""
         if self._rates is not None and self._schedule_state:
-            return self._rates[self._epochs]  # it depends on losses that a refit does not have
+            return self._rates[self._epochs]  # a refit lacks the losses that the schedule needs
         if self._epochs:
             watched = (self.history.validation_loss or self.history.loss)[-1]
             self._schedule_state = self._schedule.after(
@@ -295,14 +297,14 @@ class TrainingRun:
     # ---- for checkpoints ----
 
     def _state(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Parameters and the optimiser's state after an epoch, copied, and the schedule's state."""
+        """Copies of the parameters and of the optimiser's state, and the schedule's state."""
         arrays = {"updates": np.array([self._training.updates_done])}
         for moment, views in self._training.moments.items():
             arrays |= {f"{moment}.{name}": array.copy() for name, array in views.items()}
         return arrays | kept(self.model, "parameters"), self._schedule_state
 
     def _restore(self, arrays: Mapping[str, Array], schedule: dict[str, Any], epochs: int) -> None:
-        """What `_state` gave after so many epochs."""
+        """Restore what `_state` returned after this number of epochs."""
         put_back(self.model, arrays, "parameters")
         for moment, views in self._training.moments.items():
             for name, array in views.items():
@@ -311,9 +313,10 @@ class TrainingRun:
         self._schedule_state, self._epochs = schedule, epochs
 
     def update(self, gradients: Mapping[str, ArrayLike]) -> None:
-        """Clip given gradients, and take one step of the optimiser along them.
+        """Clip the given gradients and take one step of the optimiser.
 
-        For gradients that come from elsewhere, such as the mean over several processes.
+        Use it for gradients that are computed elsewhere, such as a mean over several processes. The
+        learning rate is the schedule's for the current epoch; updates do not count as epochs.
 
         Parameters
         ----------
@@ -323,8 +326,8 @@ class TrainingRun:
         Raises
         ------
         TypeError, ValueError
-            If a name is missing or unknown, a shape differs or a number is not finite; no parameter
-            has changed then.
+            If a name is missing or unknown, a shape differs or a number is not finite. No parameter
+            changes.
 
         Examples
         --------
@@ -345,22 +348,23 @@ class TrainingRun:
         self._training.apply(checked, float(np.ravel(rate)[0]))
 
     def stop(self) -> None:
-        """End the epoch after its current batch; from any thread. No epoch follows.
+        """End the training after the current batch. Any thread may call it.
 
-        The parameters keep what was learned, and the History notes the epoch as far as it came.
+        The parameters keep what was learned. The History records the last epoch up to that batch.
+        Later calls of ``epoch`` do nothing.
         """
         self.stopped = True
         self._training.halt()
 
 
-# By name: how far rows are padded in the flat array depends on the instruction set.
+# Parameters are kept by name, because the padding of rows depends on the instruction set.
 
 
 def kept(model: RNN, state: str) -> dict[str, Array]:
-    """Copies of the parameters, under the name of a state."""
+    """Copies of the parameters. Each name begins with the name of a state."""
     return {f"{state}.{name}": array for name, array in model.state_dict().items()}
 
 
 def put_back(model: RNN, arrays: Mapping[str, Array], state: str) -> None:
-    """Take the parameters that `kept` gave."""
+    """Restore the parameters that `kept` returned."""
     model._weights.load({name: arrays[f"{state}.{name}"] for name in model._weights.arrays})

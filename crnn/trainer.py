@@ -1,4 +1,4 @@
-"""Trainer: how a network is trained; EarlyStopping."""
+"""Trainer and EarlyStopping: the settings of a training."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class EarlyStopping:
     Parameters
     ----------
     patience : int, default 10
-        Stop after so many epochs without an improvement, as Keras does.
+        Stop after this number of epochs without an improvement, as Keras does.
     min_delta : float, default 0.0
-        An epoch improves when its loss is lower than the best by more than this.
+        A loss is an improvement if it is lower than the best one by more than this.
     refit : bool, default False
-        Then begin again from the parameters before the fit, and train on all data, the validation
-        part included, for the best number of epochs with the same learning rates.
+        Whether to train a second time when the best number of epochs is known: from the parameters
+        before the fit, on all data including the validation part, with the same learning rates.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     References
     ----------
@@ -77,7 +77,7 @@ class EarlyStopping:
         _arguments.boolean("refit", self.refit)
 
     def best(self, losses: Sequence[float]) -> tuple[int, bool]:
-        """The best epoch so far, counted from 1 (0: none), and whether it is time to stop."""
+        """The best epoch so far, counted from 1 (0: none), and whether to stop."""
         best, lowest = 0, np.inf
         for epoch, loss in enumerate(losses, 1):
             if loss < lowest - (self.min_delta if best else 0):
@@ -91,57 +91,59 @@ class Trainer:
 
     One epoch is one compiled call without the GIL. The loss of a batch is the sum over its valid
     elements (rows, outputs, and steps where the network's output is "all") divided by their number.
-    For every batch, with g the gradient of its loss and norm the root of the sum of the squares of
-    all its elements, of all parameters together::
+    For every batch, g is the gradient of its loss, and norm is the root of the sum of the squares
+    of all elements of g, over all parameters. First g is clipped::
 
         g = g min(1, clip_norm / (norm + 1e-6))       with clip_norm
         g = min(max(g, -clip_value), clip_value)      with clip_value
 
-    and then one step of the optimiser along g (equations: `crnn.optimizers`).
+    Then the optimiser takes one step with g. `crnn.optimizers` has the equations.
 
-    Scale x and y to mean 0 and standard deviation 1 before you train, with the mean and deviation
-    of the training part.
+    Before you train, scale x and y to mean 0 and standard deviation 1. Use the mean and the
+    deviation of the training part.
 
     Parameters
     ----------
     epochs : int, default 50
     batch_size : int, default 32
-        Rows of a batch; the last batch of an epoch may be smaller.
+        Samples in a batch. The last batch of an epoch may be smaller.
     learning_rate : float, schedule or callable, default 1e-2
         A number, a schedule of `crnn.schedules`, or a function that takes the epoch (from 0) and
         returns its learning rate.
     optimizer : str or an optimiser of ``crnn.optimizers``, default "sgd"
         "sgd", "rmsprop", "adam" and "adamw" stand for the optimisers with their defaults.
     clip_value : float or None, optional
-        Bound of every element of the gradient. None turns this clipping off. If not given it is 1.0
-        without `clip_norm`, and None with it.
+        Bound of every element of the gradient. None turns this clipping off. The default is 1.0, or
+        None if `clip_norm` is given.
     clip_norm : float, optional
-        Bound of the norm of the whole gradient, as ``torch.nn.utils.clip_grad_norm_``. With it
-        ``History.gradient_norm`` is recorded; ``inf`` records and clips nothing.
+        Bound of the norm of the whole gradient, as in ``torch.nn.utils.clip_grad_norm_``. With it,
+        ``History.gradient_norm`` is recorded. ``inf`` records the norm and clips nothing.
     loss : str or a loss of ``crnn.losses``, default "mse"
         "mse", "mae", "huber", "quantile", "cross_entropy" or "binary_cross_entropy" stand for the
         losses with their defaults.
     truncated_bptt_steps : int, optional
-        Cut each sequence into chunks of so many steps, counted from its own first step, with one
-        update for each chunk that has a target. The state goes on from chunk to chunk, the gradient
-        does not [1]_. Memory is that of one chunk. None: whole sequences.
+        Steps of a chunk, for truncated back-propagation through time [1]_. Each sequence is cut
+        into chunks, starting at its first step. Each chunk that has a target gives one update. The
+        state continues from chunk to chunk, and the gradient does not. Only one chunk is in memory.
+        None: whole sequences.
     shuffle : bool, default True
-        Whether every epoch takes the samples in a new order.
+        Whether every epoch uses a new order of the samples.
     seed : int, optional
-        Of the shuffling: epoch e, counted from 0, takes the samples in the order
-        ``numpy.random.default_rng([seed, e]).permutation(N)``; sequences of different lengths are
-        then sorted inside each batch, longest first. Dropout masks follow from the seed too. The
-        same seed gives the same bits, whatever ``threads`` is.
+        Seed of the shuffling and of the dropout masks. Epoch e, counted from 0, uses the order
+        ``numpy.random.default_rng([seed, e]).permutation(N)``. Sequences of different lengths are
+        then sorted within each batch, longest first. The same seed gives the same bits at any
+        number of threads. None draws a seed from the system; ``History.seed`` keeps it.
     progress : bool, default False
         Show a tqdm bar (extra ``progress``), or plain lines where tqdm is not installed.
     threads : int, optional
-        At most so many threads; None takes the processors that this process may use. Small work
-        stays on one. It changes the time and nothing else.
+        Largest number of threads. None takes the processors that this process may use, or
+        ``OMP_NUM_THREADS`` if that is lower. Small networks run on one thread. The number of
+        threads does not change the result.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what it got and what it takes.
+        If an argument is invalid. The message names it.
 
     References
     ----------
@@ -175,7 +177,7 @@ class Trainer:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        from crnn import losses, optimizers, schedules  # import crnn need not wait for them
+        from crnn import losses, optimizers, schedules  # so that import crnn is fast
 
         self.epochs = _arguments.integer("epochs", self.epochs)
         self.batch_size = _arguments.integer("batch_size", self.batch_size)
@@ -211,7 +213,7 @@ class Trainer:
         sample_weight: ArrayLike | None = None,
         missing: str = "error",
     ) -> TrainingRun:
-        """Begin a training whose epochs the caller asks for, one by one.
+        """Start a training whose epochs the caller runs one by one.
 
         Parameters
         ----------
@@ -244,8 +246,8 @@ class Trainer:
         sample_weight: ArrayLike | None = None,
         missing: str = "error",
     ) -> TrainingRun:
-        """`start` without the warning: for callers that scale the data themselves."""
-        from crnn._fit import Data  # storage and hashlib: import crnn does not wait for them
+        """`start` without the warning, for callers that scale the data themselves."""
+        from crnn._fit import Data  # storage and hashlib would slow import crnn down
 
         trainer, loss = self._for(model)
         data = Data.checked(model, loss, "", x, y, lengths, sample_weight, missing)
@@ -269,51 +271,52 @@ class Trainer:
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int = 1,
     ) -> History:
-        """Train the model, going on from the parameters it has, with a fresh optimiser state.
+        """Train the model from its current parameters, with a new optimiser state.
 
-        A loop over ``fit`` starts the optimiser and the orders anew in each call; ``start`` gives a
-        run whose epochs go on.
+        Each call resets the optimiser and repeats the same orders of samples, so a loop over
+        ``fit`` with one epoch is not one training of many epochs. For such a loop use ``start``.
 
         Parameters
         ----------
         model : RNN
-            Its parameters are changed in place.
+            The network. Its parameters change in place.
         x : array_like, shape (N, T, I), or (N, T) when I is 1; or Sequences
-            Read where it lies in memory, any strides and real type: windows are not copied. With
-            ``tokens`` integers, (N, T).
+            Inputs of any strides and real type. They are read in place: windows are not copied. One
+            window (T, 1) must be given as (1, T, 1). With ``tokens``: integers, (N, T).
         y : array_like, shape (N, O), or (N,) when O is 1
-            Targets. With ``output="all"``: (N, T, O), or Sequences of the same lengths. For
-            the cross entropy integers, (N,) or (N, T).
+            Targets. With ``output="all"``: (N, T, O), or Sequences of the same lengths. For the
+            cross entropy: integers, (N,) or (N, T).
         lengths : array_like of int, shape (N,), optional
-            Steps of each sample, from 1 to T. What lies past them is not looked at.
+            Steps of each sample, from 1 to T. Later steps are ignored.
         sample_weight : array_like, shape (N,), optional
-            Weights of the samples, at least 0; scaled to mean 1 over those that are trained on.
-            Each multiplies the loss of its sample.
+            Weights of the samples, at least 0. They are scaled to mean 1 over the training samples.
+            Each weight multiplies the loss of its sample.
         missing : {"error", "ignore"}, default "error"
-            "ignore": targets that are NaN (classes below 0) are left out.
+            With "ignore", missing targets are left out: NaN, or classes below 0.
         validation_data : (x, y), optional
-            Its loss is taken after every epoch.
+            Validation data. Its loss is computed after every epoch.
         validation : float, or (train, held out) arrays of indices, optional
-            In place of `validation_data`: hold out the last samples, this part of them; or the
-            samples of the second array. Nothing is drawn at random: overlapping windows would leak.
+            Validation part of x and y, instead of `validation_data`. A fraction takes that part of
+            the samples from the end. A pair of index arrays selects training and validation
+            samples. Nothing is drawn at random, because overlapping windows would leak.
         gap : int, default 0
-            Samples left out before the held-out part, of a `validation` that is a number.
+            Samples to leave out before the validation part, if `validation` is a number.
         early_stopping : EarlyStopping, optional
-            Stop when the validation loss no longer improves.
+            Stop when the validation loss stops improving.
         metrics : dict of str to callable, optional
-            ``f(y, predicted)`` -> float, taken after every epoch on the held-out data, or without
-            it on the training data. f gets the valid elements only: two arrays of one dimension, or
-            of the cross entropy classes (K,) and logits (K, O).
+            Functions ``f(y, predicted)`` -> float. They are called after every epoch on the
+            validation data, or on the training data if there is none. They get the valid elements
+            only, as two 1-D arrays. With the cross entropy they get classes (K,) and logits (K, O).
         callbacks : sequence of callables, default ()
-            Each is called after an epoch with (epoch, model, history); epochs count from 1. One
-            that returns True ends the training.
+            Functions ``f(epoch, model, history)`` that are called after every epoch. Epochs count
+            from 1. If one returns True, the training ends.
         checkpoint : path, optional
-            A file that keeps the state of the training. If it is there, the training goes on from
-            it, and ends with the bits of one that was never interrupted. Model, settings and data
-            must be the same, except for `epochs`, `threads`, `progress`, `callbacks`, `metrics` and
+            File for the state of the training. If it exists, the training resumes from it and ends
+            with the bits of a training that was never interrupted. Model, settings and data must be
+            the same, except for `epochs`, `threads`, `progress`, `callbacks`, `metrics` and
             `checkpoint_every`.
         checkpoint_every : int, default 1
-            Epochs between two writings of the checkpoint. Ctrl-C writes one too.
+            Epochs between two writes of the checkpoint. Ctrl-C writes it too.
 
         Returns
         -------
@@ -322,19 +325,20 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            Naming the argument, before any parameter changes.
+            If an argument is invalid. The message names it. No parameter changes.
         TrainingDiverged
-            If a loss or gradient is no longer finite.
+            If a loss, gradient or parameter is not finite.
         KeyboardInterrupt
-            On Ctrl-C, within 0.1 s; the parameters are those after the last whole batch, or with
-            ``truncated_bptt_steps`` the last whole chunk. Its attribute ``history`` is the History.
+            On Ctrl-C, within 0.1 s. The parameters are those after the last complete batch, or
+            chunk with ``truncated_bptt_steps``. The attribute ``history`` of the exception is the
+            History.
 
         Warns
         -----
         UserWarning
             If a column of x or y is far from mean 0 and standard deviation 1: the deviation is
-            below 0.01 or above 100, or the mean is more than ten deviations from 0. Tokens, classes
-            and columns of zeros and ones are never warned of.
+            below 0.01 or above 100, or the mean is more than ten deviations from 0. There is no
+            warning for tokens, classes and columns of zeros and ones.
 
         Examples
         --------
@@ -394,7 +398,7 @@ class Trainer:
         if not isinstance(model, RNN):
             raise TypeError(f"model must be a crnn.RNN, got {type(model).__name__}")
         trainer = copy.copy(self)
-        trainer.__post_init__()  # an attribute may have been set since
+        trainer.__post_init__()  # attributes may have changed since
         optimizer = optimizers.named("optimizer", trainer.optimizer)
         for name, value in (
             ("learning_rate", trainer.learning_rate),
@@ -404,7 +408,7 @@ class Trainer:
             if not isinstance(value, float):
                 continue
             if np.float64(value) < np.finfo(model.dtype).smallest_subnormal:
-                raise ValueError(f"{name} must not vanish in {model.dtype}, got {value}")
+                raise ValueError(f"{name} must not round to 0 in {model.dtype}, got {value}")
         if trainer.truncated_bptt_steps is not None and model.bidirectional:
             raise ValueError(
                 "truncated_bptt_steps must be None for a bidirectional network, whose backward "
@@ -418,7 +422,7 @@ def _warn_unscaled(unscaled: str | None) -> None:
         from crnn import _scaling
 
         warnings.warn(
-            f"{unscaled}; a network learns little from such numbers: {_scaling.ADVICE}",
+            f"{unscaled}; a network learns poorly from such numbers: {_scaling.ADVICE}",
             UserWarning,
             stacklevel=3,
         )

@@ -152,7 +152,9 @@ def check_lists(app: Sphinx, doctree: nodes.document) -> None:
     """Warn of lists numbered by letters: an author's initial at the start of a line makes one."""
     for found in doctree.findall(nodes.enumerated_list):
         if found["enumtype"] != "arabic":
-            logging.getLogger(__name__).warning("break the line: %s", found.astext())
+            logging.getLogger(__name__).warning(
+                "break the line: %s", found.astext(), location=found
+            )
 
 
 def setup(app: Sphinx) -> None:

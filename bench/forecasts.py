@@ -392,6 +392,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 rows.append(measure(series, skipped))
             except ValueError as error:  # too short
                 skipped.append(f"{series.name}: {error}")
+    report(rows, skipped)
+
+
+def report(rows: list[Row], skipped: list[str]) -> None:
     print(f"crnn {crnn.__version__}, {crnn.cpu_info()['isa']}, {_processor()}, {date.today()}")
     titles = {
         "1": "One step ahead",

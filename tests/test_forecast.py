@@ -1083,6 +1083,9 @@ def test_backtest_does_not_look_ahead() -> None:
         np.testing.assert_array_equal(a.forecasts[name], b.forecasts[name])
     assert a.forecasts["persistence"][1, 0] == series[78]
     assert np.isnan(a.actual[0, 9])
+    seasonal = quick(networks=0, missing="ignore", season=4).backtest(series, 2, 10)
+    expected = np.r_[series[76:79], series[78]]  # the missing value is the last known one
+    np.testing.assert_array_equal(seasonal.forecasts["season of 4"][1, :4], expected)
     assert np.isfinite(a.rmse("forecaster")).all()
 
 

@@ -15,18 +15,17 @@ The weight of a member s steps ahead is proportional to 1 / u^3, where
 
     u = its mean squared validation error + 2 standard errors of the difference to that of `linear`
 
-So few or scattered validation errors lead back to the linear fit. Combining by errors: J. M. Bates
-and C. W. J. Granger, "The combination of forecasts", Operational Research Quarterly 20 (1969),
-451-468. Taking the level off: A. Zeng et al., "Are transformers effective for time series
-forecasting?", AAAI 2023 (last value); T. Kim et al., "Reversible instance normalization", ICLR 2022
-(mean).
+So few or scattered validation errors lead back to the linear fit. The parameters of a network are a
+moving average over its epochs.
 
-Tried on 41 public series and kept out, as they gained nothing one step ahead (geometric mean of
-RMSE over that of the linear fit 0.85 as it is): networks on the residuals of the linear fit (0.86
-to 0.87 beside the others), windows divided by their own deviation (0.85), a linear fit on
-differences or with a ridge (0.85), other learning rates, batches and sizes (0.85 to 0.86). Weights
-in proportion to 1 / the mean squared error gave 0.85 too, and 12 steps ahead up to 2.4 on a single
-series where these give 1.1.
+Sources: combining by errors, J. M. Bates and C. W. J. Granger, "The combination of forecasts",
+Operational Research Quarterly 20 (1969), 451-468. Taking the last value off, A. Zeng et al., "Are
+transformers effective for time series forecasting?", AAAI 2023; the mean, T. Kim et al.,
+"Reversible instance normalization", ICLR 2022. Averages, B. T. Polyak and A. B. Juditsky,
+"Acceleration of stochastic approximation by averaging", SIAM Journal on Control and Optimization 30
+(1992), 838-855.
+
+What was tried and left out is in bench/NOTES.md.
 """
 
 from __future__ import annotations
@@ -52,6 +51,7 @@ LINEAR = "linear"
 PERSISTENCE, SEASONAL = "persistence", "seasonal persistence"
 MEMBERS = (LINEAR, *LEVELS, PERSISTENCE, SEASONAL)
 _LEAST = 4  # windows to train on and to validate with
+_KEPT = 0.9  # of an average over epochs, when the next epoch is added
 _PATIENCE = 40  # epochs without a better validation error
 _MOST_EPOCHS, _MOST_UPDATES = 400, 8000
 _MOST_VALUES = 8_000_000  # that a network reads while its epochs are chosen: 1.5 s on one core
@@ -457,8 +457,11 @@ class _Start:
             plan.networks
         )
         self.team, self.updates = team, math.ceil(len(x) / plan.batch_size)
-        self.values = seen.size
-        models = [RNN(1, plan.hidden_size, plan.horizon, seed=int(seed)) for seed in seeds]
+        self.values, self.epochs = seen.size, [0] * plan.networks
+        trained, models = (
+            [RNN(1, plan.hidden_size, plan.horizon, seed=int(seed)) for seed in seeds]
+            for _ in range(2)
+        )
         self.networks = Networks(level, plan.reach, scale or 1.0, spread or 1.0, models)
         inputs = self.networks.inputs(x)
         targets = (away / self.networks.spread).astype(np.float32)
@@ -472,22 +475,36 @@ class _Start:
                 seed=int(seed),
                 threads=1,
             )._start(model, inputs, targets, missing="ignore")
-            for model, seed in zip(models, seeds, strict=True)
+            for model, seed in zip(trained, seeds, strict=True)
         ]
 
     def epoch(self) -> None:
-        list(self.team.map(lambda run: run.epoch(), self.runs))
+        list(self.team.map(self._epoch, range(len(self.runs))))
 
     def epoch_and_predict(self, x: Array) -> Array:
         """One epoch of each network, and what they then forecast together."""
         networks, inputs = self.networks, self.networks.inputs(x)
 
         def one(k: int) -> Array:
-            self.runs[k].epoch()
+            self._epoch(k)
             output: Array = networks.models[k].predict(inputs, threads=1)
             return output
 
         return networks.together(x, list(self.team.map(one, range(len(self.runs)))))
+
+    def _epoch(self, k: int) -> None:
+        """Train network k, and average its parameters over the epochs, the recent ones most."""
+        run, average = self.runs[k], self.networks.models[k]
+        run.epoch()
+        self.epochs[k] += 1
+        kept = min(_KEPT, self.epochs[k] / (self.epochs[k] + 9))
+        trained = run.model.state_dict()
+        average.load_state_dict(
+            {
+                name: np.float32(kept) * value + np.float32(1 - kept) * trained[name]
+                for name, value in average.state_dict().items()
+            }
+        )
 
 
 def _choose_epochs(

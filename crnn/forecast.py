@@ -71,8 +71,9 @@ class Forecaster:
     - **persistence**: the last value; **seasonal persistence**: the value of one season before.
 
     "mean" and "last" are each the mean of `networks` tanh networks with different seeds. They are
-    trained on the first four fifths of the windows. The number of epochs is that with the least
-    error on the last fifth, the validation part. The weight of a member s steps ahead is
+    trained on the first four fifths of the windows; their parameters are moving averages over the
+    epochs [4]_. The number of epochs is that with the least error on the last fifth, the validation
+    part. The weight of a member s steps ahead is
     proportional to::
 
         1 / u^3,   u = e + 2 standard errors of (e - e of "linear")
@@ -108,7 +109,7 @@ class Forecaster:
     missing : {"error", "ignore"}, default "error"
         "ignore": NaN values are interpolated as inputs and left out as targets. Missing values at
         both ends are cut off.
-    learning_rate : float, default 1e-3
+    learning_rate : float, default 2e-3
         Of Adam.
     batch_size : int, default 32
     seed : int, optional
@@ -150,6 +151,8 @@ class Forecaster:
        forecasting?", AAAI 2023.
     .. [3] T. Kim et al., "Reversible instance normalization for accurate time-series forecasting
        against distribution shift", ICLR 2022.
+    .. [4] B. T. Polyak and A. B. Juditsky, "Acceleration of stochastic approximation by averaging",
+       SIAM Journal on Control and Optimization 30 (1992), 838-855.
 
     Examples
     --------
@@ -176,7 +179,7 @@ class Forecaster:
         linear: bool = True,
         lower: float | None = None,
         missing: str = "error",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         batch_size: int = 32,
         seed: int | None = None,
         threads: int | None = None,

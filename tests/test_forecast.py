@@ -522,6 +522,31 @@ def test_chosen_epochs_have_the_least_validation_error(
         assert forecaster.validation_rmse_[level] == near(math.sqrt(min(by_epoch)), LONG_MEAN)
 
 
+def test_parameters_are_moving_averages_over_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the training on the whole series, from what each epoch left and the initial parameters."""
+    left: dict[int, list[dict[str, Array]]] = {}
+    epoch = TrainingRun.epoch
+
+    def noted(self: TrainingRun) -> None:
+        if not self.history.loss:
+            left[id(self)] = [{k: v.copy() for k, v in self.model.state_dict().items()}]
+        epoch(self)
+        left[id(self)].append({k: v.copy() for k, v in self.model.state_dict().items()})
+        runs.append(self)  # an id is that of one run only while the run lives
+
+    runs: list[TrainingRun] = []
+    monkeypatch.setattr(TrainingRun, "epoch", noted)
+    forecaster = quick(networks=1, epochs=5).fit(SERIES)
+    for level, states in zip(("mean", "last"), list(left.values())[2:], strict=True):
+        (model,) = forecaster._fitted.method.members[level].models
+        for name, average in states[0].items():
+            for t, state in enumerate(states[1:], start=1):
+                kept = t / (t + 9)
+                average = kept * average + (1 - kept) * state[name]
+            np.testing.assert_allclose(model.state_dict()[name], average, rtol=0, atol=FEEDBACK)
+            assert not np.array_equal(average, states[-1][name])
+
+
 def test_given_epochs_are_the_epochs() -> None:
     forecaster = quick(epochs=7).fit(SERIES)
     assert forecaster.epochs_ == {"mean": 7, "last": 7}

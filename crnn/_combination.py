@@ -1,19 +1,31 @@
-"""The forecaster's method: a linear fit and networks, weighted by their validation errors.
+"""The forecaster's method: simple forecasts and networks, weighted by their validation errors.
 
 M values, T timesteps, H steps that a member forecasts at once, N = M - T - H + 1 windows, S steps
 ahead with validation errors. x (N, T) holds windows, y (N, H) what follows; NaN in y is missing.
 
 Members, each of which forecasts from a window alone:
 
-    linear          least squares on the window
-    networks, mean  level + scale * network((x - level) / scale), level the mean of the window
-    networks, last  the same with the window's last value as the level
+    linear                least squares on the window
+    mean                  level + spread * networks((x - level) / scale), level the mean of x
+    last                  the same with the last value of x as the level
+    persistence           the last value
+    seasonal persistence  the value of one season before
 
-The weight of a member s steps ahead is inversely proportional to its mean squared error on the
-validation part: J. M. Bates and C. W. J. Granger, "The combination of forecasts", Operational
-Research Quarterly 20 (1969), 451-468. Taking the level off: A. Zeng et al., "Are transformers
-effective for time series forecasting?", AAAI 2023 (last value); T. Kim et al., "Reversible instance
-normalization", ICLR 2022 (mean).
+The weight of a member s steps ahead is proportional to 1 / u^3, where
+
+    u = its mean squared validation error + 2 standard errors of the difference to that of `linear`
+
+So few or scattered validation errors lead back to the linear fit. The parameters of a network are a
+moving average over its epochs.
+
+Sources: combining by errors, J. M. Bates and C. W. J. Granger, "The combination of forecasts",
+Operational Research Quarterly 20 (1969), 451-468. Taking the last value off, A. Zeng et al., "Are
+transformers effective for time series forecasting?", AAAI 2023; the mean, T. Kim et al.,
+"Reversible instance normalization", ICLR 2022. Averages, B. T. Polyak and A. B. Juditsky,
+"Acceleration of stochastic approximation by averaging", SIAM Journal on Control and Optimization 30
+(1992), 838-855.
+
+What was tried and left out is in bench/NOTES.md.
 """
 
 from __future__ import annotations
@@ -30,17 +42,24 @@ import numpy as np
 from crnn._arguments import Array
 from crnn.model import RNN
 from crnn.run import History
-from crnn.scoring import LeastSquaresAR
+from crnn.scoring import LeastSquaresAR, seasonal_persistence
 from crnn.trainer import Trainer
 
 VALIDATION = 0.2  # the share of the windows that choose epochs and weights
 LEVELS = ("mean", "last")
 LINEAR = "linear"
+PERSISTENCE, SEASONAL = "persistence", "seasonal persistence"
+MEMBERS = (LINEAR, *LEVELS, PERSISTENCE, SEASONAL)
 _LEAST = 4  # windows to train on and to validate with
+_KEPT = 0.9  # of an average over epochs, when the next epoch is added
 _PATIENCE = 40  # epochs without a better validation error
 _MOST_EPOCHS, _MOST_UPDATES = 400, 8000
+_MOST_VALUES = 8_000_000  # that a network reads while its epochs are chosen: 1.5 s on one core
 _WORSE = 1.05  # the linear fit is alone if the combination's validation error is so much larger
 _STEPS = 24  # steps ahead whose errors are measured, unless season or horizon ask for more
+_CAUTION, _POWER = 2.0, 3  # of the weights
+_SHORTEST = 12  # values that networks read if a season is shorter
+_ENOUGH = 16  # timesteps that a long series has at least: 1 for each 40 values
 _TIMESTEPS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48)
 _FEW = 10  # errors of a step that an interval needs
 
@@ -52,6 +71,7 @@ class Plan:
     timesteps: int
     horizon: int
     season: int | None
+    reach: int  # the last values of a window that networks read
     hidden_size: int
     networks: int
     epochs: int | None  # None: chosen on the validation part
@@ -68,11 +88,26 @@ class Member(Protocol):
     def predict(self, x: Array) -> Array: ...
 
 
-class Networks:
-    """The mean of networks that see a window less its level, divided by `scale`."""
+@dataclass(frozen=True)
+class Repeated:
+    """The value of `lag` steps before, again and again."""
 
-    def __init__(self, level: str, scale: float, spread: float, models: list[RNN]) -> None:
-        self.level, self.scale, self.spread, self.models = level, scale, spread, models
+    lag: int
+    horizon: int
+
+    def predict(self, x: Array) -> Array:
+        repeated: Array = seasonal_persistence(x, self.lag, self.horizon)
+        return repeated
+
+
+class Networks:
+    """The mean of networks that see the end of a window less its level, divided by `scale`."""
+
+    def __init__(
+        self, level: str, reach: int, scale: float, spread: float, models: list[RNN]
+    ) -> None:
+        self.level, self.reach, self.models = level, reach, models
+        self.scale, self.spread = scale, spread
 
     def predict(self, x: Array) -> Array:
         inputs = self.inputs(x)
@@ -81,18 +116,23 @@ class Networks:
     def together(self, x: Array, outputs: list[Array]) -> Array:
         """The mean of the networks' outputs, in the units of the series."""
         mean = np.mean(np.stack(outputs), axis=0, dtype=np.float64)
-        together: Array = level_of(self.level, x) + self.spread * mean
+        together: Array = self.level_of(x) + self.spread * mean
         return together
 
     def inputs(self, x: Array) -> Array:
         with np.errstate(over="ignore"):
-            scaled = ((x - level_of(self.level, x)) / self.scale).astype(np.float32)
+            away = x[:, -self.reach :] - self.level_of(x)
+            scaled = (away / self.scale).astype(np.float32)
         if not np.isfinite(scaled).all():
             raise ValueError(
                 "series holds values that vary too much beside those that were fitted "
                 f"(scale {self.scale:g})"
             )
         return scaled[:, :, np.newaxis]
+
+    def level_of(self, x: Array) -> Array:
+        """The level of each window, (N, 1)."""
+        return level_of(self.level, x[:, -self.reach :])
 
 
 def level_of(level: str, x: Array) -> Array:
@@ -113,7 +153,7 @@ class Combination:
         Sorted absolute validation errors of the combination, s + 1 steps ahead, divided by the
         `local_scale` of their windows.
     spread : float
-        Root of the mean variance of the validation windows.
+        Root of the mean squared step from value to value inside of the validation windows.
     rmse : dict of str to float
         Validation error one step ahead of each member, and of the combination ("combination").
     epochs : dict of str to int
@@ -150,8 +190,8 @@ class Combination:
         return together
 
     def local_scale(self, x: Array) -> Array:
-        """How far a window varies, (N,): the RMS of its own deviation and that of all windows."""
-        scale: Array = np.sqrt((x.var(axis=1) + self.spread**2) / 2)
+        """How far a window moves, (N,): the RMS of its own steps and of those of all windows."""
+        scale: Array = np.sqrt((_squared_step(x) + self.spread**2) / 2)
         return np.where(scale > 0, scale, 1.0)
 
     def half_width(self, steps: int, coverage: float, x: Array) -> Array:
@@ -177,6 +217,12 @@ class Combination:
         relative = np.asarray(known)[np.minimum(ahead, len(known) - 1)] * beyond
         width: Array = self.local_scale(x) * relative
         return width
+
+
+def _squared_step(x: Array) -> Array:
+    """The mean squared difference of neighbouring values in each window, (N,)."""
+    squares: Array = np.square(np.diff(x, axis=1)).sum(axis=1) / max(1, x.shape[1] - 1)
+    return squares
 
 
 def continued(member: Member, x: Array, steps: int) -> Array:
@@ -209,20 +255,38 @@ def windows(values: Array, known: Array, timesteps: int, horizon: int) -> tuple[
 
 
 def choose_timesteps(values: Array, known: Array, horizon: int) -> int:
-    """The shortest window whose linear fit is about as good as the best on the last fifth."""
-    held_out = max(_LEAST, round(VALIDATION * len(values)))
+    """The shortest window whose linear fit is about as good as the best on the last fifth.
+
+    Networks use more of the past than a linear fit, so a long series has no very short one.
+    """
+    first = _validation(known)
     errors: dict[int, float] = {}
     for timesteps in _TIMESTEPS:
-        rows = len(values) - timesteps - held_out - 2 * horizon + 2
+        rows = first - timesteps - 2 * horizon + 2
         if rows < max(_LEAST, 2 * timesteps):
             break
+        if timesteps < min(_ENOUGH, len(values) // 40):
+            continue
         x, y = windows(values, known, timesteps, horizon)
-        error = y[-held_out:] - least_squares(x[:rows], y[:rows]).predict(x[-held_out:])
+        begin = first - timesteps - horizon + 1
+        error = y[begin:] - least_squares(x[:rows], y[:rows]).predict(x[begin:])
         errors[timesteps] = float(np.nanmean(error**2))
     if not errors:
         return 1
     enough = 1.01 * min(errors.values())
     return next(timesteps for timesteps, error in errors.items() if error <= enough)
+
+
+def reach(timesteps: int, season: int) -> int:
+    """The values that networks read of two seasons: one season."""
+    return min(timesteps, max(season, _SHORTEST))
+
+
+def _validation(known: Array) -> int:
+    """The first place of the validation part, which has the last fifth of all that is known."""
+    places = np.flatnonzero(known)
+    held_out = max(_LEAST, round(VALIDATION * len(places)))
+    return int(places[-held_out]) if held_out <= len(places) else 0
 
 
 def fit(
@@ -236,7 +300,7 @@ def fit(
     x, y = windows(values, known, plan.timesteps, plan.horizon)
     if not np.ptp(values):
         return _constant(plan)
-    held_out = max(_LEAST, round(VALIDATION * len(x)))
+    held_out = len(x) - _validation(np.logical_not(np.isnan(y).all(axis=1)))
     rows = len(x) - held_out - (plan.horizon - 1)  # no target of the training is validated
     steps = max(plan.horizon, plan.season or 0, _STEPS)
     if min(rows, held_out) < _LEAST:
@@ -256,6 +320,10 @@ def fit(
             candidates[level], epochs[level] = _choose_epochs(
                 start, plan, x[-held_out:], y[-held_out:], advance
             )
+        if plan.linear and plan.networks:
+            candidates[PERSISTENCE] = Repeated(1, plan.horizon)
+            if plan.season is not None and plan.season <= plan.timesteps:
+                candidates[SEASONAL] = Repeated(plan.season, plan.horizon)
         truth = _ahead(np.where(known, values, np.nan), held_out, plan.horizon, steps)
         forecasts = {
             name: continued(member, x[-held_out:], steps) for name, member in candidates.items()
@@ -265,21 +333,23 @@ def fit(
         for name in chosen.members:
             if name == LINEAR:
                 chosen.members[name] = least_squares(x, y)
-                continue
-            final = team.start(name, x, y)
-            for _ in range(epochs[name]):
-                final.epoch()
-                advance()
-            chosen.members[name] = final.networks
-            chosen.history = chosen.history or final.runs[0].history
+            elif name in LEVELS:
+                final = team.start(name, x, y)
+                for _ in range(epochs[name]):
+                    final.epoch()
+                    advance()
+                chosen.members[name] = final.networks
+                chosen.history = chosen.history or final.runs[0].history
+            else:
+                chosen.members[name] = candidates[name]
     return chosen
 
 
 def _constant(plan: Plan) -> Combination:
     """Of a constant series: every forecast is the last value of the window."""
-    level = Networks("last", 1.0, 0.0, [RNN(1, 1, plan.horizon, seed=0)])
+    members: dict[str, Member] = {PERSISTENCE: Repeated(1, plan.horizon)}
     none = [np.zeros(_FEW)]
-    return Combination(plan.timesteps, plan.horizon, {"last": level}, np.ones((1, 1)), none, 0.0)
+    return Combination(plan.timesteps, plan.horizon, members, np.ones((1, 1)), none, 0.0)
 
 
 def _least(plan: Plan) -> int:
@@ -314,20 +384,20 @@ def _weigh(plan: Plan, x: Array, forecasts: dict[str, Array], truth: Array) -> C
     steps = max(1, int((known.sum(axis=0) >= _LEAST).sum()))  # steps with errors enough
     truth, known = truth[:, :steps], known[:, :steps]
     stacked = np.stack(list(forecasts.values()))[:, :, :steps]
-    squares = np.where(known, (stacked - truth) ** 2, 0.0).sum(axis=1) / np.maximum(
-        known.sum(axis=0), 1
-    )
-    # the smallest error has weight 1 before the sum is brought to 1; an exact member has all of it
-    best = squares.min(axis=0)
-    weights = np.where(squares > 0, best / np.where(squares > 0, squares, 1), 1.0)
+    squares = np.where(known, (stacked - truth) ** 2, 0.0)  # (members, N, S)
+    counts = np.maximum(known.sum(axis=0), 1)
+    means = squares.sum(axis=1) / counts
+    upper = means + _CAUTION * _standard_errors(squares - squares[0], known)
+    # the least has weight 1 before the sum is brought to 1; an exact member has all of it
+    weights = np.where(upper > 0, upper.min(axis=0) / np.where(upper > 0, upper, 1), 1.0) ** _POWER
     weights /= weights.sum(axis=0)
     members: dict[str, Any] = dict.fromkeys(forecasts)
-    spread = math.sqrt(float(x.var(axis=1).mean()))
+    spread = math.sqrt(float(_squared_step(x).mean()))
     found = Combination(plan.timesteps, plan.horizon, members, weights, [], spread)
     error = found.weighted(list(stacked)) - truth
     names = list(forecasts)
     # over the steps that are forecast at once
-    direct = np.sqrt(np.nanmean(squares[:, : plan.horizon], axis=1))
+    direct = np.sqrt(means[:, : plan.horizon].mean(axis=1))
     together = math.sqrt(float(np.nanmean(error[:, : plan.horizon] ** 2)))
     found.rmse = dict(zip(names, map(float, direct), strict=True)) | {"combination": together}
     if LINEAR in names and len(names) > 1 and together > _WORSE * found.rmse[LINEAR]:
@@ -336,6 +406,18 @@ def _weigh(plan: Plan, x: Array, forecasts: dict[str, Array], truth: Array) -> C
         return alone
     relative = np.abs(error) / found.local_scale(x)[:, np.newaxis]
     found.errors = [np.sort(relative[known[:, s], s]) for s in range(steps)]
+    return found
+
+
+def _standard_errors(differences: Array, known: Array) -> Array:
+    """Of the mean over the origins of (members, N, S), (members, S).
+
+    Errors s steps ahead from s neighbouring origins overlap, so they count as one.
+    """
+    counts = np.maximum(known.sum(axis=0), 1)
+    means = differences.sum(axis=1) / counts
+    squares = np.where(known, (differences - means[:, np.newaxis]) ** 2, 0.0).sum(axis=1) / counts
+    found: Array = np.sqrt(squares * np.arange(1, known.shape[1] + 1) / counts)
     return found
 
 
@@ -367,15 +449,20 @@ class _Start:
 
     def __init__(self, team: _Team, level: str, x: Array, y: Array) -> None:
         plan = team.plan
-        away = y - level_of(level, x)
-        scale = float(np.std(x - level_of(level, x)))
+        seen = x[:, -plan.reach :]
+        away = y - level_of(level, seen)
+        scale = float(np.std(seen - level_of(level, seen)))
         spread = float(np.nanstd(away))
         seeds = np.random.SeedSequence([plan.seed, LEVELS.index(level)]).generate_state(
             plan.networks
         )
         self.team, self.updates = team, math.ceil(len(x) / plan.batch_size)
-        models = [RNN(1, plan.hidden_size, plan.horizon, seed=int(seed)) for seed in seeds]
-        self.networks = Networks(level, scale or 1.0, spread or 1.0, models)
+        self.values, self.epochs = seen.size, [0] * plan.networks
+        trained, models = (
+            [RNN(1, plan.hidden_size, plan.horizon, seed=int(seed)) for seed in seeds]
+            for _ in range(2)
+        )
+        self.networks = Networks(level, plan.reach, scale or 1.0, spread or 1.0, models)
         inputs = self.networks.inputs(x)
         targets = (away / self.networks.spread).astype(np.float32)
         self.runs = [
@@ -388,29 +475,44 @@ class _Start:
                 seed=int(seed),
                 threads=1,
             )._start(model, inputs, targets, missing="ignore")
-            for model, seed in zip(models, seeds, strict=True)
+            for model, seed in zip(trained, seeds, strict=True)
         ]
 
     def epoch(self) -> None:
-        list(self.team.map(lambda run: run.epoch(), self.runs))
+        list(self.team.map(self._epoch, range(len(self.runs))))
 
     def epoch_and_predict(self, x: Array) -> Array:
         """One epoch of each network, and what they then forecast together."""
         networks, inputs = self.networks, self.networks.inputs(x)
 
         def one(k: int) -> Array:
-            self.runs[k].epoch()
+            self._epoch(k)
             output: Array = networks.models[k].predict(inputs, threads=1)
             return output
 
         return networks.together(x, list(self.team.map(one, range(len(self.runs)))))
+
+    def _epoch(self, k: int) -> None:
+        """Train network k, and average its parameters over the epochs, the recent ones most."""
+        run, average = self.runs[k], self.networks.models[k]
+        run.epoch()
+        self.epochs[k] += 1
+        kept = min(_KEPT, self.epochs[k] / (self.epochs[k] + 9))
+        trained = run.model.state_dict()
+        average.load_state_dict(
+            {
+                name: np.float32(kept) * value + np.float32(1 - kept) * trained[name]
+                for name, value in average.state_dict().items()
+            }
+        )
 
 
 def _choose_epochs(
     start: _Start, plan: Plan, x: Array, y: Array, advance: Callable[[], None]
 ) -> tuple[Networks, int]:
     """Train until the validation error rises. -> the networks at its minimum, and the epochs."""
-    most = plan.epochs or max(10, min(_MOST_EPOCHS, _MOST_UPDATES // start.updates))
+    affordable = min(_MOST_UPDATES // start.updates, _MOST_VALUES // start.values)
+    most = plan.epochs or max(10, min(_MOST_EPOCHS, affordable))
     best, chosen = math.inf, 0
     kept: list[dict[str, Array]] = []
     for epoch in range(1, most + 1):

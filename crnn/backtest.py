@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import _arguments, _combination, _series
+from crnn import _arguments, _combination, _series, scoring
 from crnn._arguments import Array
 
 if TYPE_CHECKING:
@@ -161,10 +161,11 @@ def run(
                 past.values, past.known, model.timesteps_, settings["horizon"]
             )
             linear = _combination.least_squares(x, y)
-        window = past.values[np.newaxis, -model.timesteps_ :]
-        found = {"persistence": np.full(steps, past.values[-1])}
+        before = past.values[np.newaxis]
+        window = before[:, -model.timesteps_ :]
+        found = {"persistence": scoring.persistence(before, steps)[0]}
         if season is not None:
-            found[f"season of {season}"] = past.values[np.arange(steps) % season - season]
+            found[f"season of {season}"] = scoring.seasonal_persistence(before, season, steps)[0]
         found[LINEAR] = _combination.continued(linear, window, steps)[0]
         found[FORECASTER] = np.asarray(model.forecast(steps, past.values))
         for name, forecast in found.items():

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from crnn import _arguments, _combination, _forecaster_0_1, _series, _threads, storage
 from crnn._arguments import Array
-from crnn._combination import Combination, Networks
+from crnn._combination import Combination, Networks, Repeated
 from crnn.model import RNN
 from crnn.scoring import LeastSquaresAR
 
@@ -63,18 +63,25 @@ class _Fitted:
 class Forecaster:
     r"""Forecast a series by a linear fit and networks, weighted by their validation errors.
 
-    Three members forecast from the last T = `timesteps` values x:
+    The members forecast from the last T = `timesteps` values x:
 
     - **linear**: least squares on x.
-    - **mean**: level + scale * network((x - level) / scale), where level is the mean of x.
+    - **mean**: level + spread * network((x - level) / scale), where level is the mean of x.
     - **last**: the same, where level is the last value of x.
+    - **persistence**: the last value; **seasonal persistence**: the value of one season before.
 
-    Each of the last two is the mean of `networks` tanh networks with different seeds. They are
-    trained on the first four fifths of the windows. The number of epochs is that with the least
-    error on the last fifth, the validation part. The weight of a member s steps ahead is
-    proportional to 1 / its mean squared validation error s steps ahead [1]_. If the networks make
-    the validation error more than 5 % worse, the linear fit alone is the forecast. Then all members
-    are trained again on the whole series. Taking the level off follows [2]_ and [3]_.
+    "mean" and "last" are each the mean of `networks` tanh networks with different seeds. They are
+    trained on the first four fifths of the windows; their parameters are moving averages over the
+    epochs [4]_. The number of epochs is that with the least error on the last fifth, the validation
+    part. The weight of a member s steps ahead is
+    proportional to::
+
+        1 / u^3,   u = e + 2 standard errors of (e - e of "linear")
+
+    e is its mean squared validation error s steps ahead. So a member gets weight where the
+    validation part shows clearly that it is better than the linear fit [1]_. If the combination
+    makes the validation error more than 5 % worse, the linear fit alone is the forecast. Then all
+    members are trained again on the whole series. Taking the level off follows [2]_ and [3]_.
 
     ``fit`` trains into new objects. If it fails or is interrupted, an earlier fit stays as it was.
 
@@ -82,7 +89,9 @@ class Forecaster:
     ----------
     timesteps : int, optional
         T, the number of values that a forecast reads. None: two seasons, at most 104, if `season`
-        is given, else the shortest T up to 48 whose linear fit is within 0.5 % of the best.
+        is given; the networks then read the last of them (at least 12 values). Without a season
+        the shortest T up to 48 whose linear fit is within 0.5 % of the best, but at least 1 for
+        40 values up to 16.
     horizon : int, default 1
         H, the number of steps that the members forecast at once. Beyond it they read their own
         forecasts.
@@ -94,13 +103,13 @@ class Forecaster:
         Networks for each of the two levels. 0: the linear fit alone.
     epochs : int or "auto", default "auto"
     linear : bool, default True
-        Whether the linear fit is a member.
+        Whether the linear fit and the repeated values are members.
     lower : float, optional
         A bound that forecasts and intervals do not fall below, for example 0 for counts.
     missing : {"error", "ignore"}, default "error"
         "ignore": NaN values are interpolated as inputs and left out as targets. Missing values at
         both ends are cut off.
-    learning_rate : float, default 1e-3
+    learning_rate : float, default 2e-3
         Of Adam.
     batch_size : int, default 32
     seed : int, optional
@@ -142,6 +151,8 @@ class Forecaster:
        forecasting?", AAAI 2023.
     .. [3] T. Kim et al., "Reversible instance normalization for accurate time-series forecasting
        against distribution shift", ICLR 2022.
+    .. [4] B. T. Polyak and A. B. Juditsky, "Acceleration of stochastic approximation by averaging",
+       SIAM Journal on Control and Optimization 30 (1992), 838-855.
 
     Examples
     --------
@@ -168,7 +179,7 @@ class Forecaster:
         linear: bool = True,
         lower: float | None = None,
         missing: str = "error",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         batch_size: int = 32,
         seed: int | None = None,
         threads: int | None = None,
@@ -292,8 +303,12 @@ class Forecaster:
         values = read.values / unit
         timesteps = settings["timesteps"] or self._chosen_timesteps(read, settings)
         seed = _arguments.drawn_seed(settings["seed"])
+        reach = timesteps
+        if settings["timesteps"] is None and settings["season"] is not None:
+            reach = _combination.reach(timesteps, settings["season"])
         plan = _combination.Plan(
             timesteps=timesteps,
+            reach=reach,
             horizon=settings["horizon"],
             season=settings["season"],
             hidden_size=settings["hidden_size"],
@@ -529,11 +544,11 @@ class Forecaster:
         if not method.rmse:
             return "\n".join([*lines, "the series is constant, and so is the forecast"])
         last = f"{method.weights.shape[1]} steps"
-        lines.append(f"{'member':<18}{'validation RMSE':>16}{'weight, 1 step':>16}{last:>12}")
+        lines.append(f"{'member':<22}{'validation RMSE':>16}{'weight, 1 step':>16}{last:>12}")
         weights = _weights(fitted)
-        known = (_combination.LINEAR, *_combination.LEVELS, "combination")
+        known = (*_combination.MEMBERS, "combination")
         for name in [name for name in known if name in method.rmse]:
-            line = f"{name:<18}{method.rmse[name]:>16.5g}"
+            line = f"{name:<22}{method.rmse[name]:>16.5g}"
             if name in weights:
                 line += f"{weights[name][0]:>16.2f}{weights[name][-1]:>12.2f}"
             if name in method.epochs:
@@ -641,6 +656,7 @@ class Forecaster:
                 for k, model in enumerate(member.models):
                     arrays |= {f"{name}{k}.{key}": a for key, a in model.state_dict().items()}
                 described |= {
+                    "reach": member.reach,
                     "scale": member.scale,
                     "spread": member.spread,
                     "networks": len(member.models),
@@ -709,12 +725,13 @@ class Forecaster:
         members: dict[str, Any] = {}
         for given in settings["members"]:
             name = given["name"]
-            known = {_combination.LINEAR, *_combination.LEVELS} - set(members)
-            _arguments.choice("member", name, sorted(known))
+            _arguments.choice("member", name, sorted(set(_combination.MEMBERS) - set(members)))
             if name == _combination.LINEAR:
                 members[name] = _linear(arrays, timesteps, horizon)
+            elif name in _combination.LEVELS:
+                members[name] = _networks(name, given, arrays, timesteps, horizon)
             else:
-                members[name] = _networks(name, given, arrays, horizon)
+                members[name] = _repeated(name, kept["season"], timesteps, horizon)
         if weights.ndim != 2 or len(weights) != len(members) or not weights.size:
             raise ValueError(f"weights must have a row for each member, got {weights.shape}")
         if weights.min() < 0 or not np.allclose(weights.sum(axis=0), 1):
@@ -846,7 +863,17 @@ def _linear(arrays: dict[str, Any], timesteps: int, horizon: int) -> LeastSquare
     return linear
 
 
-def _networks(name: str, given: dict[str, Any], arrays: dict[str, Any], horizon: int) -> Networks:
+def _repeated(name: str, season: int | None, timesteps: int, horizon: int) -> Repeated:
+    if name == _combination.PERSISTENCE:
+        return Repeated(1, horizon)
+    if season is None or season > timesteps:
+        raise ValueError(f"season must be at most {timesteps} timesteps, got {season}")
+    return Repeated(season, horizon)
+
+
+def _networks(
+    name: str, given: dict[str, Any], arrays: dict[str, Any], timesteps: int, horizon: int
+) -> Networks:
     count = _arguments.integer("networks", given["networks"])
     settings = {
         "input_size": 1,
@@ -862,8 +889,12 @@ def _networks(name: str, given: dict[str, Any], arrays: dict[str, Any], horizon:
         prefix = f"{name}{k}."
         own = {key[len(prefix) :]: a for key, a in arrays.items() if key.startswith(prefix)}
         models.append(RNN._restored(own, settings))
+    reach = _arguments.integer("reach", given["reach"])
+    if reach > timesteps:
+        raise ValueError(f"reach must be at most {timesteps} timesteps, got {reach}")
     scale = _arguments.real("scale", given["scale"], above=0)
-    return Networks(name, scale, _arguments.real("spread", given["spread"], minimum=0), models)
+    spread = _arguments.real("spread", given["spread"], minimum=0)
+    return Networks(name, reach, scale, spread, models)
 
 
 def _axis(index: Any, after: Any) -> Any:

@@ -2,6 +2,7 @@
 
 N samples, T timesteps, F features, O outputs, as `crnn.dataset.windows` gives them: x (N, T, F)
 and y (N, O) with O = horizon * F. x of shape (N, T) has one feature, y of shape (N,) one output.
+A series of shape (M,) in place of windows is cut into all windows that something follows.
 """
 
 from __future__ import annotations
@@ -168,7 +169,8 @@ def persistence(x: ArrayLike, horizon: int = 1) -> Array:
 
     Parameters
     ----------
-    x : array_like of real numbers, shape (N, T, F) or (N, T)
+    x : array_like of real numbers, shape (N, T, F) or (N, T), or a series, shape (M,)
+        Row i of a series' forecast is that of ``x[1 + i : 1 + i + horizon]``, N = M - horizon.
     horizon : int, default 1
         Points to forecast, at least 1.
 
@@ -189,6 +191,10 @@ def persistence(x: ArrayLike, horizon: int = 1) -> Array:
     >>> scoring.persistence([[1, 2, 3], [2, 3, 4]])
     array([[3],
            [4]])
+    >>> scoring.persistence([1, 2, 3, 4])  # of 2, 3 and 4
+    array([[1],
+           [2],
+           [3]])
     """
     return seasonal_persistence(x, 1, horizon)
 
@@ -202,7 +208,9 @@ def seasonal_persistence(x: ArrayLike, season: int, horizon: int = 1) -> Array:
 
     Parameters
     ----------
-    x : array_like of real numbers, shape (N, T, F) or (N, T)
+    x : array_like of real numbers, shape (N, T, F) or (N, T), or a series, shape (M,)
+        Row i of a series' forecast is that of ``x[m + i : m + i + horizon]``,
+        N = M - m - horizon + 1.
     season : int
         Points in a season, m, at least 1 and at most T.
     horizon : int, default 1
@@ -226,9 +234,9 @@ def seasonal_persistence(x: ArrayLike, season: int, horizon: int = 1) -> Array:
     >>> scoring.seasonal_persistence([[1, 2, 3, 4, 5]], 2, horizon=3)
     array([[4, 5, 4]])
     """
-    samples = _samples("x", x)
     season = _arguments.integer("season", season)
     horizon = _arguments.integer("horizon", horizon)
+    samples = _samples("x", _cut("x", x, season, horizon))
     count, timesteps, features = samples.shape
     if season > timesteps:
         raise ValueError(f"season must be at most the timesteps of x, {timesteps}, got {season}")
@@ -263,6 +271,13 @@ class LeastSquaresAR:
     >>> linear = scoring.LeastSquaresAR().fit(x[:40], y[:40])
     >>> bool(scoring.rmse(y[40:], linear.predict(x[40:])) < 1e-12)
     True
+
+    The same from the series itself.
+
+    >>> series = dataset.sine_wave(60)
+    >>> linear = scoring.LeastSquaresAR().fit(series[:42], timesteps=2)
+    >>> bool(scoring.rmse(series[42:], linear.predict(series[40:])) < 1e-12)
+    True
     """
 
     weights_: Array  # (1 + T F, O), of 1 and the scaled inputs
@@ -270,13 +285,23 @@ class LeastSquaresAR:
     half_: Array  # (F,)
     shape_: tuple[int, int]  # T, F
 
-    def fit(self, x: ArrayLike, y: ArrayLike) -> Self:
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        timesteps: int | None = None,
+        horizon: int = 1,
+    ) -> Self:
         """Fit the weights.
 
         Parameters
         ----------
-        x : array_like of real numbers, shape (N, T, F) or (N, T)
+        x : array_like of real numbers, shape (N, T, F) or (N, T), or a series, shape (M,)
         y : array_like of real numbers, shape (N, O) or (N,)
+            Not with a series, which holds its own targets.
+        timesteps, horizon : int
+            T and O of a series. Not with windows.
 
         Returns
         -------
@@ -286,13 +311,24 @@ class LeastSquaresAR:
         Raises
         ------
         TypeError
-            If an argument does not hold real numbers.
+            If an argument does not hold real numbers, or `timesteps` or `horizon` is no integer.
         ValueError
             If an argument is empty, not finite or of another rank, or the shapes do not fit.
         """
+        if timesteps is not None:
+            if y is not None:
+                raise ValueError("y must be None with timesteps: a series holds its own targets")
+            series = _arguments.numeric("x", x)
+            if series.ndim != 1:
+                raise ValueError(f"x must be a series of shape (M,), got {series.shape}")
+            timesteps = _arguments.integer("timesteps", timesteps)
+            horizon = _arguments.integer("horizon", horizon)
+            x = _cut("x", series, timesteps, horizon)
+            y = np.lib.stride_tricks.sliding_window_view(series[timesteps:], horizon)
+        elif y is None:
+            raise ValueError("y must be given with windows, or timesteps with a series")
         return self._fit("x", x, "y", y)
 
-    @np.errstate(under="ignore")
     def _fit(self, x_name: str, x: ArrayLike, y_name: str, y: ArrayLike) -> Self:
         samples = _finite(x_name, _samples(x_name, x))
         targets = _columns(y_name, y)
@@ -323,11 +359,12 @@ class LeastSquaresAR:
 
         Parameters
         ----------
-        x : array_like of real numbers, shape (M, T, F) or (M, T)
+        x : array_like of real numbers, shape (N, T, F) or (N, T), or a series, shape (M,)
+            Row i of a series' forecast is that of ``x[T + i : T + i + O]``, N = M - T - O + 1.
 
         Returns
         -------
-        ndarray of float64, shape (M, O)
+        ndarray of float64, shape (N, O)
 
         Raises
         ------
@@ -340,7 +377,9 @@ class LeastSquaresAR:
         """
         if not hasattr(self, "weights_"):
             raise RuntimeError("this LeastSquaresAR is not fitted: call fit")
-        return self._predict("x", x)
+        timesteps, features = self.shape_
+        horizon = max(1, self.weights_.shape[1] // features)
+        return self._predict("x", _cut("x", x, timesteps, horizon))
 
     @np.errstate(under="ignore")
     def _predict(self, name: str, x: ArrayLike) -> Array:
@@ -398,6 +437,17 @@ def _designs(x: Array, centre: Array, half: Array) -> Iterator[tuple[slice, Arra
         design = np.ones((rows.stop - start, columns))
         design[:, 1:] = ((x[rows] - centre) / half).reshape(-1, columns - 1)
         yield rows, design
+
+
+def _cut(name: str, value: ArrayLike, timesteps: int, horizon: int) -> Array:
+    """The windows of a series that `horizon` points follow; windows as they are."""
+    array = _arguments.numeric(name, value)
+    if array.ndim != 1:
+        return array
+    shortest = timesteps + horizon
+    if len(array) < shortest:
+        raise ValueError(f"{name} must hold at least {shortest} values, got {len(array)}")
+    return np.lib.stride_tricks.sliding_window_view(array[:-horizon], timesteps)
 
 
 def _samples(name: str, value: ArrayLike) -> Array:

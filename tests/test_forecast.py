@@ -362,27 +362,79 @@ def weighed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Array], Arr
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
-def test_weights_are_proportional_to_one_over_the_squared_error(
-    weighed: list[tuple[dict[str, Array], Array]], horizon: int
+@pytest.mark.parametrize("season", [None, 5])
+def test_weights_are_those_of_the_documentation(
+    weighed: list[tuple[dict[str, Array], Array]], horizon: int, season: int | None
 ) -> None:
-    forecaster = quick(horizon=horizon).fit(SERIES)
+    """1 / u^3, u the mean squared error plus 2 standard errors of its difference to linear's."""
+    forecaster = quick(horizon=horizon, season=season).fit(SERIES)
     forecasts, truth = weighed[0]
-    assert list(forecasts) == list(forecaster.weights_) == ["linear", "mean", "last"]
+    names = ["linear", "mean", "last", "persistence"]
+    names += ["seasonal persistence"] if season else []
+    assert list(forecasts) == list(forecaster.weights_) == names
     steps = len(forecaster.weights_["linear"])
     assert 5 < steps <= 24
     for s in range(steps):
-        inverse = {
-            name: 1 / np.nanmean((ahead[:, s] - truth[:, s]) ** 2)
-            for name, ahead in forecasts.items()
+        known = ~np.isnan(truth[:, s])
+        squares = {
+            name: (ahead[known, s] - truth[known, s]) ** 2 for name, ahead in forecasts.items()
         }
+        cubes = {}
+        for name, square in squares.items():
+            alike = len(square) / (s + 1)
+            error = np.std(square - squares["linear"]) / math.sqrt(alike)
+            cubes[name] = (square.mean() + 2 * error) ** -3
         for name, weights in forecaster.weights_.items():
-            assert weights[s] == near(inverse[name] / sum(inverse.values()), LONG_MEAN)
+            assert weights[s] == near(cubes[name] / sum(cubes.values()), LEAST_SQUARES)
     together = sum(
         forecaster.weights_[name][:horizon] * ahead[:, :horizon]
         for name, ahead in forecasts.items()
     )
     expected = math.sqrt(np.mean((together - truth[:, :horizon]) ** 2))
     assert forecaster.validation_rmse_["combination"] == near(expected, LONG_MEAN)
+
+
+def test_repeated_values_are_members(weighed: list[tuple[dict[str, Array], Array]]) -> None:
+    """Persistence, and the value of one season before where a window holds a season."""
+    quick(season=5).fit(SERIES)
+    quick(season=T + 1).fit(SERIES)
+    forecasts, truth = weighed[0]
+    first = len(SERIES) - len(truth)
+    for origin in (0, 3):
+        last = SERIES[: first + origin]
+        np.testing.assert_array_equal(forecasts["persistence"][origin], last[-1])
+        expected = np.resize(last[-5:], forecasts["persistence"].shape[1])
+        np.testing.assert_array_equal(forecasts["seasonal persistence"][origin], expected)
+    assert "seasonal persistence" not in weighed[1][0]
+
+
+def test_scattered_errors_count_for_less() -> None:
+    """Two members of equal squared error: the one whose error is in one place weighs less."""
+    plan = _combination.Plan(T, 1, None, T, 5, 2, None, True, 1e-2, 16, 0, 1)
+    x = np.random.default_rng(0).normal(size=(20, T))
+    truth = np.zeros((20, 1))
+    one_place = np.zeros((20, 1))
+    one_place[7] = math.sqrt(20)
+    forecasts = {"linear": np.ones((20, 1)), "mean": -np.ones((20, 1)), "last": one_place}
+    weights = _combination._weigh(plan, x, forecasts, truth).weights[:, 0]
+    assert weights[0] == weights[1]
+    assert weights[2] < weights[0] / 5
+
+
+def test_networks_read_one_season_of_two_where_timesteps_are_chosen() -> None:
+    series = np.r_[SERIES, SERIES[::-1]]
+    for timesteps, season, reach in ((None, 20, 20), (None, 4, 8), (None, 8, 12), (30, 15, 30)):
+        fit = quick(timesteps=timesteps, season=season).fit(series)._fitted.method
+        assert fit.members["mean"].reach == reach
+        assert fit.members["linear"].shape_[0] == (timesteps or 2 * season)
+        window = np.random.default_rng(0).normal(size=(1, fit.timesteps)) + 50
+        for level in ("mean", "last"):
+            whole = fit.members[level].predict(window)
+            changed = window.copy()
+            changed[0, : fit.timesteps - reach] += 9
+            np.testing.assert_array_equal(fit.members[level].predict(changed), whole)
+            changed[0, fit.timesteps - reach] += 9
+            assert fit.members[level].predict(changed)[0, 0] != whole[0, 0]
 
 
 def test_truth_of_the_validation_is_the_series(
@@ -470,6 +522,31 @@ def test_chosen_epochs_have_the_least_validation_error(
         assert forecaster.validation_rmse_[level] == near(math.sqrt(min(by_epoch)), LONG_MEAN)
 
 
+def test_parameters_are_moving_averages_over_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the training on the whole series, from what each epoch left and the initial parameters."""
+    left: dict[int, list[dict[str, Array]]] = {}
+    epoch = TrainingRun.epoch
+
+    def noted(self: TrainingRun) -> None:
+        if not self.history.loss:
+            left[id(self)] = [{k: v.copy() for k, v in self.model.state_dict().items()}]
+        epoch(self)
+        left[id(self)].append({k: v.copy() for k, v in self.model.state_dict().items()})
+        runs.append(self)  # an id is that of one run only while the run lives
+
+    runs: list[TrainingRun] = []
+    monkeypatch.setattr(TrainingRun, "epoch", noted)
+    forecaster = quick(networks=1, epochs=5).fit(SERIES)
+    for level, states in zip(("mean", "last"), list(left.values())[2:], strict=True):
+        (model,) = forecaster._fitted.method.members[level].models
+        for name, average in states[0].items():
+            for t, state in enumerate(states[1:], start=1):
+                kept = t / (t + 9)
+                average = kept * average + (1 - kept) * state[name]
+            np.testing.assert_allclose(model.state_dict()[name], average, rtol=0, atol=FEEDBACK)
+            assert not np.array_equal(average, states[-1][name])
+
+
 def test_given_epochs_are_the_epochs() -> None:
     forecaster = quick(epochs=7).fit(SERIES)
     assert forecaster.epochs_ == {"mean": 7, "last": 7}
@@ -496,7 +573,13 @@ def test_chosen_timesteps_reach_as_far_back_as_the_series_depends() -> None:
     for _ in range(600):
         series.append(0.9 * series[-10] + rng.normal() / 3)
     assert Forecaster(networks=0).fit(series).timesteps_ >= 10
-    assert Forecaster(networks=0).fit(np.cumsum(rng.normal(size=600))).timesteps_ <= 4
+    assert Forecaster(networks=0).fit(np.cumsum(rng.normal(size=150))).timesteps_ <= 4
+
+
+@pytest.mark.parametrize(("size", "least"), [(400, 10), (640, 16), (2000, 16)])
+def test_long_series_have_no_short_windows(size: int, least: int) -> None:
+    walk = np.cumsum(np.random.default_rng(5).normal(size=size))
+    assert least <= Forecaster(networks=0).fit(walk).timesteps_ <= 24
 
 
 def test_summary_says_what_was_chosen(fitted: Forecaster) -> None:
@@ -843,7 +926,7 @@ def _window(series: Array) -> Array:
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_what_is_put_in_for_a_missing_target_does_not_matter(horizon: int) -> None:
     """The last H values are targets only, so that any number may stand there."""
-    plan = _combination.Plan(T, horizon, None, 5, 2, None, True, 1e-2, 16, 0, 1)
+    plan = _combination.Plan(T, horizon, None, T, 5, 2, None, True, 1e-2, 16, 0, 1)
     known = np.ones(90, bool)
     known[-1] = False
     found = []
@@ -854,7 +937,7 @@ def test_what_is_put_in_for_a_missing_target_does_not_matter(horizon: int) -> No
         found.append(
             [fit.forecast(9, SERIES[None, :T]), fit.weights, *fit.errors, list(fit.rmse.values())]
         )
-        assert len(fit.members) == 3
+        assert len(fit.members) == 4
     for a, b in zip(*found, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -889,16 +972,16 @@ def test_long_gaps_are_fitted_or_said(missing: slice, horizon: int) -> None:
 def test_interval_is_the_quantile_of_the_validation_errors(
     weighed: list[tuple[dict[str, Array], Array]],
 ) -> None:
-    """The (n + 1) coverage-th smallest, relative to how far the windows vary."""
+    """The (n + 1) coverage-th smallest, relative to how far the windows move."""
     forecaster = Forecaster(**LINEAR).fit(SERIES)
     forecasts, truth = weighed[0]
     error = np.abs(forecasts["linear"] - truth)
     n = len(error)
     x = np.lib.stride_tricks.sliding_window_view(SERIES[:-1], T)[-n:]
-    spread = np.sqrt(x.var(axis=1).mean())
+    spread = np.sqrt((np.diff(x) ** 2).mean())
 
     def scale(window: Array) -> Any:
-        return np.sqrt((window.var(axis=-1) + spread**2) / 2)
+        return np.sqrt(((np.diff(window) ** 2).mean(axis=-1) + spread**2) / 2)
 
     for coverage in (0.5, 0.9):
         lower, upper = forecaster.forecast_interval(3, coverage=coverage)
@@ -1168,7 +1251,8 @@ KINDS: dict[str, tuple[dict[str, Any], Any]] = {
     "all": ({}, SERIES),
     "linear": ({"networks": 0}, SERIES),
     "networks": ({"linear": False}, SERIES),
-    "horizon": ({"horizon": 3, "season": 7, "lower": 45.0}, SERIES),
+    "horizon": ({"horizon": 3, "season": 5, "lower": 45.0}, SERIES),
+    "season": ({"timesteps": None, "season": 13}, SERIES),
     "timesteps chosen": ({"timesteps": None, "epochs": "auto"}, SERIES),
     "no seed": ({"seed": None}, SERIES),
     "constant": ({}, np.full(40, 0.1)),
@@ -1232,7 +1316,9 @@ CHANGES: dict[str, Change] = {
     "weights of two members": lambda a, s: a.update(weights=a["weights"][:2]),
     "weights of no step": lambda a, s: a.update(weights=a["weights"][:, :0]),
     "weights that do not sum to 1": lambda a, s: a.update(weights=2 * a["weights"]),
-    "weights below 0": lambda a, s: a.update(weights=np.tile([[3.0], [-1.0], [-1.0]], (1, 17))),
+    "weights below 0": lambda a, s: a.update(
+        weights=np.tile([[3.0], [-1.0], [-1.0], [0.0]], (1, 17))
+    ),
     "fewer errors": lambda a, s: a.update(errors=a["errors"][1:]),
     "errors below 0": lambda a, s: a.update(errors=-a["errors"]),
     "errors in no order": lambda a, s: a.update(errors=a["errors"][::-1].copy()),
@@ -1268,6 +1354,9 @@ CHANGES: dict[str, Change] = {
     "member twice": lambda a, s: s["members"].append(s["members"][1]),
     "unknown member": member("name", "median"),
     "member named by a list": member("name", ["mean"]),
+    "huge reach": member("reach", 10**9),
+    "reach of 0": member("reach", 0),
+    "seasonal without a season": member("name", "seasonal persistence", 3),
     "huge networks": member("networks", 10**9),
     "no networks": member("networks", 0),
     "huge hidden size": member("hidden_size", 10**9),
@@ -1369,7 +1458,7 @@ def test_file_of_version_0_1_keeps_its_method_until_fit(old: Forecaster, tmp_pat
     assert old.forecast(9).tobytes() == forecast
     old.fit(OLD_SERIES)
     assert old.forecast_interval(3)[0].shape == (3,)
-    assert set(old.weights_) <= {"linear", "mean", "last"}
+    assert set(old.weights_) <= {"linear", "mean", "last", "persistence"}
 
 
 def test_plot_of_version_0_1(old: Forecaster) -> None:

@@ -134,6 +134,32 @@ def test_a_periodic_series_is_forecast_exactly(season: int, horizon: int, featur
     assert (scoring.seasonal_persistence(x, season, horizon) == y).all()
 
 
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_a_series_is_all_its_windows_that_something_follows(horizon: int) -> None:
+    series = noisy_series(40)[:, 0]
+    for season in (1, 4):
+        x, y = dataset.windows(series, season, horizon=horizon)
+        forecast = scoring.seasonal_persistence(series, season, horizon)
+        np.testing.assert_array_equal(forecast, scoring.seasonal_persistence(x, season, horizon))
+        assert forecast.shape == y.shape == (40 - season - horizon + 1, horizon)
+    last = scoring.persistence(series.tolist(), horizon)
+    np.testing.assert_array_equal(last, np.tile(series[:-horizon, None], horizon))
+    x, y = dataset.windows(series, 5, horizon=horizon)
+    linear, same = scoring.LeastSquaresAR(), scoring.LeastSquaresAR()
+    linear.fit(series, timesteps=5, horizon=horizon)
+    np.testing.assert_array_equal(linear.weights_, same.fit(x, y).weights_)
+    np.testing.assert_array_equal(linear.predict(series), same.predict(x))
+    assert linear.predict(series).shape == y.shape
+
+
+def test_a_fitted_linear_forecast_is_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = dataset.windows(noisy_series(60), 3)
+    linear = scoring.LeastSquaresAR().fit(x, y)
+    expected = scoring.least_squares_ar(x, y, x[:9])
+    monkeypatch.setattr(np.linalg, "lstsq", None)
+    np.testing.assert_array_equal(linear.predict(x[:9]), expected)
+
+
 def test_least_squares_ar_finds_the_recurrence() -> None:
     series = np.array([1.0, 0.5])
     for _ in range(60):
@@ -304,7 +330,20 @@ def test_one_number_that_is_not_finite_is_refused_wherever_it_stands(
         (TypeError, "training", lambda: unchecked.mase(Y, Y, [True, False])),
         (ValueError, "season", lambda: unchecked.mase(Y, Y, Y, season=0)),
         (TypeError, "season", lambda: unchecked.mase(Y, Y, Y, season=1.0)),
-        (ValueError, "x", lambda: unchecked.persistence(Y)),
+        (ValueError, "x", lambda: unchecked.persistence(1.0)),
+        (ValueError, "x", lambda: unchecked.persistence(Y, horizon=6)),
+        (ValueError, "x", lambda: unchecked.persistence(Y[:0])),
+        (TypeError, "x", lambda: unchecked.persistence(Y > 0)),
+        (ValueError, "x", lambda: unchecked.seasonal_persistence(Y, 6)),
+        (ValueError, "x", lambda: unchecked.LeastSquaresAR().fit(X, timesteps=2)),
+        (ValueError, "x", lambda: unchecked.LeastSquaresAR().fit(Y, timesteps=6)),
+        (ValueError, "x", lambda: unchecked.LeastSquaresAR().fit(NAN, timesteps=2)),
+        (ValueError, "x", lambda: unchecked.LeastSquaresAR().fit(Y, timesteps=2).predict(Y[:2])),
+        (ValueError, "y", lambda: unchecked.LeastSquaresAR().fit(X)),
+        (ValueError, "y", lambda: unchecked.LeastSquaresAR().fit(Y, Y, timesteps=2)),
+        (ValueError, "timesteps", lambda: unchecked.LeastSquaresAR().fit(Y, timesteps=0)),
+        (TypeError, "timesteps", lambda: unchecked.LeastSquaresAR().fit(Y, timesteps=2.0)),
+        (ValueError, "horizon", lambda: unchecked.LeastSquaresAR().fit(Y, timesteps=2, horizon=0)),
         (ValueError, "x", lambda: unchecked.persistence(X[:0])),
         (ValueError, "x", lambda: unchecked.persistence(X[np.newaxis])),
         (TypeError, "x", lambda: unchecked.persistence(X > 0)),

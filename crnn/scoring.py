@@ -329,6 +329,7 @@ class LeastSquaresAR:
             raise ValueError("y must be given with windows, or timesteps with a series")
         return self._fit("x", x, "y", y)
 
+    @np.errstate(under="ignore")
     def _fit(self, x_name: str, x: ArrayLike, y_name: str, y: ArrayLike) -> Self:
         samples = _finite(x_name, _samples(x_name, x))
         targets = _columns(y_name, y)

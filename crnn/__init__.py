@@ -7,7 +7,7 @@
     data        dataset: windows, Sequences, split, example series
     results     scoring, plots, diagnostics
     machine     cpu_info
-    notebook    the teaching notebook's class, with its numbers
+    notebook    the class of the teaching notebook, with the same numbers
 
 Each has a docstring with equations, shapes, errors and an example: ``help(crnn.Trainer)``. Names
 that begin with an underscore are not for users.
@@ -23,7 +23,7 @@ except ImportError as error:
             f"{__path__[0]} holds crnn's sources, not compiled: run Python in another folder, "
             "where the installed package is found, or compile them with: pip install -e ."
         ) from None
-    # An instruction set that is not to be had: the command says it in one line.
+    # This machine lacks the instruction set that CRNN_ISA names: the command says so in one line.
     if not any(word.endswith(("/crnn", "\\crnn", "crnn.exe")) for word in _sys.orig_argv[:2]) and (
         _sys.orig_argv[1:3] != ["-m", "crnn"]
     ):
@@ -65,25 +65,13 @@ __all__ = [
 ]
 
 
-_ON_FIRST_USE = {
-    "diagnostics",
-    "forecast",
-    "losses",
-    "notebook",
-    "optimizers",
-    "plots",
-    "schedules",
-    "scoring",
-}
-
-
 def __getattr__(name: str) -> object:
     """Import optional submodules on first use."""
     from importlib import import_module
 
     if name == "Forecaster":
         return import_module("crnn.forecast").Forecaster
-    if name in _ON_FIRST_USE:
+    if name == "forecast" or name in __all__:
         return import_module(f"crnn.{name}")
     raise AttributeError(f"module 'crnn' has no attribute {name!r}")
 

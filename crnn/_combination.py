@@ -388,7 +388,7 @@ def _weigh(plan: Plan, x: Array, forecasts: dict[str, Array], truth: Array) -> C
     counts = np.maximum(known.sum(axis=0), 1)
     means = squares.sum(axis=1) / counts
     upper = means + _CAUTION * _standard_errors(squares - squares[0], known)
-    # the least has weight 1 before the sum is brought to 1; an exact member has all of it
+    # relative to the smallest, so that nothing overflows; members without error share everything
     weights = np.where(upper > 0, upper.min(axis=0) / np.where(upper > 0, upper, 1), 1.0) ** _POWER
     weights /= weights.sum(axis=0)
     members: dict[str, Any] = dict.fromkeys(forecasts)
@@ -481,16 +481,15 @@ class _Start:
     def epoch(self) -> None:
         list(self.team.map(self._epoch, range(len(self.runs))))
 
-    def epoch_and_predict(self, x: Array) -> Array:
-        """One epoch of each network, and what they then forecast together."""
-        networks, inputs = self.networks, self.networks.inputs(x)
+    def epoch_and_predict(self, inputs: Array) -> list[Array]:
+        """One epoch of each network, and its outputs after it."""
 
         def one(k: int) -> Array:
             self._epoch(k)
-            output: Array = networks.models[k].predict(inputs, threads=1)
+            output: Array = self.networks.models[k].predict(inputs, threads=1)
             return output
 
-        return networks.together(x, list(self.team.map(one, range(len(self.runs)))))
+        return list(self.team.map(one, range(len(self.runs))))
 
     def _epoch(self, k: int) -> None:
         """Train network k, and average its parameters over the epochs, the recent ones most."""
@@ -513,19 +512,21 @@ def _choose_epochs(
     """Train until the validation error rises. -> the networks at its minimum, and the epochs."""
     affordable = min(_MOST_UPDATES // start.updates, _MOST_VALUES // start.values)
     most = plan.epochs or max(10, min(_MOST_EPOCHS, affordable))
+    networks, inputs = start.networks, start.networks.inputs(x)
     best, chosen = math.inf, 0
     kept: list[dict[str, Array]] = []
     for epoch in range(1, most + 1):
-        error = float(np.nanmean((start.epoch_and_predict(x) - y) ** 2))
+        together = networks.together(x, start.epoch_and_predict(inputs))
+        error = float(np.nanmean((together - y) ** 2))
         advance()
         if error < best or plan.epochs or not kept:
             best, chosen = error, epoch
             kept = [
                 {name: np.array(value) for name, value in model.state_dict().items()}
-                for model in start.networks.models
+                for model in networks.models
             ]
         if epoch - chosen >= _PATIENCE:
             break
-    for model, state in zip(start.networks.models, kept, strict=True):
+    for model, state in zip(networks.models, kept, strict=True):
         model.load_state_dict(state)
-    return start.networks, chosen
+    return networks, chosen

@@ -1,4 +1,4 @@
-"""What is said where a package is missing that only a part of crnn needs."""
+"""The error for a missing package that only a part of crnn needs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def missing_package(purpose: str, package: str, error: ImportError) -> ImportErr
     Returns
     -------
     ImportError
-        To be raised from `error`. It names the package alone: crnn's extras work in a clone only
-        as long as crnn is not on PyPI.
+        Raise it from `error`. It names the package and not an extra of crnn, because crnn is not
+        on PyPI.
 
     Examples
     --------

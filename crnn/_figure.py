@@ -1,9 +1,8 @@
-"""Matplotlib's figure and axes, shown by a notebook as a picture.
+"""A figure and axes that a notebook shows as a picture.
 
-A figure that pyplot does not know is shown by nothing: the inline backend draws pyplot's figures
-only, and a cell that ends in an Axes shows its name. These two draw themselves where a notebook
-asks for a PNG, so no backend and no pyplot state is needed. `crnn.plots` imports this module when
-it draws.
+A notebook's backend draws only the figures of pyplot, and a cell that ends in an Axes shows its
+name. These two classes draw themselves when a notebook asks for a PNG. So they need no backend and
+do not change the state of pyplot. `crnn.plots` imports this module when it draws.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from matplotlib.figure import Figure
 
 
 class PictureFigure(Figure):
-    """A figure that is the picture where it is a notebook's result."""
+    """A figure that is shown as a picture when it is the result of a notebook's cell."""
 
     def add_subplot(self, *args: Any, **kwargs: Any) -> Axes:
         """Add axes that are shown as a picture, unless another kind is asked for."""
@@ -41,7 +40,7 @@ class PictureFigure(Figure):
 
 
 class PictureAxes(Axes):
-    """Axes whose figure is shown where they are a notebook's result."""
+    """Axes that are shown as their figure when they are the result of a notebook's cell."""
 
     def _repr_png_(self) -> bytes | None:
         figure = self.figure.figure  # of a subfigure, the whole

@@ -1,4 +1,4 @@
-"""A fitted forecaster beside the forecasts that need no network, on values that it has not seen."""
+"""Scores of a forecaster and of simple forecasts on the end of a series."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from crnn import dataset, scoring
+from crnn import _combination, scoring
 from crnn._arguments import Array
+from crnn._series import filled
+from crnn.backtest import FORECASTER, LINEAR
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORECASTER = "forecaster"
-LINEAR = "least-squares AR"
 _SHOWN = 200  # values in a picture at most
 # RMSE ratios between these are no difference that held-out values could show.
 _EQUAL = 0.995, 1.005
@@ -131,20 +131,19 @@ def score_end(model: Model, series: Array, held_out: int, season: int | None) ->
     past = until_known(series[:begin])
     model.fit(past)
     timesteps = model.timesteps_
-    missing = np.isnan(series)
-    filled = fill(series)
+    there = ~np.isnan(series)
+    values = filled(series)
     rows = np.arange(begin, len(series) - horizon + 1)
     targets = rows[:, np.newaxis] + np.arange(horizon)
-    known = ~missing[rows - 1]
-    recent = filled[begin - timesteps :]
-    x_recent, _ = dataset.windows(recent, timesteps, horizon=horizon)
-    x, y = dataset.windows(filled[:begin], timesteps, horizon=horizon)
-    there = ~np.lib.stride_tricks.sliding_window_view(missing[timesteps:begin], horizon).any(axis=1)
+    known = there[rows - 1]
+    x, y = _combination.windows(values[:begin], there[:begin], timesteps, horizon)
+    recent = values[begin - timesteps :]
+    x_recent, _ = _combination.windows(recent, there[begin - timesteps :], timesteps, horizon)
     predicted = {"persistence": scoring.persistence(x_recent, horizon)}
     if season is not None and season <= begin:
         back = season * (1 + np.arange(horizon) // season)
-        predicted[f"{season} steps before"] = filled[targets - back]
-    predicted[LINEAR] = scoring.least_squares_ar(x[there], y[there], x_recent)
+        predicted[f"{season} steps before"] = values[targets - back]
+    predicted[LINEAR] = _combination.least_squares(x, y).predict(x_recent)
     predicted[FORECASTER] = model.predict(recent).reshape(len(rows), horizon)
     actual = series[targets]
     if np.isnan(actual[known][:, [0, -1]]).all(axis=0).any():
@@ -154,22 +153,14 @@ def score_end(model: Model, series: Array, held_out: int, season: int | None) ->
     return Scores(
         rows[known],
         actual[known],
-        {name: values[known] for name, values in predicted.items()},
-        float(np.abs(np.diff(fill(past))).mean()),
+        {name: forecasts[known] for name, forecasts in predicted.items()},
+        float(np.abs(np.diff(filled(past))).mean()),
     )
 
 
 def until_known(series: Array) -> Array:
     """A series without missing values at its end."""
     return series[: 1 + int(np.flatnonzero(~np.isnan(series))[-1])]
-
-
-def fill(series: Array) -> Array:
-    """Put straight lines where values are missing."""
-    missing = np.isnan(series)
-    filled = series.copy()
-    filled[missing] = np.interp(np.flatnonzero(missing), np.flatnonzero(~missing), series[~missing])
-    return filled
 
 
 def draw(scores: Scores, step: int, axis: Array, names: tuple[str, str], title: str) -> Figure:

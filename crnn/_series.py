@@ -83,10 +83,16 @@ def read(
         index = None if index is None else index[part]
     if array.size < shortest:
         raise ValueError(f"{name} must hold at least {shortest} values, got {array.size}")
-    places = np.arange(array.size)
+    return Series(filled(array), known, index, label)
+
+
+def filled(array: Array) -> Array:
+    """A copy of (M,) with missing values interpolated; at the ends they take the nearest value."""
+    missing = np.isnan(array)
     values = array.copy()
-    values[~known] = np.interp(places[~known], places[known], array[known])
-    return Series(values, known, index, label)
+    places = np.flatnonzero(missing), np.flatnonzero(~missing)
+    values[missing] = np.interp(*places, array[~missing])
+    return values
 
 
 def _not_finite(name: str, array: Array, bad: Array) -> ValueError:
@@ -243,6 +249,6 @@ def _in_order(name: str, index: Any, array: Array, missing: str) -> tuple[Any, A
             f"{index[int(step.gaps[0])]}; missing='ignore' interpolates the {step.missing} values"
         )
     dates, rows = _dates.without_gaps(dates, step)
-    filled = np.full(len(dates), np.nan)
-    filled[rows] = array
-    return _as_index(index, dates.values), filled
+    longer = np.full(len(dates), np.nan)
+    longer[rows] = array
+    return _as_index(index, dates.values), longer

@@ -73,7 +73,6 @@ cdef class Training(Forward):
     cdef bint trains      # False: only sum the gradients
     cdef bint direct      # subtract the gradient from the weights without storing it
     cdef bint measures    # compute the norm of the gradient
-    cdef bint summed      # the gradient of the first shard holds the sum of all shards
     cdef crnn_rule rule
     cdef double learning_rate, weight_decay, clip_norm
     cdef double beta1_power, beta2_power
@@ -750,7 +749,6 @@ cdef class Training(Forward):
         cdef crnn_rule *rule = &self.rule
         cdef real *g = <real *>self.gradients
         cdef double squares
-        self.summed = False
         if self.measures or not self.trains:
             # row by row, because the padding of rows depends on the instruction set
             squares = sum_shards(g, self.stride, shards, at.Wy // at.ldh, at.H, at.ldh)
@@ -758,7 +756,6 @@ cdef class Training(Forward):
             squares += sum_shards(g + at.by, self.stride, shards, at.bias, at.O, at.ldo)
             if not self.trains:
                 return
-            self.summed = True
             self.clip_by_norm(sqrt(squares + sum_shards(
                 <real *>self.table, 0, 1, (at.count - at.tables) // at.ldh, at.H, at.ldh)))
         self.step += 1
@@ -776,8 +773,9 @@ cdef class Training(Forward):
         real *of_type) noexcept nogil:
         """Update one thread's share of the parameters along the sum of the shards' gradients."""
         cdef Layout *at = &self.net.at
-        self.step_range(<real *>self.gradients, 0, at.tables, 1 if self.summed else shards, thread,
-                        threads, report)
+        if self.measures:   # the first shard's gradient holds the sum
+            shards = 1
+        self.step_range(<real *>self.gradients, 0, at.tables, shards, thread, threads, report)
         if at.tokens:
             self.step_range(<real *>self.table, at.tables, at.count - at.tables, 1, thread, threads,
                             report)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from crnn import _arguments, _combination, _series, scoring
 from crnn._arguments import Array
+from crnn._extras import missing_package
 
 if TYPE_CHECKING:
     from crnn.forecast import Forecaster
@@ -78,7 +79,7 @@ class Backtest:
         try:
             import pandas
         except ImportError as error:
-            raise ImportError("to_pandas needs pandas: pip install pandas") from error
+            raise missing_package("to_pandas", "pandas", error) from error
         measures = {"RMSE": self.rmse, "MAE": self.mae, f"MASE (season {self.season})": self.mase}
         steps = range(1, self.actual.shape[1] + 1)
         columns = pandas.MultiIndex.from_product([measures, steps], names=["measure", "step"])

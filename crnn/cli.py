@@ -197,9 +197,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_forecaster(parser: argparse.ArgumentParser) -> None:
     told = parser.add_argument_group(
         "the forecaster",
-        "What is not given is as in crnn.Forecaster(seed=0). Other columns as inputs, many series "
-        "and searches over settings: see crnn.estimators.RNNRegressor and the libraries that its "
-        "documentation names.",
+        "Options that are not given are those of crnn.Forecaster(seed=0). Other columns as inputs, "
+        "many series and searches over settings: see crnn.estimators.RNNRegressor and the "
+        "libraries that its documentation names.",
     )
     told.add_argument(
         "--timesteps",
@@ -251,7 +251,7 @@ def _add_series(parser: argparse.ArgumentParser) -> None:
         help="the column to take, or its position counted from 1; not needed with only one",
     )
     told = parser.add_argument_group(
-        "how to read the file", "What is not given is found out and said."
+        "how to read the file", "Options that are not given are detected, and the output says how."
     )
     told.add_argument("--sep", metavar="C", help="separates fields: a character, tab or blank")
     told.add_argument("--decimal", metavar="C", help="decimal separator")

@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import _arguments, _combination, _forecaster_0_1, _series, _threads, storage
+from crnn import (
+    _arguments,
+    _combination,
+    _combination_file,
+    _forecaster_0_1,
+    _series,
+    _threads,
+    storage,
+)
 from crnn._arguments import Array
-from crnn._combination import Combination, Networks, Repeated
-from crnn.model import RNN
-from crnn.scoring import LeastSquaresAR
+from crnn._combination import Combination
+from crnn._extras import missing_package
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,21 +33,6 @@ if TYPE_CHECKING:
 
 _KIND = "forecaster"
 _METHOD = "combination"
-# The arguments that a file keeps: all but those that the machine decides.
-_KEPT = (
-    "timesteps",
-    "horizon",
-    "season",
-    "hidden_size",
-    "networks",
-    "epochs",
-    "linear",
-    "lower",
-    "missing",
-    "learning_rate",
-    "batch_size",
-    "seed",
-)
 _MOST_TIMESTEPS = 104  # of two seasons
 # NumPy's own defaults: what a caller sets does not reach the fit.
 _ERRORS: dict[str, Any] = {"all": "warn", "under": "ignore"}
@@ -301,7 +293,7 @@ class Forecaster:
         read = _series.read("series", series, missing=settings["missing"])
         unit = _unit(read.values)
         values = read.values / unit
-        timesteps = settings["timesteps"] or self._chosen_timesteps(read, settings)
+        timesteps = settings["timesteps"] or _chosen_timesteps(values, read.known, settings)
         seed = _arguments.drawn_seed(settings["seed"])
         reach = timesteps
         if settings["timesteps"] is None and settings["season"] is not None:
@@ -339,12 +331,6 @@ class Forecaster:
             read,
         )
         return self
-
-    @staticmethod
-    def _chosen_timesteps(read: _series.Series, settings: dict[str, Any]) -> int:
-        if settings["season"] is not None:
-            return int(max(1, min(2 * settings["season"], _MOST_TIMESTEPS, len(read.values) // 3)))
-        return _combination.choose_timesteps(read.values, read.known, settings["horizon"])
 
     @np.errstate(**_ERRORS)
     def predict(self, series: ArrayLike) -> Any:
@@ -626,44 +612,17 @@ class Forecaster:
         if not isinstance(method, Combination):
             storage.write(path, _KIND, method.arrays(), method.settings)
             return
-        arrays = {
-            "tail": fitted.tail,
-            "weights": method.weights,
-            "errors": np.concatenate([np.empty(0), *method.errors]),
-            "error_counts": np.array([len(errors) for errors in method.errors], np.int64),
-        }
-        settings: dict[str, Any] = {
+        arrays, settings = _combination_file.described(method)
+        arrays["tail"] = fitted.tail
+        settings |= {
             "method": _METHOD,
             "arguments": fitted.settings,
             "seed": fitted.seed,
             "name": fitted.name,
             "range": list(fitted.limits or ()),
             "unit": fitted.unit,
-            "spread": method.spread,
-            "rmse": method.rmse,
-            "epochs": method.epochs,
         }
-        members = []  # in the order of the weights
-        for name, member in method.members.items():
-            described: dict[str, Any] = {"name": name}
-            if isinstance(member, LeastSquaresAR):
-                arrays |= {
-                    "linear.weights": member.weights_,
-                    "linear.centre": member.centre_,
-                    "linear.half": member.half_,
-                }
-            elif isinstance(member, Networks):
-                for k, model in enumerate(member.models):
-                    arrays |= {f"{name}{k}.{key}": a for key, a in model.state_dict().items()}
-                described |= {
-                    "reach": member.reach,
-                    "scale": member.scale,
-                    "spread": member.spread,
-                    "networks": len(member.models),
-                    "hidden_size": member.models[0].hidden_size,
-                }
-            members.append(described)
-        storage.write(path, _KIND, arrays, settings | {"members": members})
+        storage.write(path, _KIND, arrays, settings)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -716,46 +675,16 @@ class Forecaster:
     def _restore(cls, arrays: dict[str, Any], settings: dict[str, Any]) -> Self:
         _arguments.choice("method", settings["method"], [_METHOD])
         arguments = settings["arguments"]
-        forecaster = cls(**{name: arguments[name] for name in _KEPT})
+        forecaster = cls(**arguments)
         kept = forecaster._checked()
-        tail, weights, errors = (_floats(arrays, name) for name in ("tail", "weights", "errors"))
-        timesteps, horizon = len(tail), kept["horizon"]
-        if tail.ndim != 1 or kept["timesteps"] not in (None, timesteps):
+        if arguments.keys() != kept.keys():
+            raise ValueError(f"arguments must be {sorted(kept)}, got {sorted(arguments)}")
+        tail = _combination_file.floats(arrays, "tail")
+        if tail.ndim != 1 or kept["timesteps"] not in (None, len(tail)):
             raise ValueError(f"tail must hold {kept['timesteps']} values, got {tail.shape}")
-        members: dict[str, Any] = {}
-        for given in settings["members"]:
-            name = given["name"]
-            _arguments.choice("member", name, sorted(set(_combination.MEMBERS) - set(members)))
-            if name == _combination.LINEAR:
-                members[name] = _linear(arrays, timesteps, horizon)
-            elif name in _combination.LEVELS:
-                members[name] = _networks(name, given, arrays, timesteps, horizon)
-            else:
-                members[name] = _repeated(name, kept["season"], timesteps, horizon)
-        if weights.ndim != 2 or len(weights) != len(members) or not weights.size:
-            raise ValueError(f"weights must have a row for each member, got {weights.shape}")
-        if weights.min() < 0 or not np.allclose(weights.sum(axis=0), 1):
-            raise ValueError("weights must be at least 0 and sum to 1")
-        counts = arrays["error_counts"]
-        if counts.dtype != np.int64 or counts.shape != (weights.shape[1],) or counts.min() < 0:
-            raise ValueError(f"error_counts must be {weights.shape[1]} counts")
-        if errors.ndim != 1 or sum(counts.tolist()) != len(errors):
-            raise ValueError("error_counts must add up to the number of errors")
-        by_step = np.split(errors, np.cumsum(counts)[:-1])
-        if any((np.diff(e, prepend=0.0) < 0).any() for e in by_step):
-            raise ValueError("errors must be at least 0 and ascend")
-        unknown = {name for name in arrays if name.split(".")[0] not in _parts(members)}
-        if unknown:
-            raise ValueError(f"arrays that are not known: {sorted(unknown)[:3]}")
-        method = Combination(
-            timesteps,
-            horizon,
-            members,
-            weights,
-            by_step,
-            _arguments.real("spread", settings["spread"], minimum=0),
-            {name: _arguments.real("rmse", value) for name, value in settings["rmse"].items()},
-            {name: _arguments.integer("epochs", n) for name, n in settings["epochs"].items()},
+        del arrays["tail"]
+        method = _combination_file.restored(
+            arrays, settings, len(tail), kept["horizon"], kept["season"]
         )
         limits = tuple(_arguments.real("range", value) for value in settings["range"])
         if len(limits) not in (0, 2):
@@ -784,6 +713,12 @@ class Forecaster:
         if fitted is None or found is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return found(fitted)
+
+
+def _chosen_timesteps(values: Array, known: Array, settings: dict[str, Any]) -> int:
+    if settings["season"] is not None:
+        return int(max(1, min(2 * settings["season"], _MOST_TIMESTEPS, len(values) // 3)))
+    return _combination.choose_timesteps(values, known, settings["horizon"])
 
 
 def _weights(fitted: _Fitted) -> dict[str, Array]:
@@ -832,71 +767,6 @@ def _unit(values: Array) -> float:
     return math.ldexp(1.0, min(max(exponent, -1021), 1023))
 
 
-def _floats(arrays: dict[str, Any], name: str) -> Array:
-    array: Array = arrays[name]
-    if array.dtype != np.float64 or array.ndim not in (1, 2) or not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite float64, got {array.dtype} {array.shape}")
-    return array
-
-
-def _parts(members: dict[str, Any]) -> set[str]:
-    """What the names of a file's arrays begin with."""
-    parts = {"tail", "weights", "errors", "error_counts"}
-    for name, member in members.items():
-        if isinstance(member, Networks):
-            parts |= {f"{name}{k}" for k in range(len(member.models))}
-        else:
-            parts.add(name)
-    return parts
-
-
-def _linear(arrays: dict[str, Any], timesteps: int, horizon: int) -> LeastSquaresAR:
-    linear = LeastSquaresAR()
-    linear.weights_, linear.centre_, linear.half_ = (
-        _floats(arrays, f"linear.{name}") for name in ("weights", "centre", "half")
-    )
-    linear.shape_ = (timesteps, 1)
-    if linear.weights_.shape != (timesteps + 1, horizon) or linear.centre_.shape != (1,):
-        raise ValueError(f"linear.weights must have shape {(timesteps + 1, horizon)}")
-    if linear.half_.shape != (1,) or not linear.half_[0] > 0:
-        raise ValueError("linear.half must be one number above 0")
-    return linear
-
-
-def _repeated(name: str, season: int | None, timesteps: int, horizon: int) -> Repeated:
-    if name == _combination.PERSISTENCE:
-        return Repeated(1, horizon)
-    if season is None or season > timesteps:
-        raise ValueError(f"season must be at most {timesteps} timesteps, got {season}")
-    return Repeated(season, horizon)
-
-
-def _networks(
-    name: str, given: dict[str, Any], arrays: dict[str, Any], timesteps: int, horizon: int
-) -> Networks:
-    count = _arguments.integer("networks", given["networks"])
-    settings = {
-        "input_size": 1,
-        "hidden_size": _arguments.integer("hidden_size", given["hidden_size"]),
-        "output_size": horizon,
-        "bias": True,
-        "dtype": "float32",
-        "init": "orthogonal",
-        "seed": None,
-    }
-    models = []
-    for k in range(count):
-        prefix = f"{name}{k}."
-        own = {key[len(prefix) :]: a for key, a in arrays.items() if key.startswith(prefix)}
-        models.append(RNN._restored(own, settings))
-    reach = _arguments.integer("reach", given["reach"])
-    if reach > timesteps:
-        raise ValueError(f"reach must be at most {timesteps} timesteps, got {reach}")
-    scale = _arguments.real("scale", given["scale"], above=0)
-    spread = _arguments.real("spread", given["spread"], minimum=0)
-    return Networks(name, reach, scale, spread, models)
-
-
 def _axis(index: Any, after: Any) -> Any:
     """A time axis for a picture: datetime64 or numbers."""
     joined = index.append(after)
@@ -911,6 +781,6 @@ def _bar(progress: bool) -> Iterator[Callable[[], None]]:
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
-        raise ImportError("progress=True needs tqdm: pip install tqdm") from error
+        raise missing_package("progress=True", "tqdm", error) from error
     with tqdm(unit="epoch") as bar:
         yield lambda: bar.update() and None

@@ -27,6 +27,7 @@ WITHOUT = {
     "_rows",
     "_samples",
     "_combination",
+    "_combination_file",
     "_forecaster_0_1",
     "_series",
     "_scaling",

@@ -506,12 +506,14 @@ def test_chosen_epochs_have_the_least_validation_error(
     errors: dict[str, list[float]] = {}
     step = _combination._Start.epoch_and_predict
     held_out = round((90 - T) / 5)
+    x = np.lib.stride_tricks.sliding_window_view(SERIES[:-1], T)[-held_out:]
 
-    def noted(self: Any, x: Array) -> Array:
-        found = step(self, x)
+    def noted(self: Any, inputs: Array) -> list[Array]:
+        outputs: list[Array] = step(self, inputs)
+        found = self.networks.together(x, outputs)
         error = float(np.mean((found[:, 0] - SERIES[-held_out:]) ** 2))
         errors.setdefault(self.networks.level, []).append(error)
-        return found
+        return outputs
 
     monkeypatch.setattr(_combination._Start, "epoch_and_predict", noted)
     forecaster = quick(epochs="auto").fit(SERIES)
@@ -574,6 +576,14 @@ def test_chosen_timesteps_reach_as_far_back_as_the_series_depends() -> None:
         series.append(0.9 * series[-10] + rng.normal() / 3)
     assert Forecaster(networks=0).fit(series).timesteps_ >= 10
     assert Forecaster(networks=0).fit(np.cumsum(rng.normal(size=150))).timesteps_ <= 4
+
+
+@pytest.mark.parametrize("unit", [2.0**-1000, 2.0**-600, 2.0**600, 2.0**1000])
+def test_the_unit_does_not_change_the_chosen_timesteps(unit: float) -> None:
+    series = np.tile([0.0, 1.0, 2.0, 1.0, 3.0], 20) + np.sin(np.arange(100.0))
+    plain, other = (Forecaster(networks=0).fit(s) for s in (series, series * unit))
+    assert other.timesteps_ == plain.timesteps_ > 2
+    np.testing.assert_allclose(other.forecast(3) / unit, plain.forecast(3), rtol=LEAST_SQUARES)
 
 
 @pytest.mark.parametrize(("size", "least"), [(400, 10), (640, 16), (2000, 16)])

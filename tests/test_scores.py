@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tolerances import FOUR_DIGITS, near
 
-from crnn import _scores, scoring
+from crnn import _scores, _series, scoring
 
 NAN = float("nan")
 SERIES = 50 + 20 * np.sin(0.6 * np.arange(80)) + np.random.default_rng(0).normal(size=80)
@@ -78,7 +78,7 @@ def test_every_model_forecasts_the_same_values_from_the_same_inputs(series, hori
         expected = by_loop(series, 16, horizon, 6, season, step)
         for name, (actual, guess) in zip(scores.predicted, expected.values(), strict=True):
             assert scores.rmse(name, step) == near(scoring.rmse(actual, guess), FOUR_DIGITS), name
-            changes = np.abs(np.diff(_scores.fill(_scores.until_known(series[:64])))).mean()
+            changes = np.abs(np.diff(_series.filled(_scores.until_known(series[:64])))).mean()
             mase = scoring.mae(actual, guess) / changes
             assert scores.mase(name, step) == near(mase, FOUR_DIGITS), name
 

@@ -52,7 +52,7 @@ class CommandError(Exception):
 
 
 # What input, machine or training can bring about; anything else is a mistake of ours and shows
-# where. RuntimeError: TrainingDiverged, or no more threads to be had.
+# where. RuntimeError: TrainingDiverged, or the system starts no more threads.
 _FAILURES = (
     CommandError,
     ImportError,
@@ -235,7 +235,7 @@ def _add_forecaster(parser: argparse.ArgumentParser) -> None:
         help="the same seed gives the same model (%(default)s)",
     )
     told.add_argument(
-        "--threads", type=int, metavar="N", help="how many threads; chosen by itself if not given"
+        "--threads", type=int, metavar="N", help="how many threads; as many as there are processors if not given"
     )
 
 

@@ -235,7 +235,7 @@ def _add_forecaster(parser: argparse.ArgumentParser) -> None:
         help="the same seed gives the same model (%(default)s)",
     )
     told.add_argument(
-        "--threads", type=int, metavar="N", help="how many threads; as many as there are processors if not given"
+        "--threads", type=int, metavar="N", help="threads; by default the processors"
     )
 
 

@@ -234,9 +234,7 @@ def _add_forecaster(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the same seed gives the same model (%(default)s)",
     )
-    told.add_argument(
-        "--threads", type=int, metavar="N", help="threads; by default the processors"
-    )
+    told.add_argument("--threads", type=int, metavar="N", help="threads; by default the processors")
 
 
 def _epochs(text: str) -> str | int:

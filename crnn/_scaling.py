@@ -10,7 +10,8 @@ from crnn._samples import Samples, rows
 # No warning for a deviation between these and a mean within this many deviations.
 SMALLEST, LARGEST, DEVIATIONS = 1e-2, 1e2, 10.0
 FEW = 10
-_LOOKED_AT = 1 << 18  # numbers; a sample of this size is exact enough for these thresholds
+# Numbers, and sequences, of a sample that is exact enough for these thresholds: 0.3 ms of a fit
+_NUMBERS, _SEQUENCES = 1 << 14, 16
 
 ADVICE = (
     "subtract the mean and divide by the standard deviation of the training part "
@@ -53,6 +54,7 @@ def _some(samples: Samples) -> Array:
     if samples.overlapping:
         array = samples.array
         samples = Samples(np.concatenate([array[:, 0], array[-1, 1:]])[:, None])
-    step = -(-samples.elements * samples.features // _LOOKED_AT)
+    step = -(-samples.elements * samples.features // _NUMBERS)
+    step = min(step, -(-len(samples) // _SEQUENCES))
     with np.errstate(all="ignore"):
         return rows(samples.take(slice(None, None, step)), np.dtype(np.float64))

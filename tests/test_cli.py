@@ -142,7 +142,7 @@ def test_what_was_assumed_is_one_line(folder, capsys, model):
     line = capsys.readouterr().out.splitlines()[0]
     assert line == (
         "other.csv: 80 values of 'wert', 1911 to 1990 (yearly); separator ';'; decimal comma; "
-        "newest first: turned round by 'jahr'"
+        "newest first by 'jahr': reversed"
     )
     assert main(["predict", model, "other.csv", "--column", "wert", "--steps", "2"]) == 0
     out, err = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""A series as callers pass it: indexes of pandas that go on, that fall and that have holes."""
+"""Series that callers pass: pandas indexes that continue, fall or have gaps."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_hole_is_an_error_or_a_missing_value(name: str) -> None:
     index = INDEXES[name]
     kept = np.delete(np.arange(SIZE), [20, 21, 30])
     with pytest.raises(
-        ValueError, match=r"series must have an index without holes, got 2, the first after"
+        ValueError, match=r"series must have an index without gaps, got 2, the first after"
     ) as caught:
         read(index[kept])
     assert str(index[19]) in str(caught.value)

@@ -135,10 +135,10 @@ def test_forms_of_one_table(content, assumed, read):
     assert series.name == "b"
     for phrase in assumed:
         assert any(phrase in said for said in series.assumed), series.assumed
-    assert "column 'a' holds the dates (not: --dates none)" in series.assumed  # 1990 is a number
+    assert "column 'a' holds the dates (if not: --dates none)" in series.assumed  # 1990 is a number
     if not assumed:
         assert {*series.assumed[1:], *series.assumed[:-1]} <= {
-            "column 'a' holds the dates (not: --dates none)",
+            "column 'a' holds the dates (if not: --dates none)",
             "2 lines before the data left out",
         }
     # With one column of numbers its name may be left out.
@@ -240,7 +240,7 @@ def test_many_numbers_without_a_fraction_have_thousands(read):
     ("values", "message"),
     [
         (["1.5", "1,5"], "line 3 (column 'b') holds '1,5'"),
-        (["1.234.567", "1.5"], "line 2 (column 'b') holds '1.234.567', which does not go"),
+        (["1.234.567", "1.5"], "line 2 (column 'b') holds '1.234.567', which does not fit"),
         (["1.5", "two"], "line 3 (column 'b') holds 'two', not a finite number; --na two"),
         (["1.5", "?0.2"], "line 3 (column 'b') holds '?0.2'"),
         (["1.5", "inf"], "line 3 (column 'b') holds 'inf', not a finite number; --na inf"),
@@ -319,7 +319,7 @@ def test_without_a_header_columns_have_numbers(read, refused):
     assert read(lines("86", "141", "95")).values.tolist() == [86, 141, 95]
     assert read(lines("86", "141", "95"), header=False).values.tolist() == [86, 141, 95]
     words = lines("x,y", "1,4", "2,9")
-    assert "line 1 is no row of the table: 'x,y'" in refused(words, "1", header=False)
+    assert "line 1 is not a row of the table: 'x,y'" in refused(words, "1", header=False)
     assert read(words, "1", header=False, skip=1).values.tolist() == [1, 2]
 
 
@@ -351,10 +351,13 @@ def test_decimal_commas_alone_are_one_column(read):
     [
         ("a,b\n2001,2\n2002,2,5\n2003,3\n", "line 3 has 3 fields, the others 2: a comma inside"),
         ("a,b,c\n2001,2,1\n2002,2\n2003,3,1\n", "line 3 has 2 fields, the others 3"),
-        ("a b c\n2001 2 1\n2002 2\n2003 3 1\n", "line 3 has 2 fields, the others 3: a blank field"),
-        ("a,b\n2001,2\nsecond part\n2003,3\n", "line 3 is no row of the table"),
-        ("a,b\n2001,2\na,b\n2003,3\n2004,4\n", "line 3 is no row of the table: 'a,b'"),
-        ("b\n2001\ntwo\n2003\n", "line 3 is no row of the table: 'two'"),
+        (
+            "a b c\n2001 2 1\n2002 2\n2003 3 1\n",
+            "line 3 has 2 fields, the others 3: with blanks as separator",
+        ),
+        ("a,b\n2001,2\nsecond part\n2003,3\n", "line 3 is not a row of the table"),
+        ("a,b\n2001,2\na,b\n2003,3\n2004,4\n", "line 3 is not a row of the table: 'a,b'"),
+        ("b\n2001\ntwo\n2003\n", "line 3 is not a row of the table: 'two'"),
         ('"a"b\n', "line 1 is not quoted as CSV"),
         ('a,b\n2001,"2\n2002,3\n', "line 2 opens a quote that is never closed"),
         ('a,b\n2001,"2"3\n2002,3\n2003,4\n', "line 2 is not quoted as CSV"),
@@ -701,7 +704,7 @@ def test_a_column_that_promises_times_and_holds_none_is_named(read):
     months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun"]
     content = lines("Month,b", *(f"{month},{i}" for i, month in enumerate(months * 2)))
     assert read(content, "b").assumed == (
-        "column 'Month' holds no dates: the rows are in their order",
+        "column 'Month' holds no dates: the rows keep their order",
     )
     assert read(content, "b", dates="none").assumed == ()
 
@@ -719,7 +722,7 @@ def test_years_out_of_order_may_be_values_and_that_is_said(read, refused):
     content = lines("when,b", "1990,1", "1992,3", "1991,2", "1993,4")
     series = read(content, "b")
     assert series.dates.name == "row"
-    said = "column 'when' is not in order and not taken for dates (not: --dates when)"
+    said = "column 'when' is not in order and not taken for dates (if not: --dates when)"
     assert said in series.assumed
     assert "--sort" in refused(content, "b", dates="when")
     assert read(content, "b", dates="when", sort=True).values.tolist() == [1, 2, 3, 4]
@@ -745,7 +748,7 @@ def test_newest_first_is_turned_round_and_said(read):
     ):
         series = read(dated(dates), "b")
         assert series.values.tolist() == [2.5, 1.5, 0.5]
-        assert "newest first: turned round by 'when'" in series.assumed
+        assert "newest first by 'when': reversed" in series.assumed
         assert series.dates.after(1)[0] in ("2021-05-07", "1993")
     series = read(lines(",b", "2,5", "1,6", "0,7"), "b")
     assert series.values.tolist() == [7, 6, 5]
@@ -822,11 +825,11 @@ def test_a_gap_longer_than_the_series_is_no_missing_values(read, refused):
 @pytest.mark.parametrize(
     ("head", "first", "said"),
     [
-        ("x,b", "{}0", "column 'x' is the time axis (not: --dates none)"),
-        (",b", "{}", "is the time axis (not: --dates none)"),
-        ("index,b", "{}", "column 'index' is the time axis (not: --dates none)"),
-        ("rpm,b", "15{}0", "column 'rpm' holds the dates (not: --dates none)"),
-        ("t,b", "0.{}", "column 't' is the time axis (not: --dates none)"),
+        ("x,b", "{}0", "column 'x' is the time axis (if not: --dates none)"),
+        (",b", "{}", "is the time axis (if not: --dates none)"),
+        ("index,b", "{}", "column 'index' is the time axis (if not: --dates none)"),
+        ("rpm,b", "15{}0", "column 'rpm' holds the dates (if not: --dates none)"),
+        ("t,b", "0.{}", "column 't' is the time axis (if not: --dates none)"),
     ],
 )
 def test_that_a_column_of_numbers_is_the_time_axis_is_said(head, first, said, read):
@@ -937,9 +940,9 @@ def test_words_beside_one_series_are_no_names(read):
         ),
     ],
 )
-def test_a_series_a_row_is_refused(content, refused):
+def test_one_series_per_row_is_refused(content, refused):
     for column in (None, "3"):
-        assert "series a row" in refused(content, column)
+        assert "one series per row" in refused(content, column)
 
 
 # Whole files, like those that people had

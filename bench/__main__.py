@@ -90,13 +90,13 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         prog="python -m bench", description="compare the speed of crnn with that of its peers"
     )
     parser.add_argument(
-        "--only", type=_names(WORKLOADS), default=list(WORKLOADS), help="rows, by comma"
+        "--only", type=_names(WORKLOADS), default=list(WORKLOADS), help="rows, separated by commas"
     )
     parser.add_argument(
         "--peers",
         type=_names([*peers.PEERS, "all"]),
         default=list(peers.FRAMEWORKS),
-        help=f"peers, with commas, or all; by default all but {' and '.join(peers.C_PEERS)}",
+        help=f"peers, in the same way, or all; by default all but {' and '.join(peers.C_PEERS)}",
     )
     parser.add_argument(
         "--isa", help="instruction set of crnn and of the peers that have such an option"

@@ -1,4 +1,4 @@
-"""Numbers far from mean 0 and deviation 1: one warning that names them, and none without need."""
+"""Numbers far from mean 0 and deviation 1: one warning that names them, and no false ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def warned(x: Any, y: Any, model: RNN | None = None, **arguments: Any) -> list[s
                 network, x, y, **arguments
             )
         assert all(w.category is UserWarning for w in caught)
-        assert all(w.filename == __file__ for w in caught)  # it points at the caller's line
+        assert all(w.filename == __file__ for w in caught)  # the warning shows the caller's line
         heard.append([str(w.message) for w in caught])
     assert heard[0] == heard[1]
     return heard[0]
@@ -108,7 +108,7 @@ def test_what_has_no_scale_of_its_own_needs_no_word() -> None:
     rare_category = category()
     assert warned(rare_category, rare_category[:, 0, 0], RNN(3, 4, 1, seed=0)) == []
     assert warned(np.full_like(X, 3.0), np.zeros_like(Y)) == []  # constants
-    assert warned(X[:1, :5] * 1e-3 + 2, Y[:1]) == []  # five numbers have no deviation to speak of
+    assert warned(X[:1, :5] * 1e-3 + 2, Y[:1]) == []  # five numbers are too few for a deviation
 
 
 def test_what_is_not_trained_on_is_not_looked_at() -> None:
@@ -148,7 +148,7 @@ def test_a_warning_that_is_an_error_changes_no_parameter() -> None:
 
 
 def test_what_scales_by_itself_gives_no_warning() -> None:
-    pytest.importorskip("sklearn", reason="the estimators are scikit-learn's, which is missing")
+    pytest.importorskip("sklearn", reason="the estimators need scikit-learn")
     from crnn.estimators import RNNRegressor
 
     for factor in (1e-6, 1e6):

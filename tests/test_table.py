@@ -1,4 +1,4 @@
-"""Files as people have them: the right numbers and dates, or the error that says what to do."""
+"""Text files of many forms: the right numbers and dates, or an error that says what to do."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(tmp_path):
 
 @pytest.fixture
 def refused(read):
-    """The error for a file: one line, without the path before it."""
+    """The one-line error for a file, without its path."""
 
     def refused(content, column=None, **options):
         with pytest.raises(ValueError, match=r"file\.csv: ") as caught:
@@ -141,7 +141,7 @@ def test_forms_of_one_table(content, assumed, read):
             "column 'a' holds the dates (if not: --dates none)",
             "2 lines before the data left out",
         }
-    # With one column of numbers its name may be left out.
+    # With one column of numbers, its name is optional.
     assert read(content).values.tolist() == VALUES
 
 
@@ -176,7 +176,7 @@ def test_what_is_no_table(content, message, refused):
     assert message in refused(content)
 
 
-# What one number means is decided over the column.
+# The whole column decides what a number means.
 
 
 @pytest.mark.parametrize(
@@ -731,7 +731,7 @@ def test_years_out_of_order_may_be_values_and_that_is_said(read, refused):
 
 def test_the_date_column_can_be_named(read):
     content = lines("made,when,b", *(f"2020-01-0{9 - i},2021-01-0{i + 1},{i}" for i in range(5)))
-    assert read(content, "b").dates.after(1) == ["2020-01-10"]  # the first one, turned round
+    assert read(content, "b").dates.after(1) == ["2020-01-10"]  # reversed, from the first row
     series = read(content, "b", dates="when")
     assert series.dates.after(1) == ["2021-01-06"]
     assert series.values.tolist() == [0, 1, 2, 3, 4]
@@ -879,7 +879,7 @@ def test_several_series_are_never_taken_as_one(read, refused):
         # newest first, one after the other
         (lines("plaza;month;b", *(f"{p};{12 - i:02d}/2020;{i}" for p in ("P 1", "P 2")
                                   for i in range(12))), "--id plaza --series 'P 1'"),
-        # and days that cannot be told from months
+        # and ambiguous days and months
         (lines("km;plaza;month;b", *(f"{k};P{k};01/{m:02d}/{y};{m}" for k in (1, 2)
                                      for y in (2014, 2015) for m in range(1, 13))),
          "2 series, by column 'plaza': P1, P2"),
@@ -891,7 +891,7 @@ def test_several_series_are_never_taken_as_one(read, refused):
         # no times at all
         (lines("item_id,b", *(f"{c},{i}" for i in range(5) for c in "AB")), "by column 'item_id'"),
         (lines("who,b", *(f"{c},{i}" for c in "AB" for i in range(5))), "by column 'who'"),
-        # named as a series' name, with times in order
+        # a column name for series, with times in order
         (lines("series_id,day,b", *(f"{'AB'[i // 4]},2020-01-0{i + 1},{i}" for i in range(8))),
          "by column 'series_id'"),
     ],
@@ -945,7 +945,7 @@ def test_one_series_per_row_is_refused(content, refused):
         assert "one series per row" in refused(content, column)
 
 
-# Whole files, like those that people had
+# Whole files, like those of users
 
 
 def test_a_table_of_months_by_years(read):
@@ -984,7 +984,7 @@ def test_prices_with_thousands_newest_first(read):
     assert series.dates.after(1) == ["2020-12-01"]
 
 
-# What the reader is made of
+# Parts of the reader
 
 
 def test_without_pandas_the_error_says_what_to_install(read, monkeypatch):
@@ -1026,7 +1026,7 @@ def test_numbers_written_by_any_notation_come_back_or_are_refused(numbers, decim
     try:
         found = read(decimal=None, thousands=None)
     except _numbers.NotationError as error:
-        assert "--decimal" in str(error)  # noqa: PT017 - it may be read as well
+        assert "--decimal" in str(error)  # noqa: PT017 - it may also be read
     else:
         said = any("(not:" in phrase for phrase in found.assumed)
         assert found.values.tolist() == expected or said

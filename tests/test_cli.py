@@ -418,10 +418,8 @@ def test_predict_takes_the_column_of_the_model(model, folder, capsys):
         (lambda v: v + 300, True),
         (lambda v: v * 0.001, True),
         (lambda v: np.where(np.arange(len(v)) == len(v) - 1, 200, v), True),  # one value
-        (
-            lambda v: np.where(np.arange(len(v)) == 3, 200, v),
-            False,
-        ),  # not in the window of the forecast
+        # not in the window of the forecast
+        (lambda v: np.where(np.arange(len(v)) == 3, 200, v), False),
     ],
 )
 def test_a_series_far_outside_what_the_model_saw_is_said(change, far, model, folder, capsys):

@@ -889,9 +889,7 @@ def test_probabilities() -> None:
     raw = fitted.model_.predict(fitted._layout.sequences(X))
     np.testing.assert_allclose(p, losses.softmax(raw), rtol=ESTIMATOR_PROBABILITIES)
     assert fitted.score(X, labels) > 0.8
-    assert (
-        MLPClassifier(max_iter=5).get_params()["alpha"] == 1e-4
-    )  # MLPClassifier has another default
+    assert MLPClassifier(max_iter=5).get_params()["alpha"] == 1e-4  # ours has another default
     only = RNNClassifier(random_state=0).fit(X, np.full(90, "one"))
     assert set(only.predict(X)) == {"one"}
     np.testing.assert_array_equal(only.predict_proba(X), np.ones((90, 1)))

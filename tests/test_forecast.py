@@ -1237,9 +1237,8 @@ def test_nothing_is_imported_for_arrays() -> None:
 def test_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tqdm")
     quick(progress=True).fit(SERIES)
-    assert (
-        "12epoch" in capsys.readouterr().err
-    )  # two levels of three epochs, for validation and at the end
+    # two levels of three epochs, for validation and at the end
+    assert "12epoch" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with pytest.raises(ImportError, match="tqdm"):
         quick(progress=True).fit(SERIES)

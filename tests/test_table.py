@@ -351,10 +351,7 @@ def test_decimal_commas_alone_are_one_column(read):
     [
         ("a,b\n2001,2\n2002,2,5\n2003,3\n", "line 3 has 3 fields, the others 2: a comma inside"),
         ("a,b,c\n2001,2,1\n2002,2\n2003,3,1\n", "line 3 has 2 fields, the others 3"),
-        (
-            "a b c\n2001 2 1\n2002 2\n2003 3 1\n",
-            "line 3 has 2 fields, the others 3: with blanks as separator",
-        ),
+        ("a b c\n2001 2 1\n2002 2\n2003 3 1\n", "line 3 has 2 fields, the others 3: with blanks"),
         ("a,b\n2001,2\nsecond part\n2003,3\n", "line 3 is not a row of the table"),
         ("a,b\n2001,2\na,b\n2003,3\n2004,4\n", "line 3 is not a row of the table: 'a,b'"),
         ("b\n2001\ntwo\n2003\n", "line 3 is not a row of the table: 'two'"),

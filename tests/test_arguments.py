@@ -470,7 +470,7 @@ def test_a_truncated_file(saved: Path) -> None:
         assert_refused(saved)
 
 
-def test_a_file_with_more_behind_it(saved: Path) -> None:
+def test_a_file_with_extra_bytes_at_its_end(saved: Path) -> None:
     saved.write_bytes(saved.read_bytes() + b"\0")
     assert_refused(saved)
 

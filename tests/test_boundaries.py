@@ -50,7 +50,7 @@ SHAPES: list[Sizes] = [
 
 
 @pytest.mark.parametrize("sizes", [s for s in SHAPES if s[1] >= 100], ids=size_name)
-def test_the_first_steps_are_felt_at_the_end(sizes: Sizes) -> None:
+def test_the_first_steps_affect_the_last_loss(sizes: Sizes) -> None:
     # The derivative of the loss with respect to x_t, by complex steps, for the first row. In a
     # network that forgets, an error at a boundary would be invisible, and the other tests prove
     # nothing.

@@ -422,7 +422,7 @@ def test_predict_takes_the_column_of_the_model(model, folder, capsys):
         (lambda v: np.where(np.arange(len(v)) == 3, 200, v), False),
     ],
 )
-def test_a_series_far_outside_what_the_model_saw_is_said(change, far, model, folder, capsys):
+def test_a_series_far_outside_the_training_range_is_a_warning(change, far, model, folder, capsys):
     (folder / "new.csv").write_text("\n".join(["value", *map(repr, change(SERIES).tolist())]))
     assert main(["predict", model, "new.csv", "--steps", "2"]) == 0
     out, err = capsys.readouterr()

@@ -701,7 +701,7 @@ def test_partial_fit_takes_other_rows() -> None:
         RNNRegressor(early_stopping=True).partial_fit(X, y)
 
 
-def test_another_solver_begins_anew() -> None:
+def test_another_solver_starts_a_new_training() -> None:
     X, y = series_of_lags(80)
     given = {"random_state": 0, "shuffle": False, "max_iter": 5}
     parts = RNNRegressor(**given).fit(X, y).set_params(solver="rmsprop").partial_fit(X, y)

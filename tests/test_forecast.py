@@ -259,7 +259,9 @@ def test_series_to_forecast_from_is_at_least_one_window(fitted: Forecaster) -> N
         lambda f, path: f.save(path),
     ],
 )
-def test_unfitted_is_said(call: Callable[[Forecaster, Path], object], tmp_path: Path) -> None:
+def test_an_unfitted_forecaster_is_an_error(
+    call: Callable[[Forecaster, Path], object], tmp_path: Path
+) -> None:
     with pytest.raises(RuntimeError, match="not fitted"):
         call(quick(), tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
@@ -856,13 +858,13 @@ def test_extreme_units(scale: float, tmp_path: Path) -> None:
     assert answers(Forecaster.load(tmp_path / "m"), wave) == answers(forecaster, wave)
 
 
-def test_what_float32_cannot_hold_beside_the_fitted_series_is_said(fitted: Forecaster) -> None:
+def test_numbers_far_beyond_the_fitted_series_are_an_error(fitted: Forecaster) -> None:
     for call in (fitted.predict, lambda series: fitted.forecast(1, series)):
         with pytest.raises(ValueError, match="series holds values that vary too much"):
             call(SERIES * 1e50)
 
 
-def test_forecast_that_grows_out_of_range_says_how_far_it_goes() -> None:
+def test_forecast_that_overflows_is_an_error_with_the_possible_steps() -> None:
     forecaster = quick().fit(1.9 ** np.arange(60))
     with pytest.raises(ValueError, match=r"steps must be at most \d+, got 3000") as caught:
         forecaster.forecast(3000)
@@ -962,7 +964,7 @@ def test_missing_values_at_both_ends_are_cut_off(fitted: Forecaster) -> None:
 
 @pytest.mark.parametrize("missing", [slice(60, 88), slice(1, 60), slice(0, 90, 2), slice(40, 89)])
 @pytest.mark.parametrize("horizon", [1, 2])
-def test_long_gaps_are_fitted_or_said(missing: slice, horizon: int) -> None:
+def test_long_gaps_are_fitted_or_an_error(missing: slice, horizon: int) -> None:
     series = SERIES.copy()
     series[missing] = np.nan
     for timesteps in (None, T):

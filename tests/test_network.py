@@ -141,7 +141,7 @@ class TestAgainstTheReference:
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_first_steps_are_felt_at_the_end(
+def test_the_first_steps_affect_the_last_loss(
     bidirectional: bool, layers: int, nonlinearity: str, sizes: Sizes
 ) -> None:
     # The derivative of the last output's loss with respect to x_t, by complex steps, for one row.

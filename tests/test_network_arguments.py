@@ -524,7 +524,7 @@ def test_bad_weights(case: str, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["loss", "gradients"])
-def test_no_weight_on_what_has_a_target(method: str) -> None:
+def test_weights_that_are_zero_for_all_targets(method: str) -> None:
     y, weights = np.full((N, O), np.nan), np.zeros(N)
     y[0], weights[1] = 0.0, 1.0
     refused(

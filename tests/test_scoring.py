@@ -105,7 +105,7 @@ def test_mase_of_persistence_on_its_own_training_series_is_one() -> None:
     assert scoring.mase(y, naive, series, season=7) == near(1.0, SCORE)
 
 
-def test_mase_does_not_hang_on_the_unit() -> None:
+def test_mase_does_not_depend_on_the_unit() -> None:
     series = noisy_series(50)[:, 0]
     predicted = series[30:] + 0.5
     one = scoring.mase(series[30:], predicted, series[:30])

@@ -81,7 +81,7 @@ def data(rows, steps, hidden):
 
 
 @pytest.mark.parametrize(("rows", "steps", "hidden"), [(1, 10_000, 128), (40, 1000, 64)])
-def test_predicting_and_training_look_often(
+def test_predicting_and_training_check_for_signals_often(
     clock: Path, rows: int, steps: int, hidden: int
 ) -> None:
     forward, gradients, fit = readings(
@@ -102,7 +102,7 @@ count(lambda: trainer.fit(model, x, y))
     assert fit > 1.8 * forward
 
 
-def test_after_a_tenth_of_a_second_it_looks(clock: Path) -> None:
+def test_signals_are_checked_after_a_tenth_of_a_second(clock: Path) -> None:
     # a check reads the clock once more: without passing time there is no check; if 0.1 s pass
     # between readings, each reading leads to a check
     still, fast = readings(
@@ -120,7 +120,7 @@ count(lambda: model.gradients(x, y, threads=1))
 
 
 @pytest.mark.parametrize(("steps", "inputs"), [(50_000, 1), (50, 1000), (2, 25_000)])
-def test_looking_for_nan_looks_for_signals_too(clock: Path, steps: int, inputs: int) -> None:
+def test_the_check_for_nan_checks_for_signals_too(clock: Path, steps: int, inputs: int) -> None:
     (found,) = readings(
         clock,
         f"""

@@ -122,7 +122,7 @@ def assert_same(found: dict[str, Array], expected: dict[str, Array]) -> None:
 
 class TestRoundTrip:
     @pytest.mark.parametrize("kind", KINDS)
-    def test_everything_comes_back(self, tmp_path: Path, kind: str) -> None:
+    def test_everything_written_is_read_back(self, tmp_path: Path, kind: str) -> None:
         write(tmp_path / "m", kind, ARRAYS, SETTINGS)
         arrays, found = read(tmp_path / "m", kind)
         assert_same(arrays, ARRAYS)

@@ -219,7 +219,7 @@ def test_other_columns_tell_a_thousands_dot_from_a_decimal_point(read):
 
 
 @pytest.mark.parametrize("c", [",", "."])
-def test_what_stays_open_is_an_error_that_names_both_options(c, read, refused):
+def test_a_number_with_two_readings_is_an_error_that_names_both_options(c, read, refused):
     content = lines("a;b", "1990;935", f"1991;1{c}105", f"1992;1{c}183")
     message = refused(content, "b")
     assert message.startswith(f"line 3 (column 'b') holds '1{c}105' beside '935'")
@@ -582,7 +582,7 @@ def test_day_and_month_are_told_apart_by_the_whole_column_or_not_at_all(read, re
     assert "line 3" in refused(dated(["31/01/2020", "01/31/2020"]), "b")
 
 
-def test_two_digits_are_a_year_that_has_begun(read):
+def test_two_digits_are_a_year_up_to_next_year(read):
     series = read(dated([f"{m}-{y}" for y in (68, 69) for m in ("Jan", "Jul")]), "b")
     assert dates_of(series) == ["1968-01", "1968-07", "1969-01", "1969-07"]
     assert "years of two digits from 1968 to 1969" in series.assumed
@@ -646,7 +646,7 @@ def test_plain_numbers_go_on_and_rows_without_dates_are_counted(read):
     assert series.dates.name == "row"
 
 
-def test_dates_without_a_regular_step_are_said(read):
+def test_dates_without_a_regular_step_are_reported(read):
     series = read(dated(["2020-01-01", "2020-01-04", "2020-02-11", "2020-05-30"]), "b")
     assert series.dates.after(2) == ["5", "6"]
     assert any("no regular step" in phrase for phrase in series.assumed)
@@ -673,7 +673,7 @@ def test_what_is_no_date_is_named(dates, line, refused):
     assert "--dates none" in message
 
 
-def test_text_that_may_be_dates_is_not_passed_over(read, refused):
+def test_text_that_may_be_dates_is_an_error(read, refused):
     content = dated(["2e trim. 90", "3e trim. 90", "4e trim. 90", "1e trim. 91"])
     message = refused(content, "b")
     assert "column 'when' may hold dates" in message
@@ -697,7 +697,7 @@ def test_eight_digits_are_dates_in_any_column_and_any_order(name, read, refused)
         assert read(numbers, "b").dates.name == "row"
 
 
-def test_a_column_that_promises_times_and_holds_none_is_named(read):
+def test_a_column_named_like_dates_without_dates_is_reported(read):
     months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun"]
     content = lines("Month,b", *(f"{month},{i}" for i, month in enumerate(months * 2)))
     assert read(content, "b").assumed == (
@@ -708,14 +708,14 @@ def test_a_column_that_promises_times_and_holds_none_is_named(read):
 
 @pytest.mark.parametrize("code", ["-9999", "-999.9", "99999", "-99.99"])
 @pytest.mark.parametrize(("count", "times"), [(1, "once"), (2, "2 times")])
-def test_a_number_that_may_stand_for_missing_is_named(code, count, times, read):
+def test_a_number_that_may_mean_missing_is_reported(code, count, times, read):
     values = ["20.5", "21.25", "19.75", "20.0", "22.5", *[code] * count]
     series = read(lines("b", *values), "b")
     assert any(f"{times}: missing? (--na {code}" in said for said in series.assumed)
     assert not any("missing?" in said for said in read(lines("b", *values[:5]), "b").assumed)
 
 
-def test_years_out_of_order_may_be_values_and_that_is_said(read, refused):
+def test_years_out_of_order_may_be_values_and_are_reported(read, refused):
     content = lines("when,b", "1990,1", "1992,3", "1991,2", "1993,4")
     series = read(content, "b")
     assert series.dates.name == "row"
@@ -737,7 +737,7 @@ def test_the_date_column_can_be_named(read):
 # Order
 
 
-def test_newest_first_is_turned_round_and_said(read):
+def test_newest_first_is_reversed_and_reported(read):
     for dates in (
         ["2021-04-30", "2021-04-23", "2021-04-16"],
         ["04/30/2021", "04/23/2021", "04/16/2021"],
@@ -829,7 +829,7 @@ def test_a_gap_longer_than_the_series_is_no_missing_values(read, refused):
         ("t,b", "0.{}", "column 't' is the time axis (if not: --dates none)"),
     ],
 )
-def test_that_a_column_of_numbers_is_the_time_axis_is_said(head, first, said, read):
+def test_a_column_of_numbers_as_time_axis_is_reported(head, first, said, read):
     content = lines(head, *(f"{first.format(i)},{i * i + 3}" for i in range(1, 9)))
     series = read(content, "b")
     assert any(said in phrase for phrase in series.assumed), series.assumed
@@ -911,7 +911,7 @@ def test_a_series_by_two_columns(read, refused):
     assert "by column 'item': x, y" in refused(content, "b", id="shop", series="B")
 
 
-def test_words_beside_one_series_are_no_names(read):
+def test_text_columns_of_one_series_are_no_ids(read):
     rows = [f"2020-01-{i + 1:02d},{('Mon', 'Tue', 'Wed')[i % 3]},{i}" for i in range(20)]
     assert len(read(lines("day,weekday,b", *rows), "b").values) == 20
     rows = [f"{('warm', 'cold')[i // 10]},{i}" for i in range(20)]

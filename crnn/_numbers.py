@@ -20,8 +20,8 @@ from crnn._arguments import Array
 _SPACES = " \u00a0\u202f\u2009"
 _APOSTROPHES = "'\u2019"
 _CURRENCIES = r"(?:R\$|US\$|C\$|A\$|[$\u20ac\u00a3\u00a5\u20b9])"
-# From so many numbers on, three digits after the only separator are thousands: of 30 fractions
-# without trailing zeros, at least one has fewer digits in 96 of 100 columns.
+# If at least this many numbers have three digits after their only separator, it separates
+# thousands: of 30 fractions without trailing zeros, one has fewer digits in 96 of 100 columns.
 _ENOUGH = 30
 
 _WORDS = frozenset(
@@ -353,9 +353,9 @@ def _open(
     if found.short is None and c == "." and separator != ";":
         assumed.append(f"'.' in {fields[i]!r} is the decimal separator (if not: --thousands .)")
         return c, None
-    beside = f" beside {reprlib.repr(fields[found.short])}" if found.short is not None else ""
+    short = f" (and {reprlib.repr(fields[found.short])})" if found.short is not None else ""
     raise NotationError(
-        f"holds {reprlib.repr(fields[i])}{beside}, which has two readings: give --decimal {c} "
-        f"or --thousands {c}",
+        f"holds {reprlib.repr(fields[i])}{short}: it has two readings, give --decimal {c} or "
+        f"--thousands {c}",
         rows[i],
     )

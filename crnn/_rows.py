@@ -1,7 +1,7 @@
 """A text file as rows of fields: bytes, encoding, lines, separator, header, columns of text.
 
-A. A file is decompressed and decoded once and kept as bytes. Each pass decodes it again, line by
-   line: a list of all lines would take several times the file.
+A. A file is decompressed once and kept as bytes. Each pass decodes it line by line, because a list
+   of all lines would take several times the memory.
 B. The layout (separator, header, number of fields) comes from the first thousand lines. Every line
    is then checked against it, because pandas fills short rows and drops extra fields without an
    error. pandas gets rows of one width.
@@ -292,7 +292,7 @@ class File:
             )
         except pd.errors.EmptyDataError:
             return [[] for _ in wanted], np.zeros(0, np.int64)
-        assert len(frame) == len(lines)  # one line a row: nothing was joined, split or dropped
+        assert len(frame) == len(lines)  # one line per row: nothing was joined, split or dropped
         return [frame[k].tolist() for k in wanted], np.array(lines)
 
     def _clean_rows(self, lines: array[int]) -> Iterator[str]:

@@ -42,8 +42,9 @@ _FORECASTER = (
     "seed",
     "threads",
 )
-_SHOWN = 100  # a plot of a forecast shows at least so many values of the series
-# A window is far outside the training range if one value, or all, are so many ranges beyond it.
+_SHOWN = 100  # a plot of a forecast shows at least this many values of the series
+# Warn if one value (or all values) of a window lie further outside the training range than this
+# share of the range.
 _FAR, _OUTSIDE = 0.5, 0.1
 
 
@@ -376,7 +377,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         forecaster.fit(series.to_pandas())
         if not fraction:
             _say(described)
-        _say(f"trained anew on all {len(series.values)} values")
+        _say(f"trained on all {len(series.values)} values")
         _say(str(forecaster.summary()))
     if arguments.out is not None:
         forecaster.save(arguments.out)

@@ -65,7 +65,7 @@ class Bytes:
         return low + int.from_bytes(self.take(2), "little") % (high - low + 1)
 
     def chance(self, one_in: int) -> bool:
-        """True once in so many times; False after the end of the bytes."""
+        """True once in `one_in` calls on average; False after the end of the bytes."""
         return self.integer(1, one_in) == one_in
 
     def choice(self, values: Any) -> Any:

@@ -206,7 +206,7 @@ def test_the_model_that_is_written_has_seen_all_of_the_series(fraction, folder, 
     options = ["--test-fraction", fraction, "--out", "model"]
     assert main(["fit", "series.csv", *QUICK, *options]) == 0
     out = capsys.readouterr().out
-    assert "trained anew on all 80 values" in out
+    assert "trained on all 80 values" in out
     assert len(table(out)) == (fraction != "0")
     forecaster = Forecaster.load("model")
     expected = Forecaster(**SMALL).fit(SERIES)

@@ -423,7 +423,7 @@ def answer(number, frame):
         raise TimeoutError
     try:
         raise KeyboardInterrupt
-    finally:  # from here on it is the context of whatever comes
+    finally:  # any later exception has it as context
         signal.setitimer(signal.ITIMER_REAL, 0.001)
 
 signal.signal(signal.SIGALRM, answer)

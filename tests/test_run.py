@@ -112,7 +112,7 @@ def epochs(run):
     while not run.stopped:
         run.epoch()
 
-def interrupt():  # a waiting main thread wakes up by a signal of its own only
+def interrupt():  # only a signal to the main thread itself wakes it up
     while bits(runs[0].model) == before[0]:
         time.sleep(1e-3)
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)

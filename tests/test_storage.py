@@ -474,7 +474,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "two values": (sealed(compact(honest()) + "{}"), "its JSON is invalid"),
     "deep": (sealed('{"a":' + NESTED + "}"), "nested more than"),
     "deep and open": (sealed("[" * 500_000), "nested more than"),
-    "deep behind strings": (sealed('{"]]]\\"]]":"}}","a":' + NESTED + "}"), "nested more than"),
+    "deep after strings": (sealed('{"]]]\\"]]":"}}","a":' + NESTED + "}"), "nested more than"),
     "key twice": (
         sealed(compact(honest()).replace('"a":', '"a":{},"a":', 1)),
         "header is not one that crnn writes",

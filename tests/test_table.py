@@ -222,7 +222,7 @@ def test_other_columns_tell_a_thousands_dot_from_a_decimal_point(read):
 def test_a_number_with_two_readings_is_an_error_that_names_both_options(c, read, refused):
     content = lines("a;b", "1990;935", f"1991;1{c}105", f"1992;1{c}183")
     message = refused(content, "b")
-    assert message.startswith(f"line 3 (column 'b') holds '1{c}105' beside '935'")
+    assert message.startswith(f"line 3 (column 'b') holds '1{c}105' (and '935'): it has")
     assert f"--decimal {c} or --thousands {c}" in message
     assert read(content, "b", thousands=c).values.tolist() == [935, 1105, 1183]
     assert read(content, "b", decimal=c).values.tolist() == [935, 1.105, 1.183]

@@ -26,7 +26,7 @@ TRAINED, REFUSED = "trained", "MemoryError"
 
 
 def fresh() -> tuple[RNN, Trainer, Array, Array]:
-    """A fit of two shards, with a workspace of about 40 MiB per thread, mapped anew by malloc."""
+    """A fit of two shards. Malloc maps its workspace of about 40 MiB per thread for each fit."""
     x, y = samples(32, 4000, 2)
     return RNN(2, 128, 1, seed=0), Trainer(epochs=1, seed=0), x, y
 
@@ -50,7 +50,7 @@ def limited(spare: int, threads: int) -> None:
     if outcome != TRAINED:
         assert bits(model) == before, "the parameters changed"
         trainer.fit(model, x, y)
-    assert threads_left(threads_before) == 0, "a thread was left behind"
+    assert threads_left(threads_before) == 0, "a thread is still running"
     print(hashlib.sha256(bits(model)).hexdigest(), outcome)
 
 

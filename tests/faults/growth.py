@@ -77,7 +77,7 @@ def main() -> None:
         grown = lowest(work, count // 20) - before
         print(f"{count} {name}: the process grew by {grown / 1024:.0f} KiB, allowed 1024")
         assert grown < ALLOWED, grown
-    assert threads_left(threads_before) == 0, "a thread was left behind"
+    assert threads_left(threads_before) == 0, "a thread is still running"
 
 
 if __name__ == "__main__":

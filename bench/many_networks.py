@@ -96,7 +96,7 @@ def main() -> None:
     print(f"crnn {crnn.__version__}, {crnn.cpu_info()['isa']}, NumPy {np.__version__}")
     print(f"load {os.getloadavg()[0]:.2f}, best of {options.rounds} rounds")
     for name, seconds in best.items():
-        print(f"{name:14} {1e3 * seconds / options.epochs:7.3f} ms an epoch of both")
+        print(f"{name:14} {1e3 * seconds / options.epochs:7.3f} ms per epoch of both")
     print(f"factor {best['two processes'] / best['two threads']:.3f}")
 
 

@@ -226,7 +226,7 @@ def _add_forecaster(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="passes over the series; auto: chosen on its last part",
     )
-    told.add_argument("--batch-size", type=int, metavar="N", help="windows an update")
+    told.add_argument("--batch-size", type=int, metavar="N", help="windows per update")
     told.add_argument("--learning-rate", type=float, metavar="X", help="step size")
     told.add_argument(
         "--seed",

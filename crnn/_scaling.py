@@ -10,8 +10,8 @@ from crnn._samples import Samples, rows
 # No warning for a deviation between these and a mean within this many deviations.
 SMALLEST, LARGEST, DEVIATIONS = 1e-2, 1e2, 10.0
 FEW = 10
-# Numbers, and sequences, of a sample that is exact enough for these thresholds: 0.3 ms of a fit
-_NUMBERS, _SEQUENCES = 1 << 14, 16
+# Numbers, and sequences, of a sample that is exact enough for these thresholds
+_NUMBERS, _SEQUENCES = 1 << 12, 16
 
 ADVICE = (
     "subtract the mean and divide by the standard deviation of the training part "

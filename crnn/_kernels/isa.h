@@ -12,11 +12,13 @@ extern const crnn_isa crnn_isa_portable, crnn_isa_avx2, crnn_isa_avx512, crnn_is
 #define INLINE static __forceinline
 #define NOINLINE __declspec(noinline)
 #define PREFETCH(p) ((void)(p))
+#define PREFETCH_L2(p) ((void)(p))
 #define UNROLL
 #else
 #define INLINE static inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
 #define PREFETCH(p) __builtin_prefetch(p, 1)
+#define PREFETCH_L2(p) __builtin_prefetch(p, 0, 2)
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else

@@ -88,7 +88,7 @@ _FORMS = [
     _form(r"(?:[QqTt](?P<q>[1-4])|(?P<q2>[1-4])[QqTt])[-/: ]?(?P<y>[0-9]{4})"),
     _form(r"(?P<y>[0-9]{4})-?[Ww](?P<w>[0-9]{2})"),
     _form(r"(?P<y>[0-9]{4})(?:[-/:]|-?[Mm])(?P<m>[0-9]{1,2})"),
-    _form(r"(?P<m>[0-9]{1,2})[-/.](?P<y>[0-9]{4})"),
+    _form(r"(?P<m>[0-9]{1,2})[-/](?P<y>[0-9]{4})"),
     _form(r"(?P<y>[0-9]{1,3})-(?P<m>[0-9]{2})"),  # months of an experiment's years, from year 1
 ]
 # Those that are numbers too.
@@ -100,6 +100,7 @@ _DIGITS = [
     _form(r"(?P<y>[0-9]{4})\.(?P<m>0[1-9]|1[0-2]|1)"),
     _form(r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})"),
     _form(r"(?P<y>[0-9]{4})(?:\.0)?"),
+    _form(r"(?P<m>[0-9]{1,2})\.(?P<y>[0-9]{4})"),
 ]
 TIME_OF_DAY = re.compile(
     r"(?P<H>[0-9]{1,2})[:.h](?P<M>[0-9]{2})(?:[:.](?P<S>[0-9]{2})(?:[.,][0-9]+)?)?"
@@ -289,18 +290,28 @@ def looks_like(fields: Sequence[str], *, numbers: bool) -> bool:
         good = sum(
             match is not None and _plausible(match.groupdict(), form in _DIGITS) for match in found
         )
+        if form is _DIGITS[-1] and len({field.split(".")[0] for field in fields}) < min(
+            3, len(fields)
+        ):
+            continue  # 1.1834 and 1.1829 are numbers
         if good >= 0.95 * len(fields):
             return True
     return numbers and _decimal_years("", fields) is not None
 
 
 def are_days(fields: Sequence[str]) -> bool:
-    """Whether fields are days of eight digits, as 20200131, and not always the same one."""
+    """Whether fields are days in digits, as 20200131 or 202001312359, not always the same one."""
     texts = [field.strip() for field in fields]
-    if len(set(texts)) < 2 or not all(re.fullmatch(r"[0-9]{8}", text) for text in texts):
+    form = re.compile(r"[0-9]{8}(?:[0-9]{2}){0,3}")
+    if len(set(texts)) < 2 or not all(form.fullmatch(text) for text in texts):
         return False
+    limits = ((1, 12), (1, 31), (0, 24), (0, 59), (0, 60))
     good = sum(
-        int(text[:4]) in _YEARS and 1 <= int(text[4:6]) <= 12 and 1 <= int(text[6:]) <= 31
+        int(text[:4]) in _YEARS
+        and all(
+            low <= int(text[i : i + 2]) <= high
+            for i, (low, high) in zip(range(4, len(text), 2), limits, strict=False)
+        )
         for text in texts
     )
     return good >= 0.95 * len(texts)

@@ -697,6 +697,30 @@ def test_eight_digits_are_dates_in_any_column_and_any_order(name, read, refused)
         assert read(numbers, "b").dates.name == "row"
 
 
+def test_numbers_with_four_decimals_are_no_months(read):
+    rates = [f"{1 + k}.{1700 + 5 * i:04d}" for k in (0, 1) for i in range(20)]
+    expected = [float(rate) for rate in rates]
+    assert read(lines("EURUSD", *rates)).values.tolist() == expected
+    both = lines("usd,gbp", *(f"{rate},{i * i}" for i, rate in enumerate(rates)))
+    assert read(both, "gbp").dates.name == "row"
+    days = np.arange("2020-01-01", "2020-02-10", dtype="M8[D]")
+    content = lines("Date,EURUSD", *(f"{d},{r}" for d, r in zip(days, rates, strict=True)))
+    assert read(content).values.tolist() == expected
+    months = lines("d;b", *(f"{i % 12 + 1:02d}.{2001 + i // 12};{i}" for i in range(30)))
+    assert read(months).dates.after(1) == ["2003-07"]
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S"])
+def test_digits_with_a_time_are_dates_in_any_column(form, read):
+    hours = [datetime.datetime(2020, 1, 30, 20) + datetime.timedelta(hours=i) for i in range(30)]
+    content = lines(
+        "station;when;b", *(f"433;{t.strftime(form)};{i}.5" for i, t in enumerate(hours))
+    )
+    series = read(content, "b")
+    assert series.dates.text(29) == "2020-02-01 01:00"
+    assert series.dates.after(1) == ["2020-02-01 02:00"]
+
+
 def test_a_column_that_promises_times_and_holds_none_is_named(read):
     months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun"]
     content = lines("Month,b", *(f"{month},{i}" for i, month in enumerate(months * 2)))

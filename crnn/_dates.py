@@ -41,7 +41,7 @@ _MONTHS = {
             "feb fev fév",
             "mar mär mrz maa mrt",
             "apr abr avr",
-            "may mai mag mei",
+            "may mai maj mag mei",
             "jun juin giu",
             "jul juil lug",
             "aug ago aou aoû",
@@ -55,9 +55,10 @@ _MONTHS = {
     for start in starts.split()
 }
 _TIME = (
-    r"(?:(?:[T ]|, )\s*(?P<H>[0-9]{1,2})[:.h](?P<M>[0-9]{2})(?:[:.](?P<S>[0-9]{2})"
-    r"(?:[.,](?P<f>[0-9]{1,9}))?)?(?:\s*(?P<p>[AaPp])\.?[Mm]\.?)?"
-    r"\s*(?P<z>Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}|))?"
+    r"(?:(?:[T _:]|, )\s*(?P<H>[0-9]{1,2})(?:[:.h](?P<M>[0-9]{2})(?:[:.](?P<S>[0-9]{2})"
+    r"(?:[.,](?P<f>[0-9]{1,9}))?)?)?(?:\s*(?P<p>[AaPp])\.?\s?[Mm]\.?)?"
+    r"\s*(?P<z>Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?|))?"
+    r"(?:\s+[-\u2013]\s+[0-9][0-9./: -]*)?"  # the end of an interval
 )
 _NAME = r"(?P<b>[^\W\d_]{3,12})\.?"
 _WEEKDAY = r"(?:[^\W\d_]{2,10}\.?,?\s+)?"
@@ -67,13 +68,17 @@ def _form(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
+_YMD = r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"
+_HMS = r"(?P<H>[0-9]{2}):?(?:(?P<M>[0-9]{2}):?(?P<S>[0-9]{2})?)?(?P<z>Z?)"
+_YEAR_MONTH = _form(r"(?P<y>[0-9]{4})(?:[-/:]|-?[Mm])(?P<m>[0-9]{1,2})")
+_EXPERIMENT = _form(r"(?P<y>[0-9]{1,3})-(?P<m>[0-9]{2})")  # months of its years, from year 1
 # In each: y year, m month, d day, b a month's name, q quarter, w week; u and v are day and month,
 # or month and day.
 _FORMS = [
     _form(r"(?P<y>[0-9]{4})([-/.])(?P<m>[0-9]{1,2})\2(?P<d>[0-9]{1,2})" + _TIME),
     _form(r"(?P<u>[0-9]{1,2})([-/. ])(?P<v>[0-9]{1,2})\2(?P<y>[0-9]{4}|[0-9]{2})" + _TIME),
     _form(
-        _WEEKDAY + rf"(?P<d>[0-9]{{1,2}})(?:st|nd|rd|th)?[-/. ]+(?:de )?{_NAME}[-/., ]+(?:de )?"
+        _WEEKDAY + rf"(?P<d>[0-9]{{1,2}})(?:st|nd|rd|th)?[-/. ]*(?:de )?{_NAME}[-/., ]*(?:de )?"
         r"(?P<y>[0-9]{4}|[0-9]{2})" + _TIME
     ),
     _form(
@@ -86,17 +91,16 @@ _FORMS = [
     _form(rf"(?P<y>[0-9]{{4}})[-/., ]*{_NAME}"),
     _form(r"(?P<y>[0-9]{4})[-/: ]?[QqTt](?P<q>[1-4])"),
     _form(r"(?:[QqTt](?P<q>[1-4])|(?P<q2>[1-4])[QqTt])[-/: ]?(?P<y>[0-9]{4})"),
-    _form(r"(?P<y>[0-9]{4})-?[Ww](?P<w>[0-9]{2})"),
-    _form(r"(?P<y>[0-9]{4})(?:[-/:]|-?[Mm])(?P<m>[0-9]{1,2})"),
+    _form(r"(?P<y>[0-9]{4})-?[Ww](?P<w>[0-9]{2})(?:-1)?"),
+    _form(r"(?:[Ww](?:eek)?|[Kk][Ww])[- ]?(?P<w>[0-9]{1,2})[-/, ]+(?P<y>[0-9]{4})"),
+    _YEAR_MONTH,
     _form(r"(?P<m>[0-9]{1,2})[-/](?P<y>[0-9]{4})"),
-    _form(r"(?P<y>[0-9]{1,3})-(?P<m>[0-9]{2})"),  # months of an experiment's years, from year 1
+    _form(_YMD + r"[T :_]" + _HMS),
+    _EXPERIMENT,
 ]
 # Those that are numbers too.
 _DIGITS = [
-    _form(
-        r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"
-        r"(?:[T ]?(?P<H>[0-9]{2}):?(?:(?P<M>[0-9]{2}):?(?P<S>[0-9]{2})?)?)?(?P<z>Z?)"
-    ),
+    _form(_YMD + f"(?:{_HMS})?"),
     _form(r"(?P<y>[0-9]{4})\.(?P<m>0[1-9]|1[0-2]|1)"),
     _form(r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})"),
     _form(r"(?P<y>[0-9]{4})(?:\.0)?"),
@@ -362,6 +366,10 @@ def _decimal_years(name: str, fields: Sequence[str]) -> Dates | None:
     return from_numbers(name, np.array([float(text) for text in texts]), decimals)
 
 
+def _unlike(fields: Sequence[str], index: int) -> DateError:
+    return DateError(f"holds {fields[index]!r}, no date like {fields[0]!r} on the first row", index)
+
+
 _Parts = tuple[int, int, int, int, int, int, int]
 
 
@@ -374,6 +382,10 @@ def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bo
     year, month, day, time, short = parts.T
     groups = form.groupindex
     if "u" in groups:
+        between = next(c for c in fields[0].strip() if not c.isdigit())
+        for index, field in enumerate(fields):
+            if between not in field.strip()[1:3]:  # as a spreadsheet does to dates that it mistook
+                raise _unlike(fields, index)
         year, month, day, order = _day_and_month(parts, dayfirst, fields[0])
         assumed.append(f"dates {order}")
     if short.any():
@@ -383,7 +395,7 @@ def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bo
         if outside.any():
             bad = int(np.argmax(outside))
             raise DateError(f"holds {fields[bad]!r}, which is no date that is known", bad)
-    if form is _FORMS[10] and len(year) > 1:
+    if form is _YEAR_MONTH and len(year) > 1:
         if (month == (year + 1) % 100).all():  # 2004-05, 2005-06: years that end in the next one
             month = np.ones_like(month)
             groups = {"y": 1}
@@ -403,13 +415,15 @@ def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bo
     if finest != ["D"] and time.any():
         unit = finest[0]
     zone = ""
-    if len(zones) == 1:
+    if not time.any():  # a day is one in any zone
+        pass
+    elif len(zones) == 1:
         zone = next(iter(zones))
     elif zones:
         values = values - _offsets(fields, form)
         zone = "Z"
         assumed.append("times in UTC")
-    if form is _FORMS[-1] and not _months_in_turn(values):
+    if form is _EXPERIMENT and not _months_in_turn(values):
         raise DateError(f"holds {fields[0]!r}, which is no date that is known", 0)
     return Dates(name, values, unit, zone=zone, assumed=tuple(assumed))
 
@@ -424,10 +438,10 @@ def _parts(
     for index, field in enumerate(fields):
         match = form.fullmatch(field.strip())
         if match is None:
-            raise DateError(f"holds {field!r}, no date like {fields[0]!r} on the first row", index)
+            raise _unlike(fields, index)
         m = match.groupdict()
         year = int(m["y"])
-        short = len(m["y"]) == 2 and form is not _FORMS[-1]
+        short = len(m["y"]) == 2 and form is not _EXPERIMENT
         if short:  # the last such year that has begun
             year += this_year // 100 * 100
             year -= 100 * (year > this_year + 1)
@@ -496,7 +510,7 @@ def _offsets(fields: Sequence[str], form: re.Pattern[str]) -> Array:
         zone = (match["z"] or "").replace(":", "") if match else ""
         sign = -1 if zone[:1] == "-" else 1
         minutes.append(
-            sign * (60 * int(zone[1:3]) + int(zone[3:5])) if zone[:1] in ("+", "-") else 0
+            sign * (60 * int(zone[1:3]) + int(zone[3:5] or 0)) if zone[:1] in ("+", "-") else 0
         )
     return np.array(minutes).astype("m8[m]").astype("m8[us]")
 

@@ -392,7 +392,11 @@ class _Reader:
         free = [k for k in range(len(self._kinds)) if k not in taken]
         found = [k for k in free if self._kinds[k] == "date"]
         if found:
-            best = next((k for k in found if self._word(k) in _TIME_NAMES), found[0])
+            # A name goes first; then the most times, as in the hours beside their day.
+            best = min(
+                found,
+                key=lambda k: (self._word(k) not in _TIME_NAMES, -len(set(self._sample(k)))),
+            )
             return self._with_time(best, free)
         parts = self._parts(free)
         if parts is not None:

@@ -47,6 +47,11 @@ _GROUP_NAMES = _words(
     "id series item store shop sensor station site group unit customer product sku dept department "
     "region country symbol ticker plant meter household"
 )
+# What stands before a sum or a mean under the data.
+_SUMS = _words(
+    "total totals totale sum summe gesamt insgesamt suma soma somme average mean mittelwert "
+    "durchschnitt moyenne media promedio"
+)
 # Equal times that sorting may meet, as when clocks go back: this part of the rows at most.
 _MOST_EQUAL = 0.05
 # Of the values: dates that gaps may lack and still become missing values.
@@ -126,7 +131,7 @@ def read_series(
     Parameters
     ----------
     path : path-like
-        Fields and rows in text, which may be compressed (gzip, bzip2, xz).
+        Fields and rows in text, which may be compressed (gzip, bzip2, xz, or a zip of one file).
     column : str or int, optional
         The name of the column or its position, counted from 1. It may be left out where only one
         column holds numbers that are no dates.
@@ -375,7 +380,9 @@ class _Reader:
     def _counts_rows(self, k: int) -> bool:
         """Whether a column without a name is 0, 1, 2, ... or 1, 2, 3, ... or backwards."""
         values = self._integers(k)
-        if values is None or len(values) < 2 or self._word(k) not in ("", None, "index"):
+        if len(self._kinds) == 1 or self._word(k) not in ("", None, "index"):
+            return False
+        if values is None or len(values) < 2:
             return False
         return {b - a for a, b in pairwise(values)} in ({1}, {-1})
 
@@ -389,7 +396,7 @@ class _Reader:
                 self._sample(k), numbers=True
             )
             return _DatePlan((k,), plain=plain)
-        free = [k for k in range(len(self._kinds)) if k not in taken]
+        free = [k for k in range(len(self._kinds)) if k not in taken and len(self._kinds) > 1]
         found = [k for k in free if self._kinds[k] == "date"]
         if found:
             # A name goes first; then the most times, as in the hours beside their day.
@@ -460,17 +467,15 @@ class _Reader:
             return values is not None and low <= min(values) <= max(values) <= high
 
         found: dict[str, int] = {}
-        if self._file.layout.names is not None:
-            for part, names in _PART_NAMES.items():
-                for k in free:
-                    if part not in found and self._word(k) in names and fits(k, part):
-                        found[part] = k
-        elif {0, 1} <= set(free) and fits(0, "year"):
-            months = self._integers(1)
-            if fits(1, "month") and months is not None and self._repeats(0):
-                found = {"year": 0, "month": 1}
-                if 2 in free and fits(2, "day") and self._repeats(1, 0):
-                    found["day"] = 2
+        for part, names in _PART_NAMES.items():
+            for k in free:
+                if part not in found and self._word(k) in names and fits(k, part):
+                    found[part] = k
+        nameless = {0, 1} <= set(free) and not self._word(0) and not self._word(1)
+        if nameless and fits(0, "year") and fits(1, "month") and self._repeats(0):
+            found = {"year": 0, "month": 1}
+            if 2 in free and fits(2, "day") and self._repeats(1, 0):
+                found["day"] = 2
         if "year" not in found:
             return None
         if "quarter" in found:
@@ -517,25 +522,26 @@ class _Reader:
 
     def _refuse_wide(self) -> None:
         """One row a series: a column would be one moment of all of them."""
-        file = self._file
-        names = file.layout.names or next(iter(file.sample), [])
-        times = [name.strip() for name in names[1:]]
-        if self._kinds[:1] != ["text"] or len(times) < 3:
-            return
-        dated = [name for name in times if _dates.looks_like([name], numbers=True)]
-        if len(dated) < max(3, 0.6 * len(times)):
+        names = [n.strip() for n in self._file.layout.names or next(iter(self._file.sample), [])]
+        times = [
+            k
+            for k, name in enumerate(names)
+            if k and _dates.looks_like([re.sub(r" \[.*", "", name)], numbers=True)
+        ]
+        if len(times) < max(3, 0.6 * (len(names) - 1)):
             # V1, V2, ... beside names that are all different, and no dates
-            parts = [re.fullmatch(r"(\D*)([0-9]+)", name) for name in times]
-            counted = len({part and part[1] for part in parts}) == 1 and {
-                int(b[2]) - int(a[2]) for a, b in pairwise(parts) if a and b
-            } == {1}
-            if not counted or len(times) < 10 or self._repeats(0) or "date" in self._kinds:
+            parts = [re.fullmatch(r"(\D*)([0-9]+)", name) for name in names]
+            first = len(names) - 1
+            while first > 1 and _goes_on(parts[first - 1], parts[first]):
+                first -= 1
+            times = list(range(first, len(names)))
+            if len(times) < 10 or self._repeats(0) or "date" in self._kinds:
                 return
-            dated = times
-        raise ValueError(
-            f"holds a series a row: its columns are times, {dated[0]} to {dated[-1]}. Write one "
-            "row for each time and one column for each series"
-        )
+        if "text" in self._kinds[: times[0]]:
+            raise ValueError(
+                f"holds a series a row: its columns are times, {names[times[0]]} to "
+                f"{names[times[-1]]}. Write one row for each time and one column for each series"
+            )
 
     def _refuse_unknown_dates(self, value: int, keys: list[int]) -> None:
         for k, kind in enumerate(self._kinds):
@@ -546,8 +552,10 @@ class _Reader:
             if kind == "time" or (
                 digits >= 0.9 * len(values) and len(set(values)) >= 0.3 * len(values)
             ):
+                unknown = (text for text in values if not _dates.looks_like([text], numbers=True))
+                shown = reprlib.repr(next(unknown, values[0]))
                 raise ValueError(
-                    f"column {self._file.name(k)!r} may hold dates, but {reprlib.repr(values[0])} "
+                    f"column {self._file.name(k)!r} may hold dates, but {shown} "
                     "is none that is known: --dates none takes the rows in their order, "
                     "--dates COLUMN names the dates"
                 )
@@ -580,6 +588,9 @@ class _Reader:
         while last and (empty[last - 1] or self._is_below(when, last - 1)):
             last -= 1
             below += not empty[last]
+        if when is None and last == len(values) and self._is_sum(self._file.last):
+            last -= 1
+            below += 1
         if below:
             self.assumed.append(f"{count_of(below, 'line')} after the data left out")
         rows: Array = np.arange(last)
@@ -593,6 +604,12 @@ class _Reader:
             if _numbers.is_missing(when[i]):
                 raise LineError(int(lines[i]), "has no date (--dates none ignores the dates)")
         return rows
+
+    def _is_sum(self, row: list[str]) -> bool:
+        """Whether the last row holds a sum or a mean: its label says so, and no other's does."""
+        label = (row or [""])[0]
+        word = label.casefold().strip(" :").removeprefix("grand ")
+        return word in _SUMS and sum(other[0] == label for other in self._file.sample) <= 1
 
     @staticmethod
     def _is_below(when: list[str] | None, i: int) -> bool:
@@ -865,6 +882,10 @@ class _Reader:
                 self.assumed.append(
                     f"{read.format(code)} {times}: missing? (--na {read.format(code)})"
                 )
+
+
+def _goes_on(a: re.Match[str] | None, b: re.Match[str] | None) -> bool:
+    return a is not None and b is not None and a[1] == b[1] and int(b[2]) - int(a[2]) == 1
 
 
 def _in_blocks(codes: Array) -> bool:

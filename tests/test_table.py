@@ -10,6 +10,7 @@ import io
 import lzma
 import sys
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -68,6 +69,15 @@ def month_rows(count, sep=",", form="{y}-{m:02d}", value="{v}"):
 
 # Numbers, separators, encodings
 
+
+def zipped(**files):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for name, text in files.items():
+            file.writestr(name, text)
+    return archive.getvalue()
+
+
 PLAIN = lines("a,b", "1990,1.5", "1991,2.5", "1992,4.25")
 VALUES = [1.5, 2.5, 4.25]
 
@@ -121,6 +131,10 @@ VALUES = [1.5, 2.5, 4.25]
         (PLAIN + "\nSource: hand\n", ("1 line after the data left out",)),
         (PLAIN + ",\n,\n", ()),
         (PLAIN + "Total,8.25\n", ("1 line after the data left out",)),
+        (PLAIN.replace("1990", "20d,14n\n1990"), ("1 line before the data left out",)),
+        ("# by hand\n# a,b\n#\n" + PLAIN.partition("\n")[2], ()),
+        (zipped(file=PLAIN), ()),
+        (zipped(file=PLAIN, **{"folder/": "", "__MACOSX/._file": "x"}), ()),
         ("Title of it\n\n" + PLAIN, ("1 line before the data left out",)),
         ("Title\nby hand, twice\n" + PLAIN, ("2 lines before the data left out",)),
         (PLAIN.replace("1990", ",miles\n1990"), ("1 line before the data left out",)),
@@ -162,8 +176,11 @@ def test_latin_1_is_found_and_can_be_named(read, refused):
         (b"", "holds no rows"),
         (b"\n\n", "holds no rows"),
         (b"# only this\n", "holds no rows"),
-        (b"PK\x03\x04abc", "Excel"),
+        (b"PK\x03\x04abc", "damaged"),
         (b"\xd0\xcf\x11\xe0\xa1", "Excel"),
+        (zipped(one="1", two="2"), "a zip archive of 2 files: one, two (unpack it)"),
+        (zipped(**{"[Content_Types].xml": "<a>", "xl/workbook.xml": "<a>"}), "Excel"),
+        (zipped(one=PLAIN)[:60], "damaged"),
         (b"\x1f\x8b\x08\x00abc", "damaged"),
         (gzip.compress(PLAIN.encode())[:-9], "damaged"),
         (b"a\n1\n\0\n", "line 3 holds"),
@@ -299,6 +316,7 @@ def test_columns_by_name_and_by_position(read, refused):
     assert "2 columns hold numbers, choose one with --column" in refused(THREE)
     assert "counted from 1" in refused(THREE, "0")
     assert "no column 4" in refused(THREE, "4")
+    assert "the only column is 'd:x' (--sep?)" in refused(lines("d:x", "2001-01:1"), "x")
     assert "more than one column 'x'" in refused(THREE.replace("y", "x", 1), "x")
     many = ",".join(f"name{k}" for k in range(60))
     message = refused(lines(many, ",".join("1" * 60)), "other")
@@ -321,6 +339,32 @@ def test_without_a_header_columns_have_numbers(read, refused):
     words = lines("x,y", "1,4", "2,9")
     assert "line 1 is no row of the table: 'x,y'" in refused(words, "1", header=False)
     assert read(words, "1", header=False, skip=1).values.tolist() == [1, 2]
+
+
+def test_names_may_begin_with_a_digit_or_be_dates(read):
+    rows = [f"{1974 + i},{i},-999.99,{i}.5" for i in range(9)]
+    content = lines("year,ndays,ago,10 years ago", *rows)
+    assert read(content, "10 years ago").values.tolist() == [i + 0.5 for i in range(9)]
+    rows = [f"{1974 + i};5;{i}" for i in range(9)]
+    assert read(lines("Jahr;n;2020-01-31", *rows), "2020-01-31").values.tolist() == [*range(9)]
+    rows = [f"{2001 + i // 12};{'Januar' if i % 12 == 0 else 'Juli'};{i},5" for i in (0, 6, 12, 18)]
+    series = read(lines("Preise;;", ";;Index", ";;2015=100", *rows), "Index")
+    assert (series.values.tolist(), series.name) == ([0.5, 6.5, 12.5, 18.5], "Index")
+    assert dates_of(series) == ["2001-01", "2001-07", "2002-01", "2002-07"]
+    rows = [f"{2001 + i};{i},5;" for i in range(9)]
+    series = read(lines(";W.5490;FLAGS", "Einheit;Mrd EUR;", "Stand;06.11.2023;", *rows), "2")
+    assert series.name == "W.5490"
+
+
+def test_a_column_alone_is_the_series_even_if_it_counts(read):
+    assert read("5\n6\n").values.tolist() == [5, 6]
+    assert read("index\n5\n6\n7\n").values.tolist() == [5, 6, 7]
+
+
+def test_separators_in_dates_are_none_of_the_table(read):
+    days = np.arange("2020-01-01", "2020-02-10", dtype="M8[D]").astype(object)
+    content = lines("d;b", *(f"{day:%A, %B %d, %Y};{i}" for i, day in enumerate(days)))
+    assert read(content, "b").dates.after(1) == ["2020-02-10"]
 
 
 def test_a_column_without_a_name_that_counts_is_no_series(read):
@@ -745,6 +789,21 @@ def test_digits_with_a_time_are_dates_in_any_column(form, read):
     assert series.dates.after(1) == ["2020-02-01 02:00"]
 
 
+def test_a_sum_under_labels_that_are_no_dates_is_left_out(read):
+    months = ["January", "February", "March", "April"]
+    rows = [f"{month},{i}.5" for i, month in enumerate(months)]
+    for word in ("Total", "SUM", "Grand Total", "Gesamt:", "Average"):
+        series = read(lines("Month,b", *rows, f"{word},9.0"), "b")
+        assert series.values.tolist() == [0.5, 1.5, 2.5, 3.5]
+        assert "1 line after the data left out" in series.assumed
+    assert len(read(lines("Place,b", "Total,1", "Totnes,2", "Toledo,3"), "b").values) == 3
+
+
+def test_the_label_that_is_no_date_is_the_one_shown(refused):
+    rows = [r for y in (2000, 2001) for r in (*(f"{y}-{m},1" for m in range(10, 13)), f"Sum {y},3")]
+    assert "'Sum 2000' is none that is known" in refused(lines("Month,b", *rows), "b")
+
+
 def test_a_column_that_promises_times_and_holds_none_is_named(read):
     months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun"]
     content = lines("Month,b", *(f"{month},{i}" for i, month in enumerate(months * 2)))
@@ -1002,6 +1061,17 @@ def test_words_beside_one_series_are_no_names(read):
         lines("Country,1990,1991,1992,1993", "Spain,1,2,3,4", "Italy,2,3,4,5"),
         lines("Country;Code;2000 ;2001 ;2002 ;2003", "Spain;E;1;2;3;4", "Italy;I;2;3;4;5"),
         lines("Month,1958,1959,1960", "JAN,340,360,417", "FEB,318,342,391"),
+        lines("Series Name,2000 [YR2000],2001 [YR2001],2002 [YR2002]", "GDP,1,2,3"),
+        lines("Rank,Country,1990,1991,1992", "1,Spain,2,3,4", "2,Italy,3,4,5"),
+        lines(
+            "ID,City,State,2000-01-31,2000-02-29,2000-03-31,2000-04-30",
+            "9,A,NY,2,3,4,5",
+            "12,B,NY,3,4,5,6",
+        ),
+        lines(
+            "id,item_id," + ",".join(f"d_{k}" for k in range(1, 13)),
+            *(f"H_{k}_v,H_{k}," + ",".join("123456789012") for k in range(1, 5)),
+        ),
         lines(
             ",".join(["V1", *(f"V{k}" for k in range(2, 15))]),
             *(",".join([f"H{k}", *"1234567890123"]) for k in range(1, 5)),
@@ -1010,10 +1080,17 @@ def test_words_beside_one_series_are_no_names(read):
 )
 def test_a_series_a_row_is_refused(content, refused):
     for column in (None, "3"):
-        assert "series a row" in refused(content, column)
+        message = refused(content, column)
+        assert "series a row" in message
+        assert " to ." not in message
 
 
 # Whole files, like those that people had
+
+
+def test_a_column_a_year_beside_numbers_is_no_series_a_row(read):
+    rows = [f"{i + 1},{i},{i * i},{i + 2}" for i in range(9)]
+    assert read(lines("day,2018,2019,2020", *rows), "2019").values[-1] == 64
 
 
 def test_a_table_of_months_by_years(read):

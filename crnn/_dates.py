@@ -72,8 +72,8 @@ _YMD = r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"
 _HMS = r"(?P<H>[0-9]{2}):?(?:(?P<M>[0-9]{2}):?(?P<S>[0-9]{2})?)?(?P<z>Z?)"
 _YEAR_MONTH = _form(r"(?P<y>[0-9]{4})(?:[-/:]|-?[Mm])(?P<m>[0-9]{1,2})")
 _EXPERIMENT = _form(r"(?P<y>[0-9]{1,3})-(?P<m>[0-9]{2})")  # months of its years, from year 1
-# In each: y year, m month, d day, b a month's name, q quarter, w week; u and v are day and month,
-# or month and day.
+# In each: y year, m month, d day, j day of the year, b a month's name, q quarter, w week; u and v
+# are day and month, or month and day.
 _FORMS = [
     _form(r"(?P<y>[0-9]{4})([-/.])(?P<m>[0-9]{1,2})\2(?P<d>[0-9]{1,2})" + _TIME),
     _form(r"(?P<u>[0-9]{1,2})([-/. ])(?P<v>[0-9]{1,2})\2(?P<y>[0-9]{4}|[0-9]{2})" + _TIME),
@@ -96,6 +96,7 @@ _FORMS = [
     _YEAR_MONTH,
     _form(r"(?P<m>[0-9]{1,2})[-/](?P<y>[0-9]{4})"),
     _form(_YMD + r"[T :_]" + _HMS),
+    _form(r"(?P<y>[0-9]{4})-D(?P<j>[0-9]{1,3})" + _TIME),
     _EXPERIMENT,
 ]
 # Those that are numbers too.
@@ -404,9 +405,15 @@ def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bo
             groups = {"y": 1, "q": 2}
     if "w" in groups:
         values = _weeks(fields, year, month)
+    elif "j" in groups:
+        values = _moments(fields, year, month, np.ones_like(day)) + (day - 1).astype("m8[D]")
+        _refuse(fields, values.astype("M8[Y]").astype(int) + 1970 != year)
+        values = values + time.astype("m8[us]")
     else:
         values = _moments(fields, year, month, day) + time.astype("m8[us]")
-    unit = next((u for u, key in (("D", "d"), ("D", "u"), ("W", "w")) if key in groups), "")
+    unit = next(
+        (u for u, key in (("D", "d"), ("D", "u"), ("D", "j"), ("W", "w")) if key in groups), ""
+    )
     unit = unit or next(
         (u for u, key in (("Q", "q"), ("M", "m"), ("M", "b")) if key in groups), "Y"
     )
@@ -457,7 +464,7 @@ def _parts(
             number = 10 if m["m"] == "1" and form is _DIGITS[1] else int(m["m"])
         else:
             number = int(m.get("u") or m.get("w") or 1)
-        day = int(m.get("d") or m.get("v") or 1)
+        day = int(m.get("d") or m.get("v") or m.get("j") or 1)
         time = 0
         if timed and m["H"]:
             hour, minute, second = (int(m[key] or 0) for key in "HMS")

@@ -39,6 +39,7 @@ _PART_NAMES = {
     "week": _words("week wk isoweek woche semaine semana settimana kw"),
     "month": _words("month mon mm mo mnth monat mes mês mois mese"),
     "day": _words("day dd dy tag dia día jour giorno"),
+    "doy": _words("doy yday dayofyear day_of_year"),
     "hour": _words("hour hh hr stunde hora heure ora"),
 }
 _ID_NAMES = _words("unique_id series_id item_id ts_id")
@@ -235,14 +236,22 @@ class _DatePlan:
     def _join(self, row: tuple[str, ...]) -> str:
         if _numbers.is_missing(row[0]):
             return ""
-        found = dict(zip(self.parts, (re.sub(r"\.0*$", "", v.strip()) for v in row), strict=True))
+        found = dict(
+            zip(
+                self.parts,
+                (re.sub(r"^[Mm](?=[0-9])|\.0*$", "", v.strip()) for v in row),
+                strict=True,
+            )
+        )
         if "month" in found and (number := _dates.month(found["month"])) is not None:
             found["month"] = str(number)
         year = found.get("year") or found.get("date", "")
         if "quarter" in found:
-            return f"{year}Q{found['quarter'].lstrip('Qq')}"
+            return f"{year}Q{found['quarter'].lstrip('Qq0')}"
         if "week" in found:
             return f"{year}-W{found['week'].zfill(2)}"
+        if "doy" in found:
+            year += f"-D{found['doy']}"
         text = "-".join([year, *(found[part] for part in ("month", "day") if part in found)])
         return f"{text} {found['hour']}:00" if "hour" in found else text
 
@@ -311,7 +320,7 @@ class _Reader:
                 thousands=self._thousands,
                 na=self._na,
                 others=lambda: self._other_columns(value, plan),
-                separator=file.layout.sep,
+                continental=self._continental(),
             )
         except _numbers.NotationError as error:
             where = int(lines[rows[error.index]]) if len(rows) else file.layout.first
@@ -454,14 +463,16 @@ class _Reader:
             "week": (1, 53),
             "month": (1, 12),
             "day": (1, 31),
+            "doy": (1, 366),
             "hour": (0, 24),
         }
 
         def fits(k: int, part: str) -> bool:
             if part == "month" and self._kinds[k] == "text":
-                return all(_dates.month(value) is not None for value in self._sample(k))
+                months = (re.fullmatch("[Mm](0?[1-9]|1[0-2])", v) for v in self._sample(k))
+                return all(months) or all(map(_dates.month, self._sample(k)))
             if part == "quarter" and self._kinds[k] == "text":
-                return all(re.fullmatch("[Qq][1-4]", value) for value in self._sample(k))
+                return all(re.fullmatch("[Qq]0?[1-4]", value) for value in self._sample(k))
             values = self._integers(k)
             low, high = ranges[part]
             return values is not None and low <= min(values) <= max(values) <= high
@@ -469,7 +480,9 @@ class _Reader:
         found: dict[str, int] = {}
         for part, names in _PART_NAMES.items():
             for k in free:
-                if part not in found and self._word(k) in names and fits(k, part):
+                word = self._word(k)
+                named = word in names or (word == "period" and self._kinds[k] == "text")
+                if part not in found and named and fits(k, part):
                     found[part] = k
         nameless = {0, 1} <= set(free) and not self._word(0) and not self._word(1)
         if nameless and fits(0, "year") and fits(1, "month") and self._repeats(0):
@@ -484,8 +497,10 @@ class _Reader:
             found = {part: found[part] for part in ("year", "week")}
         else:
             found.pop("week", None)
-        for part, before in (("month", "year"), ("day", "month"), ("hour", "day")):
-            if before not in found:
+            if "month" in found:
+                found.pop("doy", None)
+        for part, before in (("day", "month"), ("hour", "day")):
+            if before not in found and not (part == "hour" and "doy" in found):
                 found.pop(part, None)
         return _DatePlan(tuple(found.values()), tuple(found))
 
@@ -508,6 +523,15 @@ class _Reader:
         """Whether numbers rise, or fall, in equal steps."""
         moves = self._moves(k)
         return len(moves) > 1 and bool(np.ptp(moves) <= 1e-9 * abs(moves[0]) > 0)
+
+    def _continental(self) -> bool:
+        """Whether fields are separated by ; or days are 31.12.2020: customs of one region."""
+        return self._file.layout.sep == ";" or any(
+            re.match(r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]", value)
+            for k, kind in enumerate(self._kinds)
+            if kind == "date"
+            for value in self._sample(k)[:1]
+        )
 
     def _other_columns(self, value: int, plan: _DatePlan | None) -> _numbers.Evidence:
         skip = {value, *(plan.columns if plan else ())}
@@ -661,7 +685,7 @@ class _Reader:
                     thousands=self._thousands,
                     na=(),
                     others=lambda: _numbers.evidence(()),
-                    separator=self._file.layout.sep,
+                    continental=self._continental(),
                 )
                 found = _dates.from_numbers(name, read.values, read.decimals or 0)
             else:

@@ -217,6 +217,12 @@ def test_what_is_no_table(content, message, refused):
         (["1,5e3", "2,5"], [1500, 2.5], "decimal comma"),
         (["1,234e0", "2,345e0"], [1.234, 2.345], "decimal comma"),
         (["-$1,234.50", "-$935.00"], [-1234.5, -935], "$ removed"),
+        (["1.5", "\u20132.5"], [1.5, -2.5], ""),
+        (["1,234.50", "(935.00)"], [1234.5, -935], "'(935.00)' is -935.00"),
+        (["$ 1,234.50", "$ (935.00)", "($1.00)"], [1234.5, -935, -1], "'$ (935.00)' is -935.00"),
+        (["1.234,50", "935,00-"], [1234.5, -935], "'935,00-' is -935,00"),
+        (["CHF 1234.5", "CHF 935.25"], [1234.5, 935.25], "CHF removed"),
+        (["1234,5 z\u0142", "935,25 z\u0142"], [1234.5, 935.25], "z\u0142 removed"),
     ],
 )
 def test_a_column_shows_its_notation(values, expected, assumed, read):
@@ -245,6 +251,13 @@ def test_what_stays_open_is_an_error_that_names_both_options(c, read, refused):
     assert read(content, "b", decimal=c).values.tolist() == [935, 1.105, 1.183]
 
 
+def test_a_dot_before_three_digits_stays_open_beside_dates_with_dots(read, refused):
+    content = lines("Datum,b", *(f"{i:02d}.03.2020,1.{100 + 7 * i}" for i in range(1, 29)))
+    assert "--decimal . or --thousands ." in refused(content, "b")
+    assert read(content, "b", decimal=".").values[0] == 1.107
+    assert read(content.replace(".03.", "/03/").replace(".2020", "/2020"), "b").values[0] == 1.107
+
+
 def test_many_numbers_without_a_fraction_have_thousands(read):
     rows = [f'{1900 + i},"{1000 + 7 * i:,}"' for i in range(40)]
     assert read(lines("a,b", *rows, "1940,35"), "b").values.tolist() == [
@@ -270,6 +283,10 @@ def test_many_numbers_without_a_fraction_have_thousands(read):
         (["1.5", "1.2.3"], "line 3"),
         (["1.5", "12,34"], "line 3"),
         (["1.5", "- -2"], "line 3"),
+        (["1.5", "(2.5"], "line 3"),
+        (["1.5", "2.5)"], "line 3"),
+        (["1.5", "(-2.5)"], "line 3"),
+        (["1.5", "-2.5-"], "line 3"),
         (["1.5", "5%"], "two units"),
         (["$1.5", "2.5"], "two units"),
     ],
@@ -686,6 +703,12 @@ def test_date_and_time_in_two_columns(read):
          "2021-W07", "2021-W08"),
         (lines("year,quarter,b", *(f"{1959 + i // 4}.0,{i % 4 + 1}.0,{i}" for i in range(10))), "b",
          "1961Q2", "1961Q3"),
+        (lines("Series,Year,Period,b", *(f"LNS,{2000 + i // 12},M{i % 12 + 1:02d},{i}"
+                 for i in range(30))), "b", "2002-06", "2002-07"),
+        (lines("Series,Year,Period,b", *(f"CIU,{2000 + i // 4},Q{i % 4 + 1:02d},{i}"
+                 for i in range(30))), "b", "2007Q2", "2007Q3"),
+        (lines("YEAR,DOY,b", *(f"{2020 + i // 366},{i % 366 + 1},{i}" for i in range(400))), "b",
+         "2021-02-03", "2021-02-04"),
         (lines("No,year,month,day,hour,b", *(f"{i + 1},2010,1,{2 + i // 24},{i % 24},{i}"
                  for i in range(50))), "b", "2010-01-04 01:00", "2010-01-04 02:00"),
         (lines("yyyy  mm  b", "     degC  x", *(f"{1949 + i // 12}  {i % 12 + 1}  {i}"
@@ -1163,7 +1186,7 @@ def test_numbers_written_by_any_notation_come_back_or_are_refused(numbers, decim
 
     def read(**options):
         return _numbers.convert(
-            fields, na=(), others=lambda: _numbers.evidence(()), separator=";", **options
+            fields, na=(), others=lambda: _numbers.evidence(()), continental=True, **options
         )
 
     told = read(decimal=point, thousands=group)

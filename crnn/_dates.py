@@ -72,6 +72,8 @@ _YMD = r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"
 _HMS = r"(?P<H>[0-9]{2}):?(?:(?P<M>[0-9]{2}):?(?P<S>[0-9]{2})?)?(?P<z>Z?)"
 _YEAR_MONTH = _form(r"(?P<y>[0-9]{4})(?:[-/:]|-?[Mm])(?P<m>[0-9]{1,2})")
 _EXPERIMENT = _form(r"(?P<y>[0-9]{1,3})-(?P<m>[0-9]{2})")  # months of its years, from year 1
+_MONTH_DOT_YEAR = _form(r"(?P<m>[0-9]{1,2})\.(?P<y>[0-9]{4})")
+_MONTH_NAME = _form(rf"{_NAME}[-/., ']*(?P<y>[0-9]{{4}}|[0-9]{{2}})")
 # In each: y year, m month, d day, j day of the year, b a month's name, q quarter, w week; u and v
 # are day and month, or month and day.
 _FORMS = [
@@ -87,7 +89,7 @@ _FORMS = [
         + _TIME
     ),
     _form(rf"(?P<y>[0-9]{{4}})[-/. ]+{_NAME}[-/. ]+(?P<d>[0-9]{{1,2}})" + _TIME),
-    _form(rf"{_NAME}[-/., ']*(?P<y>[0-9]{{4}}|[0-9]{{2}})"),
+    _MONTH_NAME,
     _form(rf"(?P<y>[0-9]{{4}})[-/., ]*{_NAME}"),
     _form(r"(?P<y>[0-9]{4})[-/: ]?[QqTt](?P<q>[1-4])"),
     _form(r"(?:[QqTt](?P<q>[1-4])|(?P<q2>[1-4])[QqTt])[-/: ]?(?P<y>[0-9]{4})"),
@@ -105,7 +107,9 @@ _DIGITS = [
     _form(r"(?P<y>[0-9]{4})\.(?P<m>0[1-9]|1[0-2]|1)"),
     _form(r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})"),
     _form(r"(?P<y>[0-9]{4})(?:\.0)?"),
-    _form(r"(?P<m>[0-9]{1,2})\.(?P<y>[0-9]{4})"),
+    _form(r"(?P<y>[0-9]{4})(?P<j>[0-9]{3})"),
+    _form(r"(?P<u>[0-9]{1,2})(?P<v>[0-9]{2})(?P<y>[0-9]{4})"),
+    _MONTH_DOT_YEAR,
 ]
 TIME_OF_DAY = re.compile(
     r"(?P<H>[0-9]{1,2})[:.h](?P<M>[0-9]{2})(?:[:.](?P<S>[0-9]{2})(?:[.,][0-9]+)?)?"
@@ -295,7 +299,7 @@ def looks_like(fields: Sequence[str], *, numbers: bool) -> bool:
         good = sum(
             match is not None and _plausible(match.groupdict(), form in _DIGITS) for match in found
         )
-        if form is _DIGITS[-1] and len({field.split(".")[0] for field in fields}) < min(
+        if form is _MONTH_DOT_YEAR and len({field.split(".")[0] for field in fields}) < min(
             3, len(fields)
         ):
             continue  # 1.1834 and 1.1829 are numbers
@@ -342,7 +346,7 @@ def _iso(name: str, fields: Sequence[str]) -> Dates | None:
 def _plausible(m: dict[str, str], digits: bool) -> bool:
     if m.get("b") and month(m["b"]) is None:
         return False
-    if digits and int(m["y"]) not in _YEARS:
+    if digits and (int(m["y"]) not in _YEARS or not 1 <= int(m.get("j") or 1) <= 366):
         return False
     if m.get("m") and not 1 <= int(m["m"]) <= 12 and (len(m["y"]) < 4 or len(m) > 2):
         return False  # 2012-13 may be a year that ends in the next one
@@ -383,12 +387,16 @@ def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bo
     year, month, day, time, short = parts.T
     groups = form.groupindex
     if "u" in groups:
-        between = next(c for c in fields[0].strip() if not c.isdigit())
+        between = next((c for c in fields[0].strip() if not c.isdigit()), "")
         for index, field in enumerate(fields):
             if between not in field.strip()[1:3]:  # as a spreadsheet does to dates that it mistook
                 raise _unlike(fields, index)
         year, month, day, order = _day_and_month(parts, dayfirst, fields[0])
         assumed.append(f"dates {order}")
+    if form is _MONTH_NAME and short.all() and len(year) > 2:
+        following = (np.diff(month) == 0) & (np.abs(np.diff(year)) == 1)
+        if following.mean() > 0.5 and not (following.all() and len(year) > 31):
+            raise DateError(f"holds {fields[0]!r}, which may be a day or a year of two digits")
     if short.any():
         assumed.append(f"years of two digits from {year.min()} to {year.max()}")
     if form in _DIGITS:

@@ -361,7 +361,8 @@ def _open(
 ) -> tuple[str, str | None]:
     """What one separator before three digits is where its column does not say it."""
     other = "," if c == "." else "."
-    if found.long is not None:
+    customary = c == ("," if continental else ".")
+    if found.long is not None and customary:
         assumed.append(f"'{c}' in {fields[i]!r} is the decimal separator (not: --thousands {c})")
         return c, None
     elsewhere = others()

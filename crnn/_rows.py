@@ -524,7 +524,7 @@ def _find_layout(
         between = range(above[-1] + 1, first)
         first = next((i for i in between if sample[i][1].lstrip(' "')[:1].isdigit()), first)
         return _Layout(sep, rows[here], width, sample[first][0], first - 1)
-    return _header_of_another_width(sample, rows, fitting, comments, sep, width, first)
+    return _header_of_another_width(sample, rows, fitting, comments, sep, width, first, column)
 
 
 def _header_of_another_width(
@@ -535,14 +535,22 @@ def _header_of_another_width(
     sep: str,
     width: int,
     first: int,
+    column: str | int | None,
 ) -> _Layout:
     """The last line before the data, or a comment, where it can name the columns."""
     line = sample[first][0]
     if first == 0:
-        before = [text.strip("# \t") for number, text in comments if number < line]
-        names = next((_split(text, sep) for text in reversed(before) if text), [])
-        good = len(names) == width and all(names) and len(set(names)) == width
-        if good and not any(map(_numbers.is_number, names)):
+        before = [_split(text.strip("# \t"), sep) for number, text in comments if number < line]
+        before = [
+            names
+            for names in before
+            if len(names) == width
+            and all(names)
+            and len(set(names)) == width
+            and not any(map(_numbers.is_number, names))
+        ]
+        if before:
+            names = next((names for names in before if column in names), before[-1])
             return _Layout(sep, names, width, line)
         return _Layout(sep, None, width, line)
     names, body = rows[first - 1], fitting[: len(fitting) // 2 + 1]

@@ -34,13 +34,14 @@ _TIME_NAMES = _words(
     "date dates ds time times timestamp datetime datum data fecha zeit period index t step"
 )
 _PART_NAMES = {
-    "year": _words("year yr yyyy jahr ano año anno année annee any"),
+    "year": _words("year yr yyyy yy jahr ano año anno année annee any"),
     "quarter": _words("quarter qtr q quartal trimestre trimester"),
     "week": _words("week wk isoweek woche semaine semana settimana kw"),
     "month": _words("month mon mm mo mnth monat mes mês mois mese"),
     "day": _words("day dd dy tag dia día jour giorno"),
     "doy": _words("doy yday dayofyear day_of_year"),
     "hour": _words("hour hh hr stunde hora heure ora"),
+    "minute": _words("minute min mn mm minuto"),
 }
 _ID_NAMES = _words("unique_id series_id item_id ts_id")
 # Numbers under these names, in blocks, tell series apart where no times do.
@@ -253,7 +254,8 @@ class _DatePlan:
         if "doy" in found:
             year += f"-D{found['doy']}"
         text = "-".join([year, *(found[part] for part in ("month", "day") if part in found)])
-        return f"{text} {found['hour']}:00" if "hour" in found else text
+        minute = found.get("minute", "0").zfill(2)
+        return f"{text} {found['hour']}:{minute}" if "hour" in found else text
 
 
 class _Reader:
@@ -465,6 +467,7 @@ class _Reader:
             "day": (1, 31),
             "doy": (1, 366),
             "hour": (0, 24),
+            "minute": (0, 59),
         }
 
         def fits(k: int, part: str) -> bool:
@@ -482,7 +485,7 @@ class _Reader:
             for k in free:
                 word = self._word(k)
                 named = word in names or (word == "period" and self._kinds[k] == "text")
-                if part not in found and named and fits(k, part):
+                if part not in found and k not in found.values() and named and fits(k, part):
                     found[part] = k
         nameless = {0, 1} <= set(free) and not self._word(0) and not self._word(1)
         if nameless and fits(0, "year") and fits(1, "month") and self._repeats(0):
@@ -499,7 +502,7 @@ class _Reader:
             found.pop("week", None)
             if "month" in found:
                 found.pop("doy", None)
-        for part, before in (("day", "month"), ("hour", "day")):
+        for part, before in (("day", "month"), ("hour", "day"), ("minute", "hour")):
             if before not in found and not (part == "hour" and "doy" in found):
                 found.pop(part, None)
         return _DatePlan(tuple(found.values()), tuple(found))
@@ -720,7 +723,8 @@ class _Reader:
         if times is not None:
             equal = len(times) - len(np.unique(times))
             moves = np.diff(times).astype(float)
-            if not known and ((moves > 0).all() or (moves < 0).all()):
+            ordered = bool((moves > 0).all() or (moves < 0).all())
+            if not known and ordered and _is_regular(times):
                 return
         free = [
             k
@@ -754,6 +758,12 @@ class _Reader:
                 if named and _in_blocks(labels[k][0]):
                     self._tell([k], [[labels[k][1][i] for i in rows]], "; --id none if it is one")
             return
+        if ordered:  # in turn: each series has its own step
+            for k in order:
+                groups = [times[labels[k][0] == code] for code in range(labels[k][0].max() + 1)]
+                if all(len(group) > 2 and _is_regular(group) for group in groups):
+                    self._tell([k], [[labels[k][1][i] for i in rows]], "; --id none if it is one")
+            return
         moments = np.unique(times, return_inverse=True)[1].astype(np.int64)
         for size in (1, 2):
             for some in combinations(order[:12], size):
@@ -766,7 +776,9 @@ class _Reader:
                     self._kinds[some[0]] == "text" and _in_blocks(labels[some[0]][0])
                 ):
                     continue
-                self._tell(list(some), [[labels[k][1][i] for i in rows] for k in some])
+                words = all(self._kinds[k] == "text" for k in some)
+                more = "" if words else "; --id none if it is one"
+                self._tell(list(some), [[labels[k][1][i] for i in rows] for k in some], more)
 
     def _tell(self, columns: list[int], texts: list[list[str]], more: str = "") -> None:
         names = [
@@ -906,6 +918,14 @@ class _Reader:
                 self.assumed.append(
                     f"{read.format(code)} {times}: missing? (--na {read.format(code)})"
                 )
+
+
+def _is_regular(times: Array) -> bool:
+    """Whether times in order have a regular step."""
+    times = times if times[0] < times[-1] else times[::-1]
+    if times.dtype.kind == "M":
+        return _dates.find_step(Dates("", times, "D")) is not None
+    return _dates.find_step(Dates("", times.astype(float), "number")) is not None
 
 
 def _goes_on(a: re.Match[str] | None, b: re.Match[str] | None) -> bool:

@@ -258,6 +258,14 @@ def test_a_dot_before_three_digits_stays_open_beside_dates_with_dots(read, refus
     assert read(content.replace(".03.", "/03/").replace(".2020", "/2020"), "b").values[0] == 1.107
 
 
+@pytest.mark.parametrize(("sep", "c"), [(",", ","), (";", "."), ("\t", ",")])
+def test_one_number_with_a_separator_among_long_ones_is_asked_for(sep, c, read, refused):
+    content = lines(f"a{sep}b", *(f"{1990 + i}{sep}{1900 + i}" for i in range(9)))
+    content += f'1999{sep}"1{c}234"\n'
+    assert f"--decimal {c} or --thousands {c}" in refused(content, "b")
+    assert read(content, "b", thousands=c).values[-1] == 1234
+
+
 def test_many_numbers_without_a_fraction_have_thousands(read):
     rows = [f'{1900 + i},"{1000 + 7 * i:,}"' for i in range(40)]
     assert read(lines("a,b", *rows, "1940,35"), "b").values.tolist() == [
@@ -709,6 +717,10 @@ def test_date_and_time_in_two_columns(read):
                  for i in range(30))), "b", "2007Q2", "2007Q3"),
         (lines("YEAR,DOY,b", *(f"{2020 + i // 366},{i % 366 + 1},{i}" for i in range(400))), "b",
          "2021-02-03", "2021-02-04"),
+        (lines("Year,Month,Day,Hour,Minute,b", *(f"2020,1,31,{22 + i // 2},{i % 2 * 30},{i}"
+                 for i in range(4))), "b", "2020-01-31 23:30", "2020-02-01 00:00"),
+        (lines("#YY MM DD hh mm b", "#yr mo dy hr mn m", *(f"2020 01 31 {i // 6:02d} {i % 6}0 {i}"
+                 for i in range(30))), "b", "2020-01-31 04:50", "2020-01-31 05:00"),
         (lines("No,year,month,day,hour,b", *(f"{i + 1},2010,1,{2 + i // 24},{i % 24},{i}"
                  for i in range(50))), "b", "2010-01-04 01:00", "2010-01-04 02:00"),
         (lines("yyyy  mm  b", "     degC  x", *(f"{1949 + i // 12}  {i % 12 + 1}  {i}"
@@ -799,6 +811,28 @@ def test_numbers_with_four_decimals_are_no_months(read):
     assert read(content).values.tolist() == expected
     months = lines("d;b", *(f"{i % 12 + 1:02d}.{2001 + i // 12};{i}" for i in range(30)))
     assert read(months).dates.after(1) == ["2003-07"]
+
+
+@pytest.mark.parametrize(
+    ("dates", "after"),
+    [
+        (["30012020", "31012020", "1022020"], "2020-02-02"),
+        (["01302020", "01312020", "02012020"], "2020-02-02"),
+        (["2019364", "2019365", "2020001"], "2020-01-02"),
+    ],
+)
+def test_digits_under_a_name_of_times_are_days(dates, after, read):
+    content = lines("date,b", *(f"{date},{i}" for i, date in enumerate(dates)))
+    assert read(content, "b").dates.after(1) == [after]
+
+
+def test_days_of_a_month_are_no_years_of_two_digits(read, refused):
+    message = refused(dated([f"Jan {d:02d}" for d in range(1, 28)]), "b")
+    assert "'Jan 01'" in message
+    assert "--dates none" in message
+    days = np.arange("2020-01-01", "2020-03-01", dtype="M8[D]").astype(object)
+    assert "'Jan 01'" in refused(dated([f"{day:%b %d}" for day in days]), "b")
+    assert read(dated(["Jan-18", "Jul-18", "Jan-19"]), "b").dates.after(1) == ["2019-07"]
 
 
 @pytest.mark.parametrize("form", ["%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S"])
@@ -1048,6 +1082,25 @@ def test_several_series_are_never_taken_as_one(read, refused):
 )  # fmt: skip
 def test_series_in_one_column_are_listed(content, message, refused):
     assert message in refused(content, "b")
+
+
+@pytest.mark.parametrize("names", ["AB", "12"])
+def test_series_in_turn_are_seen_by_their_regular_steps(names, read, refused):
+    minutes = [(60 * i + 7 * k, k) for i in range(30) for k in (0, 1)]
+    start = np.datetime64("2020-01-01T00:00")
+    content = lines("time,sensor,b", *(f"{start + m},{names[k]},{k}.{m}" for m, k in minutes))
+    assert "2 series, by column 'sensor'" in refused(content, "b")
+    series = read(content, "b", id="sensor", series=names[1])
+    assert series.dates.after(1) == ["2020-01-02 06:07"]
+    assert len(read(content, "b", id="none").values) == 60
+
+
+def test_numbers_beside_equal_days_may_be_the_time_of_day(refused):
+    rows = [f"2020-01-{1 + i // 48:02d},{i % 48 + 1},{i}" for i in range(480)]
+    message = refused(lines("day,period,b", *rows), "b")
+    assert message.endswith("--id period --series 1; --id none if it is one")
+    message = refused(lines("day,period,b", *rows), "b", id="none")
+    assert "--dates none takes them as they are" in message
 
 
 def test_a_series_by_two_columns(read, refused):

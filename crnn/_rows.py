@@ -540,18 +540,12 @@ def _header_of_another_width(
     """The last line before the data, or a comment, where it can name the columns."""
     line = sample[first][0]
     if first == 0:
-        before = [_split(text.strip("# \t"), sep) for number, text in comments if number < line]
-        before = [
-            names
-            for names in before
-            if len(names) == width
-            and all(names)
-            and len(set(names)) == width
-            and not any(map(_numbers.is_number, names))
-        ]
-        if before:
-            names = next((names for names in before if column in names), before[-1])
-            return _Layout(sep, names, width, line)
+        before = [text.strip("# \t") for number, text in comments if number < line]
+        named = [_split(text, sep) for text in before if text]
+        for names in [*(names for names in named if column in names), *named[-1:]]:
+            good = len(names) == width and all(names) and len(set(names)) == width
+            if good and not any(map(_numbers.is_number, names)):
+                return _Layout(sep, names, width, line)
         return _Layout(sep, None, width, line)
     names, body = rows[first - 1], fitting[: len(fitting) // 2 + 1]
     if len(names) == width + 1 and not names[-1]:

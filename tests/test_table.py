@@ -381,6 +381,13 @@ def test_names_may_begin_with_a_digit_or_be_dates(read):
     assert series.name == "W.5490"
 
 
+def test_a_comment_of_as_many_words_as_columns_is_no_header(read):
+    content = lines("# made by hand", "# x  CO2 in ppm", "1.5 2 7", "2.5 3 8", "3.5 4 9")
+    assert read(content, "2").name == "2"
+    content = lines("# a b c", "# mm kg s", "1.5 2 7", "2.5 3 8", "3.5 4 9")
+    assert read(content, "b").values.tolist() == [2, 3, 4]
+
+
 def test_a_column_alone_is_the_series_even_if_it_counts(read):
     assert read("5\n6\n").values.tolist() == [5, 6]
     assert read("index\n5\n6\n7\n").values.tolist() == [5, 6, 7]

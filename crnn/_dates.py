@@ -717,9 +717,10 @@ def _fixed_step(dates: Dates) -> Step | None:
 
 
 def _duration(microseconds: int) -> str:
-    for unit, word in (("D", "days"), ("h", "hours"), ("min", "minutes"), ("s", "seconds")):
+    for unit, word in (("D", "day"), ("h", "hour"), ("min", "minute"), ("s", "second")):
         if microseconds % _MICROSECONDS[unit] == 0:
-            return f"{microseconds // _MICROSECONDS[unit]} {word}"
+            count = microseconds // _MICROSECONDS[unit]
+            return f"{count} {word}s" if count > 1 else word
     return f"{microseconds / 10**6:g} seconds"
 
 

@@ -101,7 +101,7 @@ class Series:
 
     def describe(self) -> str:
         """How many values of what, from when to when, in one line."""
-        line = f"{len(self.values)} values of {self.name!r}"
+        line = f"{count_of(len(self.values), 'value')} of {self.name!r}"
         if self.dates.name != "row" and len(self.values):
             line += f", {self.dates.text(0)} to {self.dates.text(-1)}"
             if (step := _dates.find_step(self.dates)) is not None:

@@ -634,6 +634,12 @@ def test_the_season_is_that_of_the_step(dates, season, read):
     assert read(dated(dates), "b").season == season
 
 
+def test_one_is_no_plural(read):
+    assert read(dated(["2020-01-01"]), "b").describe().startswith("1 value of 'b'")
+    series = read(dated([f"2020-01-01 00:0{i}" for i in range(3)]), "b")
+    assert series.describe().endswith("(every minute)")
+
+
 def test_the_time_axis_of_a_picture_goes_on(read):
     axis = read(dated(["2020-01-31", "2020-02-29", "2020-03-31"]), "b").dates.axis(2)
     expected = ["2020-01-31", "2020-02-29", "2020-03-31", "2020-04-30", "2020-05-31"]

@@ -1,1 +1,1 @@
-"""Measured comparisons of crnn with its peers, side by side in one run: `python -m bench`."""
+"""Compare the speed of crnn with that of its peers in one run: `python -m bench`."""

@@ -1,4 +1,4 @@
-"""The command `python -m bench`: which rows, against whom, and where the result goes."""
+"""The command `python -m bench`: choose rows and peers, run them, write the report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.workloads import SCALED, WORKLOADS, Workload, variants, widths
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Race, print, write; 1 if a result was wrong or a process failed, 2 for a bad argument."""
+    """Run it. Returns 1 if a result was wrong or a process failed, 2 for a bad argument."""
     options = _options(arguments)
     header = report.machine(
         options.isa or "portable", options.variables, options.threads, options.rounds
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _races(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
-    """The rows, and those of --scaling."""
+    """The chosen rows, with those of --scaling."""
     scaled: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         variables = {**options.variables, "CRNN_BENCH_BUILD": folder}
@@ -67,7 +67,7 @@ def _races(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
 
 
 def _contestants(workload: Workload, options: argparse.Namespace) -> list[Contestant]:
-    """crnn and the row's peers; with several threads crnn on one too, and as many processes."""
+    """crnn and the row's peers. With N threads: also crnn with one, and N processes of crnn."""
     threads = options.threads
     bare = ["python"] if workload.kind == "import" else []
     names = ["crnn", *bare, *(name for peer in options.peers for name in peers.contestants(peer))]
@@ -87,28 +87,30 @@ def _contestants(workload: Workload, options: argparse.Namespace) -> list[Contes
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="crnn and its peers, side by side in one run"
+        prog="python -m bench", description="compare the speed of crnn with that of its peers"
     )
     parser.add_argument(
-        "--only", type=_names(WORKLOADS), default=list(WORKLOADS), help="rows, by comma"
+        "--only", type=_names(WORKLOADS), default=list(WORKLOADS), help="rows, separated by commas"
     )
     parser.add_argument(
         "--peers",
         type=_names([*peers.PEERS, "all"]),
         default=list(peers.FRAMEWORKS),
-        help=f"peers, by comma, or all; without it all but {' and '.join(peers.C_PEERS)}",
+        help=f"peers, in the same way, or all; by default all but {' and '.join(peers.C_PEERS)}",
     )
     parser.add_argument(
-        "--isa", help="instruction set of crnn and, where they can be told, of its peers"
+        "--isa", help="instruction set of crnn and of the peers that have such an option"
     )
-    parser.add_argument("--threads", type=int, default=1, help="threads and processors of each")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="threads and processors of each contestant"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant")
     parser.add_argument(
-        "--budget", type=float, default=0.3, help="least seconds of one turn (default 0.3)"
+        "--budget", type=float, default=0.3, help="shortest turn in seconds (default 0.3)"
     )
     parser.add_argument("--scaling", action="store_true", help="also double N and T, and widen H")
     parser.add_argument("--json", type=Path, help="write everything to this file")
-    parser.add_argument("--plot", type=Path, help="draw the rows into this file (matplotlib)")
+    parser.add_argument("--plot", type=Path, help="plot the rows to this file (matplotlib)")
     options = parser.parse_args(arguments)
     for name in ("rounds", "threads"):
         if getattr(options, name) < 1:
@@ -126,7 +128,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 def _choose_instruction_set(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Set `isa` (--isa, or $CRNN_ISA, or the best), the workers' `variables`, and `unrestricted`.
 
-    The last are the peers that do not follow to an instruction set below the best.
+    `unrestricted` are the peers that cannot be kept to an instruction set below the best.
     """
     available = instruction_sets.available()
     if options.isa and options.isa not in available:
@@ -149,7 +151,7 @@ def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
         names = text.split(",")
         for name in names:
             if name not in choices:
-                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(choices)}")
+                raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(choices)}")
         return names
 
     return parse

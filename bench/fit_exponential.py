@@ -1,9 +1,9 @@
 """Fit crnn/_kernels/exponential.h: `python bench/fit_exponential.py` (needs mpmath).
 
-exp(r) = 1 + r + r^2 q(r) on |r| <= 0.3467, a little more than ln2/2; the error is relative to
+exp(r) = 1 + r + r^2 q(r) on |r| <= 0.3467, slightly more than ln2/2. The error is relative to
 exp(r). log(1 + f) = f - s (f - s^2 p(s^2)) with s = f / (2 + f), for 1 + f between sqrt(1/2) and
-sqrt(2) and a little more; the error is relative to log(1 + f). Remez exchange in 50 digits
-minimises the largest error over the coefficients of q and p, which are then rounded to the type.
+sqrt(2), with a small margin. The error is relative to log(1 + f). Remez exchange in 50 digits
+minimises the largest error over the coefficients of q and p. They are then rounded to the type.
 """
 
 import struct
@@ -14,7 +14,7 @@ import mpmath as mp  # type: ignore[import-untyped]
 
 
 def exp_basis(count: int, grid: int) -> tuple[list[list[mp.mpf]], list[mp.mpf]]:
-    """Rows (r^2, r^3, ...) / exp(r), and what their sum has to be, for r in order."""
+    """Rows (r^2, r^3, ...) / exp(r), and the required sum of each, for r in order."""
     largest = mp.mpf("0.3467")
     rs = [largest * (2 * mp.mpf(i) / grid - 1) for i in range(grid + 1)]  # never 0: grid is odd
     rows = [[r ** (i + 2) / mp.exp(r) for i in range(count)] for r in rs]
@@ -24,9 +24,9 @@ def exp_basis(count: int, grid: int) -> tuple[list[list[mp.mpf]], list[mp.mpf]]:
 def log_basis(count: int, grid: int) -> tuple[list[list[mp.mpf]], list[mp.mpf]]:
     """Rows (s^3, s^5, ...) / log(1 + f) = s^2 (1, s^2, ...) / (2 atanh(s) / s), s in order.
 
-    Both sides are even in s, so that s > 0 is enough.
+    Both sides are even in s, so s > 0 is enough.
     """
-    largest = mp.mpf("0.1717")  # (sqrt(2) - 1) / (sqrt(2) + 1), and a little
+    largest = mp.mpf("0.1717")  # slightly more than (sqrt(2) - 1) / (sqrt(2) + 1)
     ss = [largest * i / grid for i in range(1, grid + 1)]
     rows = [[s ** (2 * i + 3) / (2 * mp.atanh(s)) for i in range(count)] for s in ss]
     return rows, [1 - s / mp.atanh(s) for s in ss]

@@ -1,7 +1,7 @@
 """Fit the coefficients of crnn/_kernels/tanh.h: `python bench/fit_tanh.py` (needs mpmath).
 
-Both types take tanh(r) = r + r^3 q(r^2) on |r| <= 0.264 with the leading coefficient exactly 1.
-Remez exchange in 50 digits minimises the largest relative error over q's coefficients, which are
+Both types use tanh(r) = r + r^3 q(r^2) on |r| <= 0.264, with a leading coefficient of exactly 1.
+Remez exchange in 50 digits minimises the largest relative error over q's coefficients. They are
 then rounded to the type.
 """
 
@@ -10,11 +10,11 @@ from itertools import pairwise
 
 import mpmath as mp  # type: ignore[import-untyped]
 
-LARGEST = mp.mpf("0.264")  # ln2 / 4 + 0.09, and a little
+LARGEST = mp.mpf("0.264")  # slightly more than ln2 / 4 + 0.09
 
 
 def fit(terms: int, grid: int = 2000) -> tuple[list[mp.mpf], mp.mpf]:
-    """Coefficients of q, lowest first, and the relative error they reach."""
+    """Coefficients of q, lowest first, and their relative error."""
     zs = [(LARGEST * i / grid) ** 2 for i in range(1, grid + 1)]
     tanh = [mp.tanh(mp.sqrt(z)) for z in zs]
     # (r + r^3 q) / tanh(r) - 1 = sum_i c_i basis_i - target

@@ -1,10 +1,10 @@
 """Forecasters on public series: `python -m bench.forecasts [FOLDER]`.
 
-Every model is fitted on the first four fifths of a series and forecasts from origins in the last
-fifth, with the values up to each origin, without fitting again. M values, T timesteps.
+Every model is fitted once, on the first four fifths of a series. It then forecasts from origins in
+the last fifth, from the values up to each origin. M values, T timesteps.
 
-The series are in the package, in the wheels of statsmodels, sktime, pmdarima and reservoirpy, and
-in FOLDER. What is not there is skipped and listed.
+The series come with the package, with the wheels of statsmodels, sktime, pmdarima and reservoirpy,
+and from FOLDER. Series that are absent are skipped and listed.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from crnn.scoring import LeastSquaresAR
 
 Array = NDArray[Any]
 
-MOST = 3000  # of a longer series the last values
-ORIGINS = 40  # for more than one step ahead, spread over the last fifth
-MANY = 100  # values held out: a ratio of fewer is noisy
-RECENT = 600  # values that ETS and SARIMA are fitted on: longer series take them minutes
+MOST = 3000  # values; of a longer series the last ones
+ORIGINS = 40  # of forecasts more than one step ahead, spread over the last fifth
+MANY = 100  # held-out values: a ratio from fewer is noisy
+RECENT = 600  # last values that ETS and SARIMA are fitted on: they need minutes for more
 LONGEST_SEASON = 24  # of ETS and SARIMA, for the same reason
 COVERAGE = 0.9
 
@@ -57,7 +57,7 @@ class Series:
     season: int | None
 
 
-# (name, file, column, season, what else the file needs)
+# (name, file, column, season, other options of the reader)
 FILES: list[tuple[str, str, str | int | None, int | None, dict[str, Any]]] = [
     ("airline", "airline-passengers.csv", "Passengers", 12, {}),
     ("sunspots, monthly", "SN_m_tot_V2.0.csv", 4, None, {}),
@@ -122,7 +122,7 @@ PMDARIMA = [
 
 
 def public_series(folder: Path | None, skipped: list[str]) -> Iterator[Series]:
-    """All series that this machine has; the others are added to `skipped`."""
+    """All series on this machine. The others are added to `skipped`."""
     readers: list[tuple[str, int | None, Callable[[], Any]]] = [
         ("sunspots, yearly", None, dataset.load_sunspots),
         ("Mackey-Glass", None, lambda: dataset.mackey_glass(1500, seed=0)),
@@ -151,7 +151,7 @@ def _file(path: Path, column: str | int | None, more: dict[str, Any]) -> Array:
 
 
 def _inside(package: str) -> Path:
-    """The folder of a package, which is not imported."""
+    """The folder of a package, without importing it."""
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
         raise ImportError(f"{package} is not installed")
@@ -163,7 +163,7 @@ def _wheel(package: str, file: str, label: str | None) -> Array:
     import pandas as pd
 
     table = pd.read_csv(_inside(package) / file)
-    if label is None:  # a year a row, a month a column
+    if label is None:  # one row per year, one column per month
         return np.asarray(table.iloc[:, 1:]).ravel()
     numbers = table.select_dtypes("number")
     return np.asarray(numbers[label] if label else numbers.iloc[:, -1])
@@ -201,7 +201,7 @@ def seasonal(training: Array, season: int | None, timesteps: int) -> Model:
 
 
 def _recursive(step: Callable[[Array], Array], timesteps: int) -> Model:
-    """From a function of windows (N, T) -> (N,)."""
+    """Make a model from a function of windows (N, T) -> (N,)."""
 
     def ahead(values: Array, origins: Array, steps: int) -> Array:
         rows = values[origins[:, None] + np.arange(-timesteps, 0)]
@@ -218,7 +218,7 @@ def autoregression(training: Array, season: int | None, timesteps: int) -> Model
 
 
 def network_of_0_1(training: Array, season: int | None, timesteps: int) -> Model:
-    """One network on the standardised series, as version 0.1 trained it."""
+    """One network on the standardised series, trained as in version 0.1."""
     mean, scale = training.mean(), training.std() or 1.0
     x, y = dataset.windows(((training - mean) / scale).astype(np.float32), timesteps)
     model = RNN(1, 32, 1, seed=0)
@@ -234,7 +234,7 @@ def network_of_0_1(training: Array, season: int | None, timesteps: int) -> Model
 
 
 def ets(training: Array, season: int | None, timesteps: int) -> Model:
-    """Exponential smoothing: with or without a damped trend, whichever has the smaller AICc."""
+    """Exponential smoothing, with a damped trend if that lowers the AICc."""
     from statsmodels.tsa.exponential_smoothing.ets import ETSModel  # type: ignore[import-untyped]
 
     start = max(0, len(training) - RECENT)
@@ -259,7 +259,7 @@ def ets(training: Array, season: int | None, timesteps: int) -> Model:
 
 
 def sarima(training: Array, season: int | None, timesteps: int) -> Model:
-    """(1, 1, 1)(0, 1, 1) of a season; (2, 1, 2) without one."""
+    """(1, 1, 1)(0, 1, 1) with a season, (2, 1, 2) without."""
     from statsmodels.tsa.statespace.sarimax import SARIMAX  # type: ignore[import-untyped]
 
     start = max(0, len(training) - RECENT)
@@ -298,7 +298,7 @@ OTHERS: dict[str, Callable[[Array, int | None, int], Model]] = {
 
 @dataclass
 class Row:
-    """What one series gave."""
+    """The results for one series."""
 
     series: Series
     held_out: int
@@ -326,7 +326,7 @@ def measure(series: Series, skipped: list[str]) -> Row:
         begin = time.perf_counter()
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of optimisers that stop early
+                warnings.simplefilter("ignore")  # optimisers that stop early warn
                 models[name] = fit(training, season, row.timesteps)
         except (ImportError, ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
             if str(error) != "no season":
@@ -351,7 +351,7 @@ def measure(series: Series, skipped: list[str]) -> Row:
 
 
 def _without_gaps(values: Array, first: int) -> Array:
-    """Interpolated in the training part; after it the last known value, which a user would have."""
+    """Interpolate in the training part. After it, repeat the last known value, as a user must."""
     at, known = np.arange(len(values)), ~np.isnan(values)
     seen = known & (at < first)
     filled = np.where(at < first, np.interp(at, at[seen], values[seen]), values)
@@ -380,8 +380,8 @@ def _inside_intervals(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m bench.forecasts", description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, help="with files that FILES names")
-    parser.add_argument("--only", default="", help="series whose name holds this")
+    parser.add_argument("folder", nargs="?", type=Path, help="with the files that FILES lists")
+    parser.add_argument("--only", default="", help="only series whose name contains this")
     options = parser.parse_args(arguments)
     skipped: list[str] = []
     rows = []
@@ -390,7 +390,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(series.name, "...", file=sys.stderr, flush=True)
             try:
                 rows.append(measure(series, skipped))
-            except ValueError as error:  # too short
+            except ValueError as error:  # a series that is too short
                 skipped.append(f"{series.name}: {error}")
     report(rows, skipped)
 
@@ -445,7 +445,7 @@ def _times(rows: list[Row]) -> Iterator[str]:
 
 
 def _ratios(rows: list[Row], label: str, name: str, against: Sequence[str]) -> dict[str, float]:
-    """A model's RMSE over the least of others, by series."""
+    """A model's RMSE divided by the lowest of the others, by series."""
     return {
         row.series.name: row.rmse[label][name]
         / min(row.rmse[label][other] for other in against if other in row.rmse[label])

@@ -1,4 +1,4 @@
-"""The race: one process for each contestant, checked, then asked in turn, the best kept."""
+"""The race: one process per contestant. Results are checked, then turns are timed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bench.workloads import Workload
 ROOT = Path(__file__).resolve().parent.parent
 
 # The largest |result - reference| / |reference - start| of any array (see reference.error). Float64
-# peers differ by 3e-14 at most; float32 ones by up to 6e-5 on seed32, whose 275 updates carry each
-# one's rounding on.
+# peers differ by at most 3e-14. Float32 peers differ by up to 6e-5, on seed32: rounding errors grow
+# over its 275 updates.
 TOLERANCES = {"float64": 1e-10, "float32": 1e-3}
 
-# Long enough for any single run here on a slow and busy machine, compilation included.
+# Long enough for any single run on a slow and busy machine, with compilation.
 ANSWER_SECONDS = 600.0
 
 _NEVER = float("inf")
@@ -45,15 +45,15 @@ class Contestant:
     Attributes
     ----------
     label : str
-        Names it in the row.
+        Its name in the row.
     peer : str
     workload : Workload
     threads : int
         Of each process.
     processes : int
-        That run the same at the same time, each on processors of its own.
+        How many run the same work at the same time, each on its own processors.
     comparable : bool
-        False for a peer that uses wider vectors than crnn was told to; it cannot be the strongest.
+        False for a peer with wider vectors than crnn's: it does not count as the strongest.
     """
 
     label: str
@@ -66,7 +66,7 @@ class Contestant:
 
 @dataclass
 class Measurement:
-    """What a contestant did.
+    """The result of a contestant.
 
     Attributes
     ----------
@@ -74,10 +74,10 @@ class Measurement:
         "timed"; "absent" (its library is not installed); "wrong" (its result differs from the
         reference, so it is not timed); "failed".
     seconds : float
-        For one unit, the best of all turns; infinite unless timed. With several processes: of one
-        of them while all run, their mean (the harmonic one: what they do together counts).
+        Seconds for one unit, the best of all turns; infinite unless timed. With several processes:
+        the harmonic mean over them while all run, because their joint work counts.
     turns : list of float
-        The best of each turn, one a round.
+        The best of each turn, one per round.
     error : float
         Distance from the reference (`reference.error`).
     reason : str
@@ -97,7 +97,7 @@ class Measurement:
 
 @dataclass
 class Row:
-    """A finished race: the measurements by label, and what the processor could do meanwhile."""
+    """A finished race: the measurements by label, and the processor's peak during it."""
 
     workload: Workload
     threads: int
@@ -111,7 +111,7 @@ class AbsentError(Exception):
 
 
 class Worker:
-    """A process of `bench.worker`, pinned to `cpus` (left unpinned if there are none)."""
+    """A process of `bench.worker`, pinned to `cpus`; not pinned if there are none."""
 
     def __init__(self, cpus: list[int], threads: int, variables: dict[str, str]) -> None:
         environment = {**os.environ, **variables}
@@ -141,7 +141,7 @@ class Worker:
         return self.receive()
 
     def send(self, command: str, *arguments: Any) -> None:
-        """The first half of `ask`, so that several workers can be at work."""
+        """The first half of `ask`, so that several workers can run at once."""
         try:
             self.pipe.send((command, arguments))
         except (BrokenPipeError, ConnectionResetError):
@@ -183,7 +183,7 @@ class Worker:
 
 
 def processors(threads: int) -> list[int]:
-    """The last `threads` processors that this process may use; none where pinning is unknown."""
+    """The last `threads` processors of this process; none if the system cannot pin."""
     if not hasattr(os, "sched_getaffinity"):
         return []
     available = sorted(os.sched_getaffinity(0))
@@ -198,7 +198,7 @@ def race(
     """Check every contestant against the reference, then time them in interleaved rounds.
 
     In each round every contestant has one turn of at least `budget` seconds, and the processor's
-    peak is measured once. The first contestant's workload stands for the row's. `variables` are
+    peak is measured once. The row gets the first contestant's workload. `variables` are
     added to the environment of every process.
     """
     workload, threads = contestants[0].workload, contestants[0].threads
@@ -232,14 +232,18 @@ def race(
             measurement = measurements[label]
             measurement.seconds = min(measurement.turns)
             if measurement.seconds == _NEVER:
-                measurement.status, measurement.reason = "failed", "never all at work at once"
+                measurement.status, measurement.reason = (
+                    "failed",
+                    "its processes never ran at the same time",
+                )
     return Row(workload, threads, measurements, probe, bound(workload, probe, caches(), threads))
 
 
 def side_by_side(spans: list[list[tuple[float, float]]]) -> list[float]:
-    """The shortest run of each process, among its runs during which all processes were at work.
+    """The shortest run of each process among those during which all processes ran.
 
-    `spans` has the begin and end of each run, by process. Infinite for a process without one.
+    `spans` holds the begin and end of each run, by process. A process without such a run gets
+    infinity.
     """
     begun = max(runs[0][0] for runs in spans)
     ended = min(runs[-1][1] for runs in spans)
@@ -250,8 +254,8 @@ def side_by_side(spans: list[list[tuple[float, float]]]) -> list[float]:
 
 
 def _turn(workers: list[Worker], budget: float, units: int) -> float:
-    """Seconds for one unit, the best of a turn; of several processes the harmonic mean."""
-    # Of three runs of about the same length at least one lies where all are at work.
+    """Seconds for one unit, the best of a turn; for several processes their harmonic mean."""
+    # Of three runs of similar length, at least one is while all processes run.
     least = 1 if len(workers) == 1 else 3
     for worker in workers:
         worker.send("turn", budget, least)
@@ -262,7 +266,7 @@ def _turn(workers: list[Worker], budget: float, units: int) -> float:
 
 
 def _shares(contestant: Contestant) -> list[list[int]]:
-    """The processors of each of its processes."""
+    """The processors of each process of a contestant."""
     cpus = processors(contestant.threads * contestant.processes)
     if not cpus:
         return [[]] * contestant.processes

@@ -1,4 +1,4 @@
-"""The instruction sets by name, and the variables that keep every library to one of them."""
+"""Instruction sets by name, and the variables that restrict every library to one of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INSTRUCTION_SETS = {
     "neon": InstructionSet("NEON", 16),
 }
 
-# Peers that --isa does not reach: they look at the processor alone. With AVX-512 before them, JAX's
+# Peers that --isa cannot restrict: they ask only the processor. On an AVX-512 processor, JAX's
 # products (YNNPACK) ran at 1.7 times the AVX2 peak under --xla_cpu_max_isa=AVX2.
 UNRESTRICTED = ("jax", "jax-unrolled", "onnxruntime")
 
@@ -48,7 +48,7 @@ STEERING = (
 
 
 def available() -> list[str]:
-    """Those of `INSTRUCTION_SETS` that this machine has, the best first."""
+    """The `INSTRUCTION_SETS` of this machine, best first."""
     try:
         offered = importlib.import_module("crnn").cpu_info()["available"]
     except (ImportError, AttributeError):
@@ -59,10 +59,10 @@ def available() -> list[str]:
 
 
 def restricted(name: str) -> dict[str, str]:
-    """Variables that keep crnn and its peers to the instruction set `name`.
+    """Variables that restrict crnn and its peers to the instruction set `name`.
 
-    Only AVX2 is a restriction: AVX-512 and NEON are all that a processor has. What JAX compiles
-    itself is restricted, its library of products is not.
+    Only AVX2 is a restriction: AVX-512 and NEON are the best of their processors. JAX's own code is
+    restricted, its library of matrix products is not.
     """
     if name != "avx2":
         return {"CRNN_ISA": name}
@@ -84,7 +84,7 @@ def inherited() -> dict[str, str]:
 
 
 def cpuinfo() -> str:
-    """What Linux says about the processors; empty elsewhere."""
+    """The processors' properties from Linux; empty on other systems."""
     path = Path("/proc/cpuinfo")
     return path.read_text() if path.exists() else ""
 
@@ -98,7 +98,7 @@ def cpu_name() -> str:
 
 
 def _numpy_features_above_avx2() -> list[str]:
-    """NumPy's names differ by version: those it can disable here, all of AVX-512."""
+    """The AVX-512 features that this NumPy can disable. Their names differ by version."""
     for module in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
         try:
             numpy: Any = importlib.import_module(module)

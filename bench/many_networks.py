@@ -1,10 +1,10 @@
-"""Two networks at once: in two threads of one process, and in two processes side by side.
+"""Two networks at once: in two threads of one process, and in two processes.
 
     python -m bench.many_networks [--rounds 15] [--epochs 100]
 
-Needs two idle processors. The bits of both are compared first. A round times both in turn, and the
-order changes from round to round. The factor is the best time of two processes over that of two
-threads: 1 is as fast, less is slower.
+Needs two idle processors. The bits of both are compared first. A round times both in turn, in an
+order that alternates. The factor is the best time of two processes divided by that of two threads:
+below 1, threads are slower.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 import crnn
 
-# As the row "small": N, T, H, B.
+# The sizes of the row "small": N, T, H, B.
 SAMPLES, TIMESTEPS, HIDDEN, BATCH = 2048, 25, 32, 32
 
 
@@ -31,14 +31,14 @@ Y = RANDOM.standard_normal((SAMPLES, 1), dtype=np.float32)
 
 
 def trained(seed: int, epochs: int) -> bytes:
-    """The parameters of a network after this number of epochs."""
+    """The parameters of a network after `epochs` epochs."""
     model = crnn.RNN(1, HIDDEN, 1, seed=seed)
     crnn.Trainer(epochs, batch_size=BATCH, seed=seed, threads=1).fit(model, X, Y)
     return b"".join(array.tobytes() for array in model.state_dict().values())
 
 
 def serve(processor: int, pipe: Connection) -> None:
-    """Train what comes through the pipe, in a process of its own."""
+    """Train in a separate process, at each request from the pipe."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {processor})
     while (asked := pipe.recv()) is not None:
@@ -79,7 +79,7 @@ def main() -> None:
         one_by_one = [trained(seed, 3) for seed in seeds]
         for name, way in ways.items():
             if way(3) != one_by_one:
-                raise SystemExit(f"{name}: other bits than one by one")
+                raise SystemExit(f"{name}: the bits differ from training one by one")
         best = dict.fromkeys([*ways, "one by one"], float("inf"))
         for count in range(options.rounds):
             for name in list(ways)[:: 1 if count % 2 else -1]:
@@ -96,7 +96,7 @@ def main() -> None:
     print(f"crnn {crnn.__version__}, {crnn.cpu_info()['isa']}, NumPy {np.__version__}")
     print(f"load {os.getloadavg()[0]:.2f}, best of {options.rounds} rounds")
     for name, seconds in best.items():
-        print(f"{name:14} {1e3 * seconds / options.epochs:7.3f} ms an epoch of both")
+        print(f"{name:14} {1e3 * seconds / options.epochs:7.3f} ms per epoch of both")
     print(f"factor {best['two processes'] / best['two threads']:.3f}")
 
 

@@ -1,4 +1,4 @@
-"""A report's JSON as one picture: training time by row, relative to crnn's."""
+"""Plot a report's JSON: training time by row, relative to crnn's."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 from bench.report import counted, digits
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
+# Okabe and Ito's colours, which colour-blind readers can distinguish.
 _CRNN, _FRAMEWORK, _C = "#D55E00", "#0072B2", "#999999"
 _FRAMEWORKS = ("numpy", "torch", "jax", "jax-unrolled")
 _C_PEERS = ("c-blas", "c-fixed")
-_DPI = 96  # what browsers take an SVG's inches for
-_BAR = 0.27  # of the distance between two rows
+_DPI = 96  # pixels per inch of an SVG in browsers
+_BAR = 0.27  # height, as a share of the distance between rows
 
 
 def draw(document: dict[str, Any], path: Path) -> None:
     """Draw the training rows of a report (`report.document`): crnn, the best framework, the best C.
 
-    A .svg keeps its text as text and is the same file for the same report; other suffixes are
-    those of matplotlib. 800 pixels wide.
+    The picture is 800 pixels wide. A .svg keeps its text as text, and the same report gives the
+    same file. Other suffixes are those of matplotlib.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -65,7 +65,7 @@ def _is_timed_training(row: dict[str, Any]) -> bool:
 
 
 def _bars(row: dict[str, Any]) -> list[tuple[float, str, str]]:
-    """Length, words and colour of crnn, the best framework and the best C peer that were timed."""
+    """Length, label and colour of crnn, the best framework and the best C peer, if timed."""
     ours = row["results"]["crnn"]["seconds"]
     bars = [(1.0, f"{digits(ours * 1e3)} ms", _CRNN)]
     for columns, colour in ((_FRAMEWORKS, _FRAMEWORK), (_C_PEERS, _C)):

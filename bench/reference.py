@@ -1,4 +1,4 @@
-"""What results are compared with: the formulas, step by step, in float64 NumPy."""
+"""The expected results: the formulas, step by step, in float64 NumPy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, data, lengths, weights
 
 
-@functools.cache  # one race asks for the same once for each peer
+@functools.cache  # each peer of a race needs the same result
 def expected(workload: Workload, *, notebook: bool = False) -> dict[str, Array]:
-    """What a peer must answer: trained parameters, or outputs under the name "y".
+    """The expected answer of a peer: trained parameters, or outputs under the name "y".
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def expected(workload: Workload, *, notebook: bool = False) -> dict[str, Array]:
     -------
     dict of ndarray
         Float64. For "train" the parameters after one epoch; for "predict" y (N, O); for "step"
-        y (units, O), one row a step; for "import" nothing.
+        y (units, O), one row per step; for "import" nothing.
     """
     x, y = (a.astype(np.float64) if a.dtype.kind == "f" else a for a in data(workload))
     params = {name: array.astype(np.float64) for name, array in weights(workload).items()}
@@ -39,10 +39,10 @@ def expected(workload: Workload, *, notebook: bool = False) -> dict[str, Array]:
 
 
 def error(result: dict[str, Array], wanted: dict[str, Array], start: dict[str, Array]) -> float:
-    """The largest, over the arrays, of |result - wanted| / |wanted - start|, by 2-norms.
+    """The largest |result - wanted| / |wanted - start| of any array, in 2-norms.
 
-    `start` holds the parameters before training, so that the change is what must agree; arrays
-    absent from it are measured against `wanted` itself. A missing or misshapen array is infinite.
+    `start` holds the parameters before training, so the change must agree. For an array that is not
+    in `start`, the divisor is |wanted|. A missing or misshapen array has an infinite error.
     """
     worst = 0.0
     for name, array in wanted.items():
@@ -55,7 +55,7 @@ def error(result: dict[str, Array], wanted: dict[str, Array], start: dict[str, A
 
 
 def _states(params: dict[str, Array], x: Array) -> Array:
-    """h_t = tanh(x_t Wx + h_{t-1} Wh + b), shape (T + 1, B, H), the first being zero."""
+    """h_t = tanh(x_t Wx + h_{t-1} Wh + b), shape (T + 1, B, H), the first zero."""
     B, T = x.shape[:2]
     h = np.zeros((T + 1, B, params["Wh_l0"].shape[0]))
     for t in range(T):
@@ -106,11 +106,11 @@ def _gradients(
 ) -> dict[str, Array]:
     """Gradients of one batch's mean loss: x (B, T, I) or tokens (B, T), `steps` (B,)."""
     T, D, H = workload.T, workload.D, workload.H
-    # (T, B, 1): whether a row has this step. A row keeps its state through the steps it lacks.
+    # (T, B, 1): whether a row has this step. A shorter row keeps its state after its end.
     active = (np.arange(T)[:, None] < steps)[..., None]
     inputs = np.eye(workload.input_size)[x.T] if workload.tokens else x.transpose(1, 0, 2)
     directions = [range(T), range(T - 1, -1, -1)][:D]
-    layers = []  # the input of each layer, and of each direction the states before and after a step
+    layers = []  # each layer's input, and each direction's states before and after a step
     for layer in range(workload.L):
         cells = [name for name, _ in workload.cells[layer * D : (layer + 1) * D]]
         states = [
@@ -159,7 +159,7 @@ def _gradients(
 def _cell(
     params: dict[str, Array], cell: str, inputs: Array, times: range, active: Array
 ) -> tuple[Array, Array]:
-    """The states before and after each step, both (T, B, H), from zero in the order of `times`."""
+    """States before and after each step, both (T, B, H), from zero, in the order of `times`."""
     Wx, Wh, b = (params[name + cell] for name in ("Wx", "Wh", "b"))
     before = np.zeros((*inputs.shape[:2], len(b)))
     after = np.zeros_like(before)
@@ -172,7 +172,7 @@ def _cell(
 
 
 def _loss_gradient(z: Array, y: Array, workload: Workload) -> Array:
-    """Of the squared error, mean over all elements, or of the cross entropy, mean over all rows."""
+    """Gradient of the squared error (mean over elements) or the cross entropy (over rows)."""
     if workload.classes:
         exponentials = np.exp(z - z.max(axis=-1, keepdims=True))
         softmax = exponentials / exponentials.sum(axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""What is said of the races: the tables, the JSON, and the lines about the machine."""
+"""Reports of the races: tables, JSON, and lines about the machine."""
 
 from __future__ import annotations
 
@@ -43,26 +43,26 @@ def heading(header: dict[str, Any]) -> str:
         f"{counted(header['threads'], 'thread')} each, best of {header['rounds']} interleaved "
         "rounds",
     ]
-    # A library that such a variable slows is not the strongest peer.
+    # Such a variable can slow a library, which is then not the strongest peer.
     lines += [f"set in the environment: {k}={v}" for k, v in header["inherited"].items()]
     return "\n".join(lines)
 
 
 def counted(number: int, noun: str) -> str:
-    """One or many, in words."""
+    """A number and a noun, singular or plural."""
     return f"one {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def versions(rows: list[Row]) -> dict[str, str]:
-    """Library versions of all that ran."""
+    """Library versions of all peers that ran."""
     found = [m.software for row in rows for m in row.measurements.values()]
     return {name: version for name, version in found if version}
 
 
 def table(rows: list[Row]) -> str:
-    """One line a row: the time of each, the strongest peer, crnn's ratio to it, the roofline."""
+    """One line per row: each time, the strongest peer, crnn's ratio to it, the roofline."""
     columns = _columns(rows)
-    # With several threads crnn's own time on one stands beside the others.
+    # With several threads, the table also shows crnn's time with one.
     if any("crnn x1" in row.measurements for row in rows):
         columns.insert(1, "crnn x1")
     titles = ["row", "unit", *(_HEADINGS.get(name, name) for name in columns)]
@@ -78,7 +78,7 @@ def table(rows: list[Row]) -> str:
 
 
 def variants(rows: list[Row]) -> str:
-    """One line a row: the time of each contestant of c-blas; empty if there is none."""
+    """One line per row: the time of each contestant of c-blas; empty if there is none."""
     members = [
         label
         for label in peers.contestants("c-blas")
@@ -94,10 +94,10 @@ def variants(rows: list[Row]) -> str:
 
 
 def side_by_side(rows: list[Row]) -> str:
-    """With N threads, one line a row: what N threads gain, and what N processes gain.
+    """With N threads, one line per row: the speed-up of N threads and of N processes.
 
-    threads: t1 / tN. processes: N t1 / t, t being the time of one unit while N processes run.
-    Empty if crnn was not timed so.
+    threads: t1 / tN. processes: N t1 / t, where t is the time of one unit while N processes run.
+    Empty without these times.
     """
     lines = [["row", "unit", "crnn x1", "crnn", "processes", "gain", "theirs", "gain/theirs"]]
     for row in rows:
@@ -117,7 +117,7 @@ def side_by_side(rows: list[Row]) -> str:
 
 
 def remarks(rows: list[Row]) -> list[str]:
-    """Who was not timed or does not count; where the probe was no peak. One line a reason."""
+    """Contestants that were not timed or do not count, and probes below the peak, by reason."""
     found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
 
     def note(reason: str, label: str, row: Row) -> None:
@@ -131,9 +131,9 @@ def remarks(rows: list[Row]) -> list[str]:
             elif not measurement.contestant.comparable:
                 note("* uses wider vectors than the others and does not count", label, row)
         if row.probe.fma and row.probe.matmul > 1.02 * row.probe.fma:
-            note("faster than the FMA probe, and stands for the peak", "NumPy's matmul", row)
+            note("faster than the FMA probe, and taken as the peak", "NumPy's matmul", row)
         elif row.probe.matmul and not row.probe.fma:
-            note("stands for the peak, as crnn's FMA probe is absent", "NumPy's matmul", row)
+            note("taken as the peak, because crnn's FMA probe is absent", "NumPy's matmul", row)
     return [
         f"{', '.join(labels)}: {reason} ({', '.join(names)})"
         for reason, (labels, names) in found.items()
@@ -141,7 +141,7 @@ def remarks(rows: list[Row]) -> list[str]:
 
 
 def scaling(rows: list[Row]) -> str:
-    """How time grows with N and T doubled, and what a multiply-add costs at H = 1024 and 256."""
+    """How time grows when N or T doubles, and the cost of a multiply-add at H = 1024 and 256."""
     lines = []
     for row in rows:
         times = {
@@ -177,7 +177,7 @@ def document(header: dict[str, Any], rows: list[Row], scaled: list[Row]) -> dict
 
 
 def strongest(row: Row) -> Measurement | None:
-    """The fastest peer of a row; None where nothing but crnn was timed."""
+    """The fastest peer of a row; None if only crnn was timed."""
     timed = [
         found
         for found in row.measurements.values()
@@ -189,7 +189,7 @@ def strongest(row: Row) -> Measurement | None:
 
 
 def digits(value: float) -> str:
-    """Three digits, all those before the point."""
+    """Three significant digits, but no rounding before the decimal point."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
@@ -224,7 +224,7 @@ def _row_document(row: Row) -> dict[str, Any]:
 
 
 def _columns(rows: list[Row]) -> list[str]:
-    """crnn and the peers that have an entry in one of the rows at least."""
+    """crnn and the peers that have an entry in at least one row."""
     present = {
         peers.column(found.contestant.peer) for row in rows for found in row.measurements.values()
     }
@@ -232,11 +232,11 @@ def _columns(rows: list[Row]) -> list[str]:
 
 
 def _of_column(row: Row, name: str) -> Measurement | None:
-    """crnn itself, or the best of a peer's contestants: one that was timed, if there is any."""
+    """crnn itself, or a peer's best contestant, timed if there is one."""
     if name in row.measurements:
         return row.measurements[name]
     found = [m for m in row.measurements.values() if peers.column(m.contestant.peer) == name]
-    # One that was not timed has infinite seconds.
+    # A contestant that was not timed has infinite seconds.
     return min(found, key=lambda measurement: measurement.seconds, default=None)
 
 
@@ -257,7 +257,7 @@ def _strongest_cells(row: Row) -> list[str]:
 
 
 def _aligned(lines: list[list[str]]) -> str:
-    """The first two columns to the left, the numbers to the right."""
+    """Align the first two columns left and the numbers right."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(
@@ -282,7 +282,7 @@ def _cell(found: Measurement | None, scale: float, row: Row) -> str:
 
 
 def _bare_interpreter(row: Row) -> float:
-    """Seconds of an interpreter that imports nothing, which import times are over."""
+    """Seconds of an interpreter that imports nothing. Import times are without them."""
     return row.measurements["python"].seconds if row.workload.kind == "import" else 0.0
 
 

@@ -1,4 +1,4 @@
-"""How fast a row can be: the measured peak and bandwidths, and which of them bounds it."""
+"""The roofline: measured peak and bandwidths, and the least time of a row under them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MATMUL = 768  # rows and columns: 9 ms in float32 at 100 GFLOP/s, and 88 to 95 
 
 @dataclass(frozen=True)
 class Probe:
-    """What one processor does at its best, right now.
+    """The measured peak and bandwidths of one processor.
 
     Attributes
     ----------
     fma : float
         GFLOP/s of independent fused multiply-adds, by crnn's probe; 0 without crnn.
     matmul : float
-        GFLOP/s of a large NumPy product: what a peak cannot be less than.
+        GFLOP/s of a large NumPy product: a lower bound of the peak.
     bandwidth : dict
         GB/s of streaming reads from "L1", "L2", "L3"; empty if not asked for or without crnn.
     """
@@ -35,11 +35,11 @@ class Probe:
 
     @property
     def peak(self) -> float:
-        """The FMA peak, GFLOP/s. A matmul above crnn's probe shows that the probe is no peak."""
+        """The FMA peak, GFLOP/s. If a matmul is faster than crnn's probe, it is the peak."""
         return max(self.fma, self.matmul)
 
     def best(self, other: Probe) -> Probe:
-        """The larger of both, figure by figure."""
+        """The larger of both, for each figure."""
         levels = {**self.bandwidth, **other.bandwidth}
         bandwidth = {
             level: max(self.bandwidth.get(level, 0.0), other.bandwidth.get(level, 0.0))
@@ -78,7 +78,7 @@ def probe(itemsize: int, *, bandwidth: bool) -> Probe:
     levels: dict[str, float] = {}
     if bandwidth:
         sizes = caches()
-        # Half of a level lies in it whole; of L3, shared by other cores, four times L2.
+        # Half a level's size fits it. L3 is shared by other cores: four times L2.
         working = {level: size // 2 for level, size in sizes.items() if level in ("L1", "L2")}
         if "L2" in sizes and "L3" in sizes:
             working["L3"] = min(4 * sizes["L2"], sizes["L3"] // 2)
@@ -87,15 +87,15 @@ def probe(itemsize: int, *, bandwidth: bool) -> Probe:
 
 
 def bound(workload: Workload, measured: Probe, sizes: dict[str, int], threads: int) -> Bound | None:
-    """The least time for one unit of `workload`; None where nothing was measured to say so.
+    """The least time for one unit of `workload`; None without measurements.
 
-    A batch of many rows uses each weight for a tile of rows from registers: FLOPs / peak.
+    A batch of many rows uses each weight for a tile of rows in registers: FLOPs / peak.
 
-    A batch of one (the row-vector path) reads Wh once a step forward and once backward: H^2
-    numbers, each from the nearest cache that holds it (forth and then back, so that the nearest
-    part stays where it is). Then dWh += h' da for all steps, in registers, with Wh read and written
-    once a sample. Reading and arithmetic overlap within each of the two phases, the phases follow
-    one another. A streaming step is the forward half.
+    A batch of one (the row-vector path) has two phases. The first reads the H^2 numbers of Wh once
+    per step forward and once backward, each from the nearest cache that holds it. (Successive steps
+    read in opposite directions, so they read the cached part first.) The second does dWh += h' da
+    for all steps in registers, and reads and writes Wh once per sample. Within a phase, reading and
+    arithmetic overlap. A streaming step is the forward half of the first phase.
     """
     if workload.kind == "import" or measured.peak == 0.0:
         return None
@@ -105,7 +105,7 @@ def bound(workload: Workload, measured: Probe, sizes: dict[str, int], threads: i
         return Bound(workload.flops / peak, "FMA")
     if not measured.bandwidth:
         return None
-    # Nothing of a batch of one is shared between threads.
+    # Threads do not share a batch of one.
     peak = measured.peak * 1e9
     products = 2 * workload.H**2
     walks = workload.N * workload.T * (2 if workload.kind == "train" else 1)
@@ -118,7 +118,7 @@ def bound(workload: Workload, measured: Probe, sizes: dict[str, int], threads: i
 
 
 def _read(size: int, bandwidth: dict[str, float], sizes: dict[str, int]) -> dict[str, float]:
-    """Seconds to read `size` bytes of which each cache level holds as much as it can."""
+    """Seconds to read `size` bytes if each cache level holds as many as it can."""
     seconds: dict[str, float] = {}
     left = size
     levels = [level for level in ("L1", "L2", "L3") if level in bandwidth]

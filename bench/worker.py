@@ -1,4 +1,4 @@
-"""One contestant's process: pinned, alive for a whole row, answering the harness over a pipe.
+"""The process of one contestant: pinned, alive for a whole row, controlled through a pipe.
 
 Started as `python -m bench.worker DESCRIPTOR CPU,CPU,...` with the libraries' thread variables
 already in its environment. It answers ("ok", value), ("absent", reason) or ("failed", reason).
@@ -19,14 +19,15 @@ from bench.workloads import Array, Workload, weights
 
 
 class Contestant:
-    """The runner of one peer, made by `prepare` and asked for turns."""
+    """The runner of one peer: `prepare` makes it, `turn` times it."""
 
     def prepare(
         self, peer: str, workload: Workload, threads: int
     ) -> tuple[dict[str, Array], tuple[str, str]]:
-        """Make the runner, let it run once (which also compiles and warms up), answer its result.
+        """Make the runner and run it once, which also compiles and warms up.
 
-        One epoch, one call, or all the steps; and the name and version of the peer's library.
+        Returns the result (of one epoch, one call, or all steps), and the name and version of the
+        peer's library.
         """
         self.workload = workload
         self.runner = peers.runner(peer, workload, threads)
@@ -39,9 +40,9 @@ class Contestant:
         return found
 
     def turn(self, budget: float, least: int) -> list[tuple[float, float]]:
-        """When each run began and ended: runs for `budget` seconds, and `least` of them.
+        """Run for `budget` seconds, at least `least` times. Returns the begin and end of each run.
 
-        In seconds of time.monotonic, which is one clock for all processes of a machine.
+        In seconds of time.monotonic, which all processes of a machine share.
         """
         units, end = self.workload.units, time.monotonic() + budget
         spans: list[tuple[float, float]] = []
@@ -53,12 +54,12 @@ class Contestant:
         return spans
 
     def expected(self, workload: Workload, notebook: bool) -> tuple[dict[str, Array], Any]:
-        """The reference's result, and what a change is measured from."""
+        """The reference's result, and the start from which a change is measured."""
         start = weights(workload) if workload.kind == "train" else {}
         return reference.expected(workload, notebook=notebook), start
 
     def probe(self, itemsize: int, bandwidth: bool) -> roofline.Probe:
-        """The peak and the cache's bandwidths, on this processor, now."""
+        """Measure the peak and the caches' bandwidths on this processor."""
         return roofline.probe(itemsize, bandwidth=bandwidth)
 
 

@@ -1,4 +1,4 @@
-"""What is measured: the workloads, their data and their work.
+"""The workloads: sizes, data and number of operations.
 
 Letters: N samples, T timesteps, B rows of a batch, I inputs, H hidden units, O outputs, L layers,
 D directions.
@@ -37,9 +37,9 @@ class Workload:
     L, D : int
         Layers, and directions of each.
     output : str
-        "last": one output a sample. "all": one at every step.
+        "last": one output per sample. "all": one at every step.
     tokens : bool
-        A step's input is an integer in [0, I), which chooses a row of Wx.
+        A step's input is an integer in [0, I) that selects a row of Wx.
     classes : bool
         A target is an integer in [0, O) and the loss is the cross entropy, not the squared error.
     shortest : int
@@ -87,9 +87,9 @@ class Workload:
     def flops(self) -> int:
         """Floating-point operations of one unit, a multiply-add counted as two.
 
-        An epoch, for each step of a sequence: 4 I H + 6 H^2 for a cell of the first layer, as there
-        is no gradient of x, and 6 D H^2 + 6 H^2 for a cell above. Tokens are not multiplied: 6 H^2.
-        For each output 6 D H O. What a sequence has past its length is not counted.
+        An epoch, per step of a sequence: 4 I H + 6 H^2 for a cell of the first layer, which needs
+        no gradient of x; 6 H^2 if its inputs are tokens; 6 D H^2 + 6 H^2 for a cell above. Per
+        output: 6 D H O. Steps past a sequence's length do not count.
         predict and step: N (T (2 I H + 2 H^2) + 2 H O).
         """
         if self.kind == "import":
@@ -182,11 +182,11 @@ def data(workload: Workload) -> tuple[Array, Array]:
     Returns
     -------
     x : ndarray, shape (N, T, I)
-        Contiguous, zero past a sequence's length; for "step" (units, 1, I): the inputs of
-        successive steps. Tokens are int64 of shape (N, T), drawn with Zipf's frequencies.
+        Contiguous, zero past a sequence's length. For "step": (units, 1, I), the inputs of
+        successive steps. Tokens: int64 of shape (N, T), with frequencies of Zipf's law.
     y : ndarray, shape (N, O) or (N, T, O)
-        What follows each window, or each step, times a factor that lets some gradients of an epoch
-        be clipped. Classes are int64 of shape (N, T): the next token.
+        The value after each window, or each step, times a factor so large that some gradients of an
+        epoch are clipped. Classes: int64 of shape (N, T), the next tokens.
     """
     rng = np.random.default_rng(SEED)
     N = workload.units if workload.kind == "step" else workload.N
@@ -214,8 +214,8 @@ def weights(workload: Workload) -> dict[str, Array]:
     Returns
     -------
     dict of ndarray
-        Of each cell Wx (I or D H, H), Wh (H, H) and b (H,), with the cell's suffix; then Wy
-        (D H, O), by (O,).
+        For each cell Wx (I or D H, H), Wh (H, H) and b (H,), with the cell's suffix; then Wy
+        (D H, O) and by (O,).
     """
     rng = np.random.default_rng(SEED + 1)
     H, outputs = workload.H, workload.output_size
@@ -230,7 +230,7 @@ def weights(workload: Workload) -> dict[str, Array]:
 
 
 def time_major(workload: Workload) -> tuple[Array, Array]:
-    """`data` in batches: x (N / B, T, B, ...), and so y where there is an output at every step.
+    """`data` in batches: x (N / B, T, B, ...), and so y if there is an output at every step.
 
     Otherwise y is (N / B, B, O).
     """

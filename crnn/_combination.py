@@ -310,16 +310,16 @@ def fit(
         )
     if np.isnan(y[:rows]).all() or np.isnan(y[-held_out:]).all(axis=0).any():
         raise ValueError("series must have known values in its last fifth and before it")
-    with _team(plan) as team:
+    with _mapping(plan) as each:
         candidates: dict[str, Member] = {}
-        epochs: dict[str, int] = {}
         if plan.linear or not plan.networks:
             candidates[LINEAR] = least_squares(x[:rows], y[:rows])
-        for level in LEVELS if plan.networks else ():
-            start = team.start(level, x[:rows], y[:rows])
-            candidates[level], epochs[level] = _choose_epochs(
-                start, plan, x[-held_out:], y[-held_out:], advance
-            )
+        searches = {
+            level: _Search(plan, level, x[:rows], y[:rows], x[-held_out:], y[-held_out:])
+            for level in (LEVELS if plan.networks else ())
+        }
+        _train(list(searches.values()), each, advance)
+        candidates |= {level: search.networks for level, search in searches.items()}
         if plan.linear and plan.networks:
             candidates[PERSISTENCE] = Repeated(1, plan.horizon)
             if plan.season is not None and plan.season <= plan.timesteps:
@@ -329,17 +329,19 @@ def fit(
             name: continued(member, x[-held_out:], steps) for name, member in candidates.items()
         }
         chosen = _weigh(plan, x[-held_out:], forecasts, truth)
-        chosen.epochs = {level: epochs[level] for level in chosen.members if level in epochs}
+        chosen.epochs = {
+            level: search.chosen for level, search in searches.items() if level in chosen.members
+        }
+        finals = {
+            level: _Training(plan, level, x, y, epochs) for level, epochs in chosen.epochs.items()
+        }
+        _train(list(finals.values()), each, advance)
         for name in chosen.members:
             if name == LINEAR:
                 chosen.members[name] = least_squares(x, y)
-            elif name in LEVELS:
-                final = team.start(name, x, y)
-                for _ in range(epochs[name]):
-                    final.epoch()
-                    advance()
-                chosen.members[name] = final.networks
-                chosen.history = chosen.history or final.runs[0].history
+            elif name in finals:
+                chosen.members[name] = finals[name].networks
+                chosen.history = chosen.history or finals[name].runs[0].history
             else:
                 chosen.members[name] = candidates[name]
     return chosen
@@ -424,31 +426,10 @@ def _standard_errors(differences: Array, known: Array) -> Array:
 # ---- networks that train side by side ----
 
 
-class _Team:
-    """Threads, each of which trains and runs one network at a time."""
+class _Training:
+    """Networks of one level that train for a number of epochs."""
 
-    def __init__(self, plan: Plan, map_: Callable[..., Any]) -> None:
-        self.plan, self.map = plan, map_
-
-    def start(self, level: str, x: Array, y: Array) -> _Start:
-        return _Start(self, level, x, y)
-
-
-@contextmanager
-def _team(plan: Plan) -> Iterator[_Team]:
-    threads = min(plan.threads, plan.networks)
-    if threads < 2:
-        yield _Team(plan, map)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        yield _Team(plan, pool.map)
-
-
-class _Start:
-    """Networks of one level at the start of a training."""
-
-    def __init__(self, team: _Team, level: str, x: Array, y: Array) -> None:
-        plan = team.plan
+    def __init__(self, plan: Plan, level: str, x: Array, y: Array, epochs: int) -> None:
         seen = x[:, -plan.reach :]
         away = y - level_of(level, seen)
         scale = float(np.std(seen - level_of(level, seen)))
@@ -456,8 +437,7 @@ class _Start:
         seeds = np.random.SeedSequence([plan.seed, LEVELS.index(level)]).generate_state(
             plan.networks
         )
-        self.team, self.updates = team, math.ceil(len(x) / plan.batch_size)
-        self.values, self.epochs = seen.size, [0] * plan.networks
+        self.epochs, self.done = epochs, 0
         trained, models = (
             [RNN(1, plan.hidden_size, plan.horizon, seed=int(seed)) for seed in seeds]
             for _ in range(2)
@@ -478,25 +458,11 @@ class _Start:
             for model, seed in zip(trained, seeds, strict=True)
         ]
 
-    def epoch(self) -> None:
-        list(self.team.map(self._epoch, range(len(self.runs))))
-
-    def epoch_and_predict(self, inputs: Array) -> list[Array]:
-        """One epoch of each network, and its outputs after it."""
-
-        def one(k: int) -> Array:
-            self._epoch(k)
-            output: Array = self.networks.models[k].predict(inputs, threads=1)
-            return output
-
-        return list(self.team.map(one, range(len(self.runs))))
-
-    def _epoch(self, k: int) -> None:
+    def epoch(self, k: int) -> None:
         """Train network k, and average its parameters over the epochs, the recent ones most."""
         run, average = self.runs[k], self.networks.models[k]
         run.epoch()
-        self.epochs[k] += 1
-        kept = min(_KEPT, self.epochs[k] / (self.epochs[k] + 9))
+        kept = min(_KEPT, (self.done + 1) / (self.done + 10))
         trained = run.model.state_dict()
         average.load_state_dict(
             {
@@ -505,28 +471,73 @@ class _Start:
             }
         )
 
+    def after_epoch(self) -> None:
+        """All networks have done one more epoch."""
+        self.done += 1
 
-def _choose_epochs(
-    start: _Start, plan: Plan, x: Array, y: Array, advance: Callable[[], None]
-) -> tuple[Networks, int]:
-    """Train until the validation error rises. -> the networks at its minimum, and the epochs."""
-    affordable = min(_MOST_UPDATES // start.updates, _MOST_VALUES // start.values)
-    most = plan.epochs or max(10, min(_MOST_EPOCHS, affordable))
-    networks, inputs = start.networks, start.networks.inputs(x)
-    best, chosen = math.inf, 0
-    kept: list[dict[str, Array]] = []
-    for epoch in range(1, most + 1):
-        together = networks.together(x, start.epoch_and_predict(inputs))
-        error = float(np.nanmean((together - y) ** 2))
-        advance()
-        if error < best or plan.epochs or not kept:
-            best, chosen = error, epoch
-            kept = [
+    @property
+    def finished(self) -> bool:
+        return self.done >= self.epochs
+
+
+class _Search(_Training):
+    """The same until the validation error rises; then the networks are those of its minimum."""
+
+    def __init__(
+        self, plan: Plan, level: str, x: Array, y: Array, x_held_out: Array, y_held_out: Array
+    ) -> None:
+        affordable = min(
+            _MOST_UPDATES // math.ceil(len(x) / plan.batch_size),
+            _MOST_VALUES // x[:, -plan.reach :].size,
+        )
+        most = plan.epochs or max(10, min(_MOST_EPOCHS, affordable))
+        super().__init__(plan, level, x, y, most)
+        self.fixed = plan.epochs is not None
+        self.x, self.y, self.inputs = x_held_out, y_held_out, self.networks.inputs(x_held_out)
+        self.outputs: list[Array] = [self.inputs] * plan.networks
+        self.best, self.chosen = math.inf, 0
+        self.kept: list[dict[str, Array]] = []
+
+    def epoch(self, k: int) -> None:
+        super().epoch(k)
+        self.outputs[k] = self.networks.models[k].predict(self.inputs, threads=1)
+
+    def after_epoch(self) -> None:
+        super().after_epoch()
+        error = float(np.nanmean((self.networks.together(self.x, self.outputs) - self.y) ** 2))
+        if error < self.best or self.fixed or not self.kept:
+            self.best, self.chosen = error, self.done
+            self.kept = [
                 {name: np.array(value) for name, value in model.state_dict().items()}
-                for model in networks.models
+                for model in self.networks.models
             ]
-        if epoch - chosen >= _PATIENCE:
-            break
-    for model, state in zip(networks.models, kept, strict=True):
-        model.load_state_dict(state)
-    return networks, chosen
+        if self.finished:
+            for model, state in zip(self.networks.models, self.kept, strict=True):
+                model.load_state_dict(state)
+
+    @property
+    def finished(self) -> bool:
+        return super().finished or self.done - self.chosen >= _PATIENCE
+
+
+@contextmanager
+def _mapping(plan: Plan) -> Iterator[Callable[..., Any]]:
+    """`map`, on threads."""
+    threads = min(plan.threads, plan.networks * len(LEVELS))
+    if threads < 2:
+        yield map
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield pool.map
+
+
+def _train(
+    trainings: Sequence[_Training], each: Callable[..., Any], advance: Callable[[], None]
+) -> None:
+    """An epoch of every network of all trainings at a time, so that no thread waits for long."""
+    while running := [training for training in trainings if not training.finished]:
+        jobs = [(training, k) for training in running for k in range(len(training.runs))]
+        list(each(lambda job: job[0].epoch(job[1]), jobs))
+        for training in running:
+            training.after_epoch()
+            advance()

@@ -1,7 +1,7 @@
-"""Dates as people write them: read from a column, put in order, continued after its end.
+"""Read a column of dates, find their step, and continue them.
 
-A column has one form. Day and month are told apart over the whole column: by a number above 12, or
-by the one reading that is in order and regular.
+A column has one form. The whole column decides which number is the day and which the month: by a
+number above 12, or because only one order gives sorted, regular dates.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from crnn._arguments import Array
 
 _MICROSECONDS = {"us": 1, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "D": 86400 * 10**6}
 _DAY = _MICROSECONDS["D"]
-_MOST_IRREGULAR = 0.1  # of the steps: a holiday moves a weekly date by a day
+_MOST_IRREGULAR = 0.1  # share of the steps: a holiday moves a weekly date by a day
 _SEASONS = {
     "monthly": 12,
     "quarterly": 4,
@@ -30,9 +30,9 @@ _SEASONS = {
     "every 15 minutes": 96,
     "every 10 minutes": 144,
 }
-_YEARS = range(1500, 2201)  # what four digits alone must lie in to be a year
+_YEARS = range(1500, 2201)  # four digits alone are a year if in this range
 
-# The beginnings of the months' names: English, German, French, Spanish, Portuguese, Italian, Dutch.
+# How month names begin: English, German, French, Spanish, Portuguese, Italian, Dutch.
 _MONTHS = {
     start: month
     for month, starts in enumerate(
@@ -71,11 +71,11 @@ def _form(pattern: str) -> re.Pattern[str]:
 _YMD = r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"
 _HMS = r"(?P<H>[0-9]{2}):?(?:(?P<M>[0-9]{2}):?(?P<S>[0-9]{2})?)?(?P<z>Z?)"
 _YEAR_MONTH = _form(r"(?P<y>[0-9]{4})(?:[-/:]|-?[Mm])(?P<m>[0-9]{1,2})")
-_EXPERIMENT = _form(r"(?P<y>[0-9]{1,3})-(?P<m>[0-9]{2})")  # months of its years, from year 1
+_EXPERIMENT = _form(r"(?P<y>[0-9]{1,3})-(?P<m>[0-9]{2})")  # its year and month, from year 1
 _MONTH_DOT_YEAR = _form(r"(?P<m>[0-9]{1,2})\.(?P<y>[0-9]{4})")
 _MONTH_NAME = _form(rf"{_NAME}[-/., ']*(?P<y>[0-9]{{4}}|[0-9]{{2}})")
-# In each: y year, m month, d day, j day of the year, b a month's name, q quarter, w week; u and v
-# are day and month, or month and day.
+# Groups: y year, m month, d day, j day of the year, b a month's name, q quarter, w week; u and v
+# are day and month in either order.
 _FORMS = [
     _form(r"(?P<y>[0-9]{4})([-/.])(?P<m>[0-9]{1,2})\2(?P<d>[0-9]{1,2})" + _TIME),
     _form(r"(?P<u>[0-9]{1,2})([-/. ])(?P<v>[0-9]{1,2})\2(?P<y>[0-9]{4}|[0-9]{2})" + _TIME),
@@ -101,7 +101,7 @@ _FORMS = [
     _form(r"(?P<y>[0-9]{4})-D(?P<j>[0-9]{1,3})" + _TIME),
     _EXPERIMENT,
 ]
-# Those that are numbers too.
+# Forms that are also numbers.
 _DIGITS = [
     _form(_YMD + f"(?:{_HMS})?"),
     _form(r"(?P<y>[0-9]{4})\.(?P<m>0[1-9]|1[0-2]|1)"),
@@ -118,7 +118,7 @@ TIME_OF_DAY = re.compile(
 
 
 class DateError(ValueError):
-    """A field that is no date, or dates that cannot be told apart; `index` is its row."""
+    """A field that is not a date, or an ambiguous column; `index` is the row."""
 
     def __init__(self, message: str, index: int = 0) -> None:
         super().__init__(message)
@@ -127,9 +127,9 @@ class DateError(ValueError):
 
 @dataclass(frozen=True)
 class Dates:
-    """When each value was: `values` are datetime64[us], or float64 for plain numbers.
+    """The date of each value: `values` are datetime64[us], or float64 for plain numbers.
 
-    `unit` is what a date is written to: "Y", "Q", "M", "W", "D", "h", "min", "s", "us" or
+    `unit` is the precision of a written date: "Y", "Q", "M", "W", "D", "h", "min", "s", "us" or
     "number", with `decimals` digits.
     """
 
@@ -147,11 +147,11 @@ class Dates:
         return replace(self, values=self.values[rows])
 
     def text(self, index: int) -> str:
-        """One of the dates."""
+        """Format one of the dates."""
         return self._format(self.values[index])
 
     def after(self, steps: int) -> list[str]:
-        """The dates that go on; the numbers of the rows if the dates have no regular step.
+        """The next dates; row numbers if the dates have no regular step.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class Dates:
         Returns
         -------
         list of str
-            Written as the column's own, dates in the form of ISO 8601.
+            In the form of ISO 8601, with the column's precision.
         """
         step = find_step(self)
         if step is None:
@@ -169,7 +169,7 @@ class Dates:
         return [self._format(step.after(self.values[-1], k)) for k in range(1, steps + 1)]
 
     def axis(self, steps: int = 0) -> Array:
-        """The dates and `steps` that go on, for a picture; rows from 1 without a regular step.
+        """The dates and the next `steps`, for a plot; rows from 1 without a regular step.
 
         Returns
         -------
@@ -207,7 +207,7 @@ class Dates:
 
 @dataclass(frozen=True)
 class Step:
-    """From one date to the next, and how much of the calendar is missing between the dates."""
+    """The step from one date to the next, and the gaps between the dates."""
 
     name: str
     after: Callable[[object, int], object]
@@ -221,7 +221,7 @@ class Step:
 
     @property
     def missing(self) -> int:
-        """How many dates the gaps lack."""
+        """How many dates are missing in the gaps."""
         return int((self.counts - 1).sum())
 
     @property
@@ -231,9 +231,9 @@ class Step:
 
 
 def without_gaps(dates: Dates, step: Step) -> tuple[Dates, Array]:
-    """Put in the dates that are missing; also the new row of each old one.
+    """Insert the missing dates. Also returns the new row of each old date.
 
-    `step` is ``find_step(dates)``. Raises ValueError where the dates put in would not be in order.
+    `step` is ``find_step(dates)``. Raises ValueError if the inserted dates would not be in order.
     """
     rows = np.concatenate([[0], np.cumsum(step.counts)])
     values = np.empty(int(rows[-1]) + 1, dates.values.dtype)
@@ -252,7 +252,7 @@ def from_numbers(name: str, values: Array, decimals: int) -> Dates:
 
 
 def rows(count: int) -> Dates:
-    """The rows' numbers from 1, where a file has no dates."""
+    """Row numbers from 1, for a file without dates."""
     return Dates("row", np.arange(1.0, count + 1), "number")
 
 
@@ -262,21 +262,21 @@ def parse(name: str, fields: Sequence[str], *, dayfirst: bool | None = None) -> 
     Parameters
     ----------
     name : str
-        The column's.
+        The column's name.
     fields : sequence of str
-        Its text, none missing.
+        The column's text, none missing.
     dayfirst : bool, optional
-        Whether 01/02/2020 is 1 February. By default it is found out.
+        Whether 01/02/2020 is 1 February. Detected by default.
 
     Raises
     ------
     DateError
-        If a field has another form than the first ones, is no date of the calendar, or day and
-        month cannot be told apart.
+        If a field has another form than the first one or is not in the calendar, or if the order
+        of day and month is ambiguous.
     """
     if (known := _iso(name, fields)) is not None:
         return known
-    worst = DateError(f"holds {fields[0]!r}, which is no date that is known", 0)
+    worst = DateError(f"holds {fields[0]!r}, which is not a known form of date", 0)
     for form in (*_FORMS, *_DIGITS):
         if form.fullmatch(fields[0].strip()) is None:
             continue
@@ -309,7 +309,7 @@ def looks_like(fields: Sequence[str], *, numbers: bool) -> bool:
 
 
 def are_days(fields: Sequence[str]) -> bool:
-    """Whether fields are days in digits, as 20200131 or 202001312359, not always the same one."""
+    """Whether fields are days in digits (20200131, 202001312359) and not all the same day."""
     texts = [field.strip() for field in fields]
     form = re.compile(r"[0-9]{8}(?:[0-9]{2}){0,3}")
     if len(set(texts)) < 2 or not all(form.fullmatch(text) for text in texts):
@@ -327,7 +327,7 @@ def are_days(fields: Sequence[str]) -> bool:
 
 
 def _iso(name: str, fields: Sequence[str]) -> Dates | None:
-    """The commonest form, 2020-01-31 or 2020-01-31 23:59:59, as NumPy reads it."""
+    """Read the commonest form, 2020-01-31 or 2020-01-31 23:59:59, with NumPy."""
     length = len(fields[0])
     if length not in (10, 16, 19) or _FORMS[0].fullmatch(fields[0]) is None:
         return None
@@ -335,7 +335,7 @@ def _iso(name: str, fields: Sequence[str]) -> Dates | None:
         return None
     try:
         values = np.array(fields, dtype="M8[us]")
-    except ValueError:  # what is wrong with it is found one by one
+    except ValueError:  # `_parse` finds the bad field
         return None
     unit = "D"
     if (values != values.astype("M8[D]")).any():
@@ -379,7 +379,7 @@ _Parts = tuple[int, int, int, int, int, int, int]
 
 
 def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bool | None) -> Dates:
-    """Read one form. Columns of `parts`: year, month or u, day or v, microseconds, zone, length."""
+    """Read one form. Columns of `parts`: year, month or u, day or v, microseconds, short year."""
     assumed: list[str] = []
     zones: dict[str, int] = {}
     finest = ["D"]
@@ -403,7 +403,7 @@ def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bo
         outside = (year < _YEARS[0]) | (year > _YEARS[-1])
         if outside.any():
             bad = int(np.argmax(outside))
-            raise DateError(f"holds {fields[bad]!r}, which is no date that is known", bad)
+            raise DateError(f"holds {fields[bad]!r}, which is not a known form of date", bad)
     if form is _YEAR_MONTH and len(year) > 1:
         if (month == (year + 1) % 100).all():  # 2004-05, 2005-06: years that end in the next one
             month = np.ones_like(month)
@@ -439,7 +439,7 @@ def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bo
         zone = "Z"
         assumed.append("times in UTC")
     if form is _EXPERIMENT and not _months_in_turn(values):
-        raise DateError(f"holds {fields[0]!r}, which is no date that is known", 0)
+        raise DateError(f"holds {fields[0]!r}, which is not a known form of date", 0)
     return Dates(name, values, unit, zone=zone, assumed=tuple(assumed))
 
 
@@ -457,7 +457,7 @@ def _parts(
         m = match.groupdict()
         year = int(m["y"])
         short = len(m["y"]) == 2 and form is not _EXPERIMENT
-        if short:  # the last such year that has begun
+        if short:  # the latest such year, next year at most
             year += this_year // 100 * 100
             year -= 100 * (year > this_year + 1)
         if "b" in m:
@@ -494,7 +494,7 @@ def _parts(
 
 
 def _moments(fields: Sequence[str], year: Array, month: Array, day: Array) -> Array:
-    """The days' first moments; a DateError for a day that is not in the calendar."""
+    """Midnight of each day; raises DateError for a day that is not in the calendar."""
     months = (year - 1970) * 12 + month - 1
     first = months.astype("M8[M]")
     length = ((first + 1).astype("M8[D]") - first.astype("M8[D]")).astype(int)
@@ -510,7 +510,7 @@ def _refuse(fields: Sequence[str], bad: Array) -> None:
 
 
 def _weeks(fields: Sequence[str], year: Array, week: Array) -> Array:
-    """The Mondays of ISO 8601's weeks."""
+    """The Mondays of ISO 8601 weeks."""
     _refuse(fields, (week < 1) | (week > 53))
     fourth = ((year - 1970).astype("M8[Y]").astype("M8[D]") + 3).astype(int)  # 4 January: week 1
     monday = fourth - (fourth + 3) % 7
@@ -558,7 +558,7 @@ def _day_and_month(
     }
     if not readings:
         raise DateError(
-            "is no day/month and no month/day date like the rows before",
+            "is neither a day/month nor a month/day date like the rows before",
             max(int(np.argmax(u > 12)), int(np.argmax(v > 12))),
         )
     scores = {}
@@ -576,7 +576,7 @@ def _day_and_month(
         for order, (*worse, missing) in scores.items()
         if (*worse,) == best[:2] and missing <= 2 * best[2] + 1
     ]
-    if len(orders) > 1 and "." in first:  # month.day.year is written nowhere
+    if len(orders) > 1 and "." in first:  # nobody writes month.day.year
         orders = [order for order in orders if order == "day/month/year"]
     if len(orders) != 1 or (len(scores) > 1 and best[0]):
         raise DateError(
@@ -587,7 +587,7 @@ def _day_and_month(
 
 
 def find_step(dates: Dates) -> Step | None:
-    """The step of dates in order; None where they are not regular."""
+    """The step of sorted dates; None if they are not regular."""
     if len(dates) < 2:
         return None
     if dates.unit == "number":
@@ -602,7 +602,7 @@ def _number_step(dates: Dates) -> Step | None:
     usual = float(np.median(moves))
     if not usual > 0:
         return None
-    # As they are, or else rounded: decimal years, and hours as parts of a day.
+    # First the usual step itself, then rounded fractions: of a year, or of a day in hours.
     rounding = 1.01 * 10.0**-dates.decimals
     parts = [1 / n for n in (12, 4, 2, 52, 24, 365, 365.25) if abs(usual - 1 / n) <= rounding]
     for step in [usual, *(parts if dates.decimals else [])]:
@@ -616,7 +616,7 @@ def _number_step(dates: Dates) -> Step | None:
 
 
 def _step(name: str, after: Callable[[object, int], object], counts: Array) -> Step:
-    whole = np.where(counts > 1.5, np.rint(counts), 1)  # what is nearer to one step is no gap
+    whole = np.where(counts > 1.5, np.rint(counts), 1)  # below 1.5 steps there is no gap
     return Step(name, after, whole.astype(np.int64))
 
 
@@ -631,7 +631,7 @@ def _month_end(months: Array) -> Array:
 
 
 def _by_months(values: Array) -> bool:
-    """Whether dates are one a month, quarter or year: the same day, or the end or start of it."""
+    """Whether dates are monthly, quarterly or yearly: on one day, or at the start or end."""
     moves = np.diff(_months(values))
     if (moves < 1).any() or (np.diff(values).astype(np.int64) < 27 * _DAY).any():
         return False
@@ -725,7 +725,7 @@ def _duration(microseconds: int) -> str:
 
 
 def _some_weekdays(dates: Dates) -> Step | None:
-    """Daily but for some days of the week, as on an exchange."""
+    """Daily on some days of the week, as at a stock exchange."""
     days = dates.values.astype("M8[D]")
     clock = dates.values - days.astype("M8[us]")
     if (clock != clock[0]).any():

@@ -24,7 +24,7 @@ class _Series:
     title: str
     values: Callable[[], Array]
     held_out: int
-    first: int  # the time of the first value; then one by one
+    first: int  # the time of the first value; the step is 1
     names: tuple[str, str]
     settings: dict[str, Any]
 
@@ -66,13 +66,13 @@ def run(folder: Path, say: Callable[[str], None]) -> None:
     Parameters
     ----------
     folder : pathlib.Path
-        It is made where there is none.
+        Created if it does not exist.
     say : callable
-        Is given each line of output.
+        Called with each line of output.
     """
     from crnn.forecast import Forecaster
 
-    plots.new_figure()  # without Matplotlib it fails here and not after the training
+    plots.new_figure()  # fails before the training if Matplotlib is missing
     folder.mkdir(parents=True, exist_ok=True)
     for series in _SERIES:
         _show(series, Forecaster(seed=0, **series.settings), folder, say)

@@ -1,7 +1,8 @@
-"""Numbers as people write them: separators, missing words, signs, decided over a whole column.
+"""Read a column of numbers: separators, signs, units, and words for missing values.
 
-A column is one notation. What a single field leaves open ("1.234") is decided by the other fields
-of its column, then by the other columns of the file. What stays open is said or is an error.
+A column has one notation. A field that has two readings ("1.234") is decided by the other fields of
+its column, then by the other columns of the file. If they do not decide, the reader reports what it
+assumes or raises an error.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _CURRENCIES = (
     r"(?:R\$|US\$|C\$|A\$|[$\u20ac\u00a3\u00a5\u20b9\u20a9\u20aa\u20ba\u20bd\u20b4\u0e3f]"
     r"|CHF|EUR|USD|GBP|JPY|kr\.?|z\u0142|K\u010d|Ft|Rs\.?)"
 )
-# How many numbers of one, two or three groups of three digits it takes to see that none of them has
-# a fraction: of so many fractions without trailing zeros 96 in 100 columns show a shorter one.
+# If at least this many numbers have three digits after their only separator, it separates
+# thousands: of 30 fractions without trailing zeros, one has fewer digits in 96 of 100 columns.
 _ENOUGH = 30
 
 _WORDS = frozenset(
@@ -48,12 +49,12 @@ _GROUPED = re.compile(
 )
 
 
-# What most fields look like, and what can be read in one way only.
+# The form of most fields. It has only one reading.
 _PLAIN = re.compile(r"-?(?:[0-9]+\.(?:[0-9]{1,2}|[0-9]{4,})|0\.[0-9]+|[0-9]{1,3})")
 
 
 def is_missing(field: str, also: Iterable[str] = ()) -> bool:
-    """Whether a field is empty or one of the words and signs that stand for no value."""
+    """Whether a field is empty or a word or sign for a missing value."""
     if not also and field[:1].isdigit():
         return False
     field = field.strip()
@@ -71,25 +72,25 @@ def _match(field: str) -> re.Match[str] | None:
 
 
 def is_number(field: str) -> bool:
-    """Whether a field is a number in any notation, with a currency, percent or mark or without."""
+    """Whether a field is a number in any notation, with or without a currency, % or mark."""
     parts = _match(field)
     return parts is not None and _GROUPED.fullmatch(parts["digits"].strip()) is not None
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What fields say about the decimal and the thousands separator: the first field of each."""
+    """What a column shows about each separator: the index of the first field that uses it."""
 
     decimal: dict[str, int]
     thousands: dict[str, int]
-    open: dict[str, int]  # one separator, then three digits: either
+    open: dict[str, int]  # one separator, then three digits: decimal or thousands
     open_count: int
     short: int | None  # a number below 1000 without a separator
     long: int | None  # one of more than three digits without a separator
 
 
 def evidence(fields: Iterable[str]) -> Evidence:
-    """Collect what each number's form says; what is no number says nothing."""
+    """Collect the evidence of each number. Other fields are ignored."""
     decimal: dict[str, int] = {}
     thousands: dict[str, int] = {}
     either: dict[str, int] = {}
@@ -139,8 +140,8 @@ def evidence(fields: Iterable[str]) -> Evidence:
 class Column:
     """Numbers read from a column's text.
 
-    `decimals` is the largest number of digits after the decimal separator; None if there is an
-    exponent, and then `significant` is the largest number of digits before it.
+    `decimals` is the largest number of digits after the decimal separator, or None if a number has
+    an exponent. `significant` is the largest number of significant digits.
     """
 
     values: Array
@@ -149,7 +150,7 @@ class Column:
     assumed: list[str]
 
     def format(self, value: float) -> str:
-        """A number with as many digits as those of the column have."""
+        """Format a number with as many digits as the column's numbers have."""
         if not math.isfinite(value):
             return repr(float(value))
         if self.decimals is None:
@@ -159,7 +160,7 @@ class Column:
 
 
 class NotationError(ValueError):
-    """A field that is no number, or that the column's notation does not fit; `index` is its row."""
+    """A field that is not a number in the column's notation; `index` is its row."""
 
     def __init__(self, message: str, index: int) -> None:
         super().__init__(message)
@@ -182,19 +183,19 @@ def convert(
     fields : sequence of str
         The column.
     decimal, thousands : str, optional
-        The separators; what is None is decided.
+        The separators; None: detected.
     na : sequence of str
-        Further words, or numbers, that stand for missing.
+        Further words or numbers for a missing value.
     others : callable
-        Gives the evidence of the file's other columns; called if the column's own leaves open
-        what a separator means.
+        Returns the evidence of the file's other columns. Called if the column alone does not
+        decide what a separator means.
     continental : bool
         Whether the file shows customs that go with a decimal comma.
 
     Raises
     ------
     NotationError
-        If a field is no finite number, or what it means cannot be decided.
+        If a field is not a finite number, or has two readings that nothing decides.
     """
     present = [i for i, field in enumerate(fields) if not is_missing(field, na)]
     found = evidence(fields[i] for i in present)
@@ -215,7 +216,7 @@ def convert(
         whole = rf"[0-9]{{1,3}}(?:,[0-9]{{2,3}})*,[0-9]{{3}}|{whole}"
     whole = rf"(?:{whole}|[0-9]+)" if whole else "[0-9]+"
     number = re.compile(rf"{whole}(?:{point}[0-9]*)?|{point}[0-9]+")
-    # NaN for what is missing from the start; a number for missing ("-99.99") is found by its value.
+    # NaN marks a missing value. A number for a missing value ("-99.99") is compared by value.
     values = np.full(len(fields), np.nan)
     codes = [float(word) for word in na if re.fullmatch(r"[+-]?[0-9.]+(?:e[+-]?[0-9]+)?", word)]
     affix: tuple[str, str] | None = None
@@ -238,7 +239,7 @@ def convert(
         parts = _match(field)
         digits = parts["digits"].strip() if parts else ""
         if parts is None or (parts["minus"] and parts["sign"]) or not number.fullmatch(digits):
-            hint = f"; --na {_shown(field)} takes it as missing"
+            hint = f"; --na {_shown(field)} reads it as missing"
             if is_number(field) and (decimal, thousands) != (".", None):
                 took = f"'{decimal}'" + (f" and thousands '{thousands}'" if thousands else "")
                 hint = f" with the decimal separator {took} (--decimal, --thousands)"
@@ -306,7 +307,7 @@ def _decide(
         elif c != thousands and decimal is None:
             field = reprlib.repr(fields[i])
             raise NotationError(
-                f"holds {field}, which does not go with the other values' notation "
+                f"holds {field}, which does not fit the notation of the other values "
                 "(--decimal, --thousands)",
                 rows[i],
             )
@@ -359,11 +360,11 @@ def _open(
     assumed: list[str],
     rows: Sequence[int],
 ) -> tuple[str, str | None]:
-    """What one separator before three digits is where its column does not say it."""
+    """Decide what one separator before three digits is if its column does not show it."""
     other = "," if c == "." else "."
     customary = c == ("," if continental else ".")
     if found.long is not None and customary:
-        assumed.append(f"'{c}' in {fields[i]!r} is the decimal separator (not: --thousands {c})")
+        assumed.append(f"'{c}' in {fields[i]!r} is the decimal separator (if not: --thousands {c})")
         return c, None
     elsewhere = others()
     says_decimal = c in elsewhere.decimal or other in elsewhere.thousands
@@ -373,14 +374,14 @@ def _open(
         assumed.append(f"'{c}' in {fields[i]!r} is the {what} separator, by the other columns")
         return (c, None) if says_decimal else (other, c)
     if found.short is not None and found.open_count >= _ENOUGH:
-        assumed.append(f"{fields[i]!r} is {fields[i].replace(c, '')} (not: --decimal {c})")
+        assumed.append(f"{fields[i]!r} is {fields[i].replace(c, '')} (if not: --decimal {c})")
         return other, c
     if found.short is None and c == "." and not continental:
-        assumed.append(f"'.' in {fields[i]!r} is the decimal separator (not: --thousands .)")
+        assumed.append(f"'.' in {fields[i]!r} is the decimal separator (if not: --thousands .)")
         return c, None
-    beside = f" beside {reprlib.repr(fields[found.short])}" if found.short is not None else ""
+    short = f" (and {reprlib.repr(fields[found.short])})" if found.short is not None else ""
     raise NotationError(
-        f"holds {reprlib.repr(fields[i])}{beside}, which is one of two numbers: give --decimal {c} "
-        f"or --thousands {c}",
+        f"holds {reprlib.repr(fields[i])}{short}: it has two readings, give --decimal {c} or "
+        f"--thousands {c}",
         rows[i],
     )

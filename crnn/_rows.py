@@ -1,11 +1,11 @@
 """A text file as rows of fields: bytes, encoding, lines, separator, header, columns of text.
 
-A. A file is decompressed and decoded once and kept as bytes. Each pass decodes it again, line by
-   line: a list of all lines would take several times the file.
+A. A file is decompressed once and kept as bytes. Each pass decodes it line by line, because a list
+   of all lines would take several times the memory.
 B. The layout (separator, header, number of fields) comes from the first thousand lines. Every line
-   is then held against it, because pandas fills short rows and drops fields without a word. What
-   pandas gets is lines of one form.
-C. Only the columns that are needed are read, as text. A row keeps the number of its line.
+   is then checked against it, because pandas fills short rows and drops extra fields without an
+   error. pandas gets rows of one width.
+C. Only the columns that are needed are read, as text. A row keeps its line number.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from crnn._arguments import Array
 if TYPE_CHECKING:
     import pandas as pd
 
-_SAMPLE = 1000  # lines that the layout is found in
+_SAMPLE = 1000  # lines from which the layout is detected
 _BLANKS = r"\s+"
-_UNIT = "\x1f"  # separates the fields of what pandas gets; no text file has it
+_UNIT = "\x1f"  # field separator of the text for pandas; text files do not contain it
 
 
 def _unzip(data: bytes) -> bytes:
@@ -105,7 +105,7 @@ def _load(path: str | os.PathLike[str]) -> bytes:
 
 
 def _encoding(data: bytes, assumed: list[str]) -> str:
-    """The encoding by the byte-order mark or by what the bytes can be."""
+    """Detect the encoding from the byte-order mark, else from the bytes."""
     if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
         return "utf-32"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -124,7 +124,7 @@ def _encoding(data: bytes, assumed: list[str]) -> str:
 
 
 def _fields(text: str, sep: str) -> list[str]:
-    """Split one row; a csv.Error where quotes are not what RFC 4180 says."""
+    """Split one row; raises csv.Error if its quotes break RFC 4180."""
     if sep == _BLANKS:
         text = text.strip(" \t")
         if '"' not in text:
@@ -148,7 +148,7 @@ class _Layout:
     sep: str
     names: list[str] | None
     width: int
-    first: int  # the line that the data begin on
+    first: int  # line number of the first row of data
     skipped: int = 0
     numbered: bool = False  # the first column holds numbers or dates
 
@@ -194,13 +194,13 @@ class File:
         if self.layout.skipped:
             self.assumed.append(f"{count_of(self.layout.skipped, 'line')} before the data left out")
         self.last: list[str] = []  # the last row
-        # A few rows of each column, to see what it holds.
+        # Rows from which the kind of each column is detected.
         self.sample = [
             row
             for line, text in sample
             if line >= self.layout.first and (row := self._row(line, text)) is not None
         ]
-        # Words under a first column of numbers or dates are a sum or a note, and no row.
+        # Text below a first column of numbers or dates is a total or a note, not a row of data.
         labels = [row[0] for row in self.sample]
         while labels and self._is_word(labels[-1]):
             del labels[-1]
@@ -227,7 +227,7 @@ class File:
         if found is not None:
             line = text.count("\n", 0, found.start()) + 1
             raise LineError(
-                line, f"holds the character {found[0]!r}: this is no text (--encoding?)"
+                line, f"holds the character {found[0]!r}, so it is not text (--encoding?)"
             )
 
     def _lines(self) -> Iterator[tuple[int, str]]:
@@ -239,7 +239,7 @@ class File:
                 yield number, line.rstrip("\n\x1a")
 
     def _records(self, comments: list[tuple[int, str]] | None = None) -> Iterator[tuple[int, str]]:
-        """Rows with their first lines; a quoted field may go over several lines."""
+        """Rows with their first line numbers; a quoted field may span several lines."""
         lines = self._lines()
         for number, text in lines:
             if self._comment is not None:
@@ -264,7 +264,7 @@ class File:
             yield number, text
 
     def _row(self, line: int, text: str) -> list[str] | None:
-        """The fields of a row; None if it is text under the data, or else an error."""
+        """The fields of a row; None for text below the data. Another width is a LineError."""
         layout = self.layout
         if not text.strip():
             return [""] * layout.width
@@ -288,11 +288,11 @@ class File:
         if layout.sep == "," and count > layout.width:
             message += ": a comma inside a number needs quotes around it, or another --sep"
         elif layout.sep == _BLANKS:
-            message += ": a blank field cannot be seen where blanks separate (--sep?)"
+            message += ": with blanks as separator no field can be empty (--sep?)"
         raise LineError(line, message)
 
     def columns(self, wanted: Sequence[int]) -> tuple[list[list[str]], Array]:
-        """The text of some columns, and the lines of their rows; negative for an empty row."""
+        """The text of some columns, and each row's line number, negative for an empty row."""
         import pandas as pd
 
         lines = array("q")
@@ -313,11 +313,11 @@ class File:
             )
         except pd.errors.EmptyDataError:
             return [[] for _ in wanted], np.zeros(0, np.int64)
-        assert len(frame) == len(lines)  # one line a row: nothing was joined, split or dropped
+        assert len(frame) == len(lines)  # one line per row: nothing was joined, split or dropped
         return [frame[k].tolist() for k in wanted], np.array(lines)
 
     def _clean_rows(self, lines: array[int]) -> Iterator[str]:
-        """Lines of one form for pandas; text under the data is left out, between them an error."""
+        """Rows of one width for pandas. Text below the data is skipped, text inside an error."""
         layout = self.layout
         under: tuple[int, str] | None = None
         left_out = 0
@@ -332,7 +332,8 @@ class File:
             if under is not None and any(row):
                 raise LineError(
                     under[0],
-                    f"is no row of the table: {reprlib.repr(under[1].strip())} (--comment, --na)",
+                    f"is not a row of the table: {reprlib.repr(under[1].strip())} "
+                    "(--comment, --na)",
                 )
             if under is not None:
                 continue
@@ -344,7 +345,7 @@ class File:
             self.assumed.append(note)
 
     def name(self, k: int) -> str:
-        """What messages call a column."""
+        """A column's name in messages."""
         return (self.layout.names[k] if self.layout.names else "") or str(k + 1)
 
     def all_names(self) -> str:
@@ -362,7 +363,7 @@ class File:
 
 
 class _Stream:
-    """What pandas reads from: it asks for some characters and takes any number."""
+    """A text stream for pandas: a read may return more characters than asked for."""
 
     def __init__(self, rows: Iterator[str]) -> None:
         self._rows = rows
@@ -404,7 +405,7 @@ def _clean(value: str, sep: str) -> bool:
 
 
 def _find_separator(sample: list[str]) -> str:
-    """The separator by which most lines have as many fields, and the fields look like fields."""
+    """The separator that gives most lines the same number of well-formed fields."""
     best, found = 0.0, _UNIT
     for sep in (";", "\t", "|", ",", _BLANKS, _UNIT):
         rows = [_split(text, sep) for text in sample]
@@ -426,7 +427,7 @@ def _names_columns(text: str) -> bool:
 
 
 def _counts_before_comma(rows: list[list[str]]) -> bool:
-    """Whether 1,5 and 2,7 are two columns, the first of which counts, and no decimal commas."""
+    """Whether 1,5 and 2,7 are two columns, the first counting rows, not decimal commas."""
     heads = [row[0].partition(",")[0] for row in rows[1:] if "," in row[0]]
     if len(heads) < 2 or not all(re.fullmatch(r"[0-9]{1,9}", head) for head in heads):
         return False
@@ -476,7 +477,7 @@ def _find_layout(
         years = [v[:4] for v in row[1:] if re.match(r"(?:1[5-9]|2[01])[0-9]{2}(?: |$)", v)]
         word = kinds[0] == "text" or not any(c.isdigit() for c in row[0])
         if word and len(years) > 2 and all(a < b for a, b in pairwise(years)):
-            return True  # a series a row, or a year a column
+            return True  # one series per row, or one year per column
         if all(re.fullmatch("[0-9]+[sdn]", value) for value in row):
             return True  # widths and types, as in the RDB files of hydrology
         unclear = names = 0
@@ -512,7 +513,7 @@ def _find_layout(
         elif says is False or not any(kinds):
             first = i
             break
-    if first < 0:  # no row of data: a header alone, or text in which no column holds numbers
+    if first < 0:  # no row of data: only a header, or no column with numbers
         named_by = above[0] if above else next(i for i, row in enumerate(rows) if len(row) == width)
         after = sample[named_by + 1 :] or [(sample[-1][0] + 1, "")]
         return _Layout(sep, rows[named_by], width, after[0][0], named_by)
@@ -520,7 +521,7 @@ def _find_layout(
         wanted = column.strip() if isinstance(column, str) else None
         most = max(above, key=lambda i: len({*rows[i][1:]} - {""}))
         here = next((i for i in above if wanted in rows[i]), most)
-        # A row that is not understood is no line before the data: it is named when it is read.
+        # Keep a row that is not understood: the error then names its line.
         between = range(above[-1] + 1, first)
         first = next((i for i in between if sample[i][1].lstrip(' "')[:1].isdigit()), first)
         return _Layout(sep, rows[here], width, sample[first][0], first - 1)
@@ -537,7 +538,7 @@ def _header_of_another_width(
     first: int,
     column: str | int | None,
 ) -> _Layout:
-    """The last line before the data, or a comment, where it can name the columns."""
+    """Take the names from the last line before the data, or from a comment, if they fit."""
     line = sample[first][0]
     if first == 0:
         before = [text.strip("# \t") for number, text in comments if number < line]

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SHOWN = 200  # values in a picture at most
-# RMSE ratios between these are no difference that held-out values could show.
+# RMSE ratios in this range count as equal.
 _EQUAL = 0.995, 1.005
-# Errors below this part of the largest value are rounding.
+# Errors below this share of the largest value are rounding errors.
 _EXACT = 1e-12
 
 
 class Model(Protocol):
-    """What is scored: a `crnn.Forecaster`."""
+    """The interface of a scored model: that of `crnn.Forecaster`."""
 
     horizon: int
     timesteps_: int
@@ -43,7 +43,7 @@ class Scores:
     Attributes
     ----------
     rows : numpy.ndarray, shape (N,)
-        For each of N origins the row of its first target; the forecast knows all rows before it.
+        The row of the first target, for each of N origins. A forecast knows all rows before it.
     actual : numpy.ndarray, shape (N, H)
         The targets; NaN where missing.
     predicted : dict of str to numpy.ndarray, shape (N, H)
@@ -75,7 +75,7 @@ class Scores:
         return actual[there], self.predicted[model][there, step - 1]
 
     def lines(self) -> Iterator[str]:
-        """The table, one line a model, and a line of verdict."""
+        """The table, one line per model, and the verdict."""
         steps = [1, self.horizon] if self.horizon > 1 else [1]
         heading = "".join(f"{ahead(step):>24}" for step in steps)
         yield f"{f'{len(self.rows)} forecasts':<18}{heading}"
@@ -111,20 +111,20 @@ def ahead(step: int) -> str:
 def score_end(model: Model, series: Array, held_out: int, season: int | None) -> Scores:
     """Fit a forecaster on all but the last `held_out` values of a series and score it on these.
 
-    Every model knows at an origin what lies before it. Missing values are interpolated where they
+    At an origin, every model knows all values before it. Missing values are interpolated where they
     are inputs and left out where they are targets. No forecast begins after a missing value: its
     interpolation would use the target.
 
     Parameters
     ----------
     model : Forecaster
-        It is fitted. Its `horizon` is that of the scores.
+        It is fitted. The scores have its `horizon`.
     series : numpy.ndarray, shape (M,), float64
         NaN where a value is missing, but not at the ends.
     held_out : int
         At least the horizon, below M.
     season : int, optional
-        Of the seasonal value; without it there is none in the table.
+        The season of the seasonal naive forecast; without it the table has none.
     """
     horizon = model.horizon
     begin = len(series) - held_out
@@ -159,20 +159,20 @@ def score_end(model: Model, series: Array, held_out: int, season: int | None) ->
 
 
 def until_known(series: Array) -> Array:
-    """A series without missing values at its end."""
+    """Cut missing values off the end of a series."""
     return series[: 1 + int(np.flatnonzero(~np.isnan(series))[-1])]
 
 
 def draw(scores: Scores, step: int, axis: Array, names: tuple[str, str], title: str) -> Figure:
     """Draw the held-out values, the forecaster and the linear fit `step` steps ahead.
 
-    `axis` has the time of every row of the series; `names` are those of time and series.
+    `axis` holds the time of every row of the series; `names` label the two axes.
     """
     from crnn import plots
 
-    # Every row from the first target to the last: where none was scored the lines have a gap.
+    # Every row from the first target to the last. Rows without a score are gaps in the lines.
     rows = scores.rows - scores.rows[0]
-    shown = slice(-_SHOWN, None)  # of thousands of values nothing is seen
+    shown = slice(-_SHOWN, None)  # thousands of values are too many to see
 
     def line(values: Array) -> Array:
         whole = np.full(rows[-1] + 1, np.nan)

@@ -1,4 +1,4 @@
-"""A series as callers pass it: its values, which of them are known, and how its index goes on."""
+"""Check a series that a caller passes: its values, missing values and index."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Series:
     Attributes
     ----------
     values : numpy.ndarray, shape (M,), float64
-        Interpolated where they are missing.
+        Missing values are interpolated.
     known : numpy.ndarray, shape (M,), bool
         False where a value was missing.
     index : pandas.Index or None
-        Of a pandas Series.
+        The index of a pandas Series.
     """
 
     values: Array
@@ -61,7 +61,7 @@ class Series:
 def read(
     name: str, value: object, *, shortest: int = 1, missing: str = "error", ends: str = "cut"
 ) -> Series:
-    """Check a series and interpolate what is missing.
+    """Check a series and interpolate its missing values.
 
     `ends` "cut": missing values at both ends are cut off; "keep": they take the nearest value.
     """
@@ -116,12 +116,12 @@ def _values(name: str, value: object) -> tuple[Array, Any, object]:
 
 
 def _knows_frequency(index: Any) -> bool:
-    """Whether pandas vouches for the step; that of periods is only their unit."""
+    """Whether the index has a frequency that is its step; that of periods is only a unit."""
     return index.dtype.kind in "mM" and getattr(index, "freq", None) is not None
 
 
 def _by_frequency(index: Any, steps: int) -> Any:
-    """What follows an index that knows its frequency."""
+    """The next steps of an index that has a frequency."""
     import pandas
 
     times = isinstance(index, pandas.DatetimeIndex)
@@ -155,7 +155,7 @@ def _is_numeric(index: Any) -> bool:
 
 
 def _utc(index: Any) -> Any:
-    """Whether a DatetimeIndex is regular in UTC: steps below a day do not heed summer time."""
+    """Whether to step in UTC: steps below a day ignore daylight saving time."""
     if index.tz is None:
         return False
     moves = np.diff(index.tz_convert(None).to_numpy().astype("M8[us]").astype(np.int64))
@@ -165,7 +165,7 @@ def _utc(index: Any) -> Any:
 def _as_dates(index: Any) -> Any:
     """The index as `crnn._dates.Dates`; None if it holds neither times nor numbers.
 
-    Periods are counted, and so are the microseconds of a TimedeltaIndex.
+    Periods become their ordinals, and a TimedeltaIndex microseconds.
     """
     import pandas
 
@@ -219,7 +219,7 @@ def _as_index(index: Any, values: Array) -> Any:
 
 
 def _in_order(name: str, index: Any, array: Array, missing: str) -> tuple[Any, Array]:
-    """Refuse an index that does not increase; its holes are missing values."""
+    """Refuse an index that does not increase. Its gaps are missing values."""
     if index is None or len(index) < 2:
         return index, array
     index = _times(index)
@@ -236,7 +236,7 @@ def _in_order(name: str, index: Any, array: Array, missing: str) -> tuple[Any, A
             f"at position {place}: sort it, or pass the values alone"
         )
     if _knows_frequency(index):
-        return index, array  # no holes
+        return index, array  # no gaps
     from crnn import _dates
 
     dates = _as_dates(index)
@@ -245,7 +245,7 @@ def _in_order(name: str, index: Any, array: Array, missing: str) -> tuple[Any, A
         return index, array
     if missing == "error":
         raise ValueError(
-            f"{name} must have an index without holes, got {len(step.gaps)}, the first after "
+            f"{name} must have an index without gaps, got {len(step.gaps)}, the first after "
             f"{index[int(step.gaps[0])]}; missing='ignore' interpolates the {step.missing} values"
         )
     dates, rows = _dates.without_gaps(dates, step)

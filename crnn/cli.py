@@ -1,9 +1,9 @@
 """The `crnn` command: fit, predict, backtest, demo and info.
 
-Standard output carries results only. What goes wrong is one line on standard error and exit code
-2; Ctrl-C is 130. What `predict` assumes about its file, and whether it looks like another series
-than the model's, are lines on standard error too. (The package itself says in one line that this
-machine lacks what CRNN_ISA names, because it is imported before this module.)
+Only results go to standard output. An error is one line on standard error and exit code 2; Ctrl-C
+is exit code 130. `predict` also writes to standard error what it assumed about the file, and warns
+there if the series may not be the model's. If this machine lacks the instruction set in CRNN_ISA,
+the package prints the error, because it is imported before this module.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 _FAILURE = 2
 _INTERRUPTED = 128 + 2  # SIGINT
-_PIPE_CLOSED = 128 + 13  # SIGPIPE: what a shell reports for a program that the signal ended
+_PIPE_CLOSED = 128 + 13  # SIGPIPE: a shell's code for a program that the signal ended
 
-# Arguments of Forecaster that the command passes on where they are given.
+# Arguments of Forecaster that the command passes on if they are given.
 _FORECASTER = (
     "timesteps",
     "horizon",
@@ -42,17 +42,18 @@ _FORECASTER = (
     "seed",
     "threads",
 )
-_SHOWN = 100  # values of the series that a picture of its forecast has at least
-# Spans of the values that a model has seen, beyond them: one value, and all of a window.
+_SHOWN = 100  # a plot of a forecast shows at least this many values of the series
+# Warn if one value (or all values) of a window lie further outside the training range than this
+# share of the range.
 _FAR, _OUTSIDE = 0.5, 0.1
 
 
 class CommandError(Exception):
-    """What the user is told in one line."""
+    """An error that the user sees as one line."""
 
 
-# What input, machine or training can bring about; anything else is a mistake of ours and shows
-# where. RuntimeError: TrainingDiverged, or the system starts no more threads.
+# Errors that input, machine or training can cause. Any other error is a bug and shows its
+# traceback. RuntimeError: TrainingDiverged, or the system starts no more threads.
 _FAILURES = (
     CommandError,
     ImportError,
@@ -80,8 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 2 after an error, which is one line on standard error; 130 after Ctrl-C; 141 when the
-        reader of standard output has gone.
+        0; 2 after an error, which is one line on standard error; 130 after Ctrl-C; 141 if
+        the reader of standard output has closed it.
 
     Examples
     --------
@@ -92,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         code = _run(argv)
-        print(end="", flush=True)  # here, where a closed pipe or a full disk can still be answered
+        print(end="", flush=True)  # a closed pipe or a full disk can still be handled here
     except BrokenPipeError:
         _abandon_output()
         return _PIPE_CLOSED
@@ -106,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parser().parse_args(argv)
-    except SystemExit as done:  # --help and --version have printed what they had to
+    except SystemExit as done:  # --help and --version have printed their text
         return int(done.code or 0)
     arguments.command(arguments)
     return 0
@@ -151,14 +152,14 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.2,
         metavar="X",
-        help="part at the end that the scored model has not seen; 0 scores nothing (%(default)s)",
+        help="share of the series that is held out at its end; 0: no scores (%(default)s)",
     )
     fit.add_argument(
         "--out", type=Path, metavar="MODEL", help="write a model of the whole series to this file"
     )
     fit.add_argument("--plots", type=Path, metavar="DIR", help="write pictures into this folder")
 
-    predict = command("predict", _predict, "forecast how a series goes on, as CSV")
+    predict = command("predict", _predict, "forecast the next values of a series, as CSV")
     predict.add_argument("model", type=Path, metavar="MODEL", help="what `crnn fit --out` wrote")
     _add_series(predict)
     predict.add_argument(
@@ -169,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.9,
         metavar="X",
-        help="part of the values that lower and upper are to hold (%(default)s)",
+        help="share of future values between lower and upper (%(default)s)",
     )
     predict.add_argument("--out", type=Path, metavar="FORECAST.csv", help="write to this file")
     predict.add_argument(
@@ -186,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     backtest.add_argument("--steps", type=int, metavar="K", help="values to forecast from each")
     backtest.add_argument(
-        "--refit", action="store_true", help="train anew at each origin, not at the first only"
+        "--refit", action="store_true", help="train again at each origin, not only at the first"
     )
     backtest.add_argument("--out", type=Path, metavar="ERRORS.csv", help="write to this file")
 
@@ -205,7 +206,7 @@ def _add_forecaster(parser: argparse.ArgumentParser) -> None:
         "--timesteps",
         type=int,
         metavar="N",
-        help="how many values a forecast is made from; two seasons, or chosen, if not given",
+        help="how many values a forecast uses; by default two seasons, or chosen",
     )
     told.add_argument(
         "--horizon",
@@ -216,7 +217,7 @@ def _add_forecaster(parser: argparse.ArgumentParser) -> None:
     told.add_argument(
         "--season", type=int, metavar="M", help="how many values a season has, such as 12"
     )
-    told.add_argument("--lower", type=float, metavar="X", help="no forecast is below, such as 0")
+    told.add_argument("--lower", type=float, metavar="X", help="no forecast is lower, such as 0")
     told.add_argument("--hidden", type=int, dest="hidden_size", metavar="N", help="hidden units")
     told.add_argument("--networks", type=int, metavar="N", help="networks to average")
     told.add_argument(
@@ -225,7 +226,7 @@ def _add_forecaster(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="passes over the series; auto: chosen on its last part",
     )
-    told.add_argument("--batch-size", type=int, metavar="N", help="windows an update")
+    told.add_argument("--batch-size", type=int, metavar="N", help="windows per update")
     told.add_argument("--learning-rate", type=float, metavar="X", help="step size")
     told.add_argument(
         "--seed",
@@ -234,7 +235,9 @@ def _add_forecaster(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the same seed gives the same model (%(default)s)",
     )
-    told.add_argument("--threads", type=int, metavar="N", help="threads; by default the processors")
+    told.add_argument(
+        "--threads", type=int, metavar="N", help="threads; by default one per processor"
+    )
 
 
 def _epochs(text: str) -> str | int:
@@ -242,7 +245,9 @@ def _epochs(text: str) -> str | int:
 
 
 def _add_series(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="a table as text, or compressed")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="a table as text, plain or compressed"
+    )
     parser.add_argument(
         "--column",
         metavar="NAME",
@@ -251,27 +256,27 @@ def _add_series(parser: argparse.ArgumentParser) -> None:
     told = parser.add_argument_group(
         "how to read the file", "Options that are not given are detected, and the output says how."
     )
-    told.add_argument("--sep", metavar="C", help="separates fields: a character, tab or blank")
+    told.add_argument("--sep", metavar="C", help="field separator: a character, tab or blank")
     told.add_argument("--decimal", metavar="C", help="decimal separator")
     told.add_argument("--thousands", metavar="C", help="thousands separator")
     told.add_argument("--encoding", metavar="NAME", help="such as utf-8, utf-16 or cp1252")
     told.add_argument("--no-header", action="store_true", help="the first row is data")
+    told.add_argument("--skip", type=int, default=0, metavar="N", help="lines to skip at the start")
     told.add_argument(
-        "--skip", type=int, default=0, metavar="N", help="lines to leave out at the start"
+        "--comment", metavar="C", help="begins a comment; by default # at the start of a line"
     )
-    told.add_argument("--comment", metavar="C", help="begins a comment; a line's first # does")
     told.add_argument(
         "--na",
         action="append",
         default=[],
         metavar="VALUE",
-        help="what stands for missing beside NA, ?, . and others, such as -99.99; may be repeated",
+        help="a value that means missing, such as -99.99, besides NA and others; may be repeated",
     )
     told.add_argument(
         "--missing",
         choices=["error", "ignore"],
         default="error",
-        help="what missing values are; ignore cuts them off at both ends (%(default)s)",
+        help="whether missing values are an error; ignore cuts them off at both ends (%(default)s)",
     )
     told.add_argument("--dates", metavar="NAME", help="the column with the dates, or none")
     told.add_argument(
@@ -280,7 +285,7 @@ def _add_series(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="whether 01/02/2020 is 1 February",
     )
-    told.add_argument("--sort", action="store_true", help="put the rows in order of their dates")
+    told.add_argument("--sort", action="store_true", help="sort the rows by date")
     told.add_argument(
         "--id",
         action="append",
@@ -343,13 +348,13 @@ def _fit(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         _check_writable("--out", arguments.out, arguments.file)
     if arguments.plots is not None:
-        plots.new_figure()  # without Matplotlib it fails here and not after the training
+        plots.new_figure()  # fails before the training if Matplotlib is missing
     series = _read(arguments)
     described = "; ".join([f"{arguments.file}: {series.describe()}", *series.assumed])
     if arguments.plots is not None:
         arguments.plots.mkdir(parents=True, exist_ok=True)
     if fraction:
-        # A forecast of all steps must fit into it.
+        # The held-out part must hold a forecast of all steps.
         held_out = max(round(fraction * len(series.values)), forecaster.horizon)
         if held_out >= len(series.values):
             raise CommandError(
@@ -372,7 +377,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         forecaster.fit(series.to_pandas())
         if not fraction:
             _say(described)
-        _say(f"trained anew on all {len(series.values)} values")
+        _say(f"trained on all {len(series.values)} values")
         _say(str(forecaster.summary()))
     if arguments.out is not None:
         forecaster.save(arguments.out)
@@ -426,12 +431,12 @@ def _predict(arguments: argparse.Namespace) -> None:
         ax.set_xlabel(series.dates.name)
         ax.set_ylabel(series.name)
         figure.savefig(arguments.plot)
-        # Beside a forecast on standard output this would be a row of it.
+        # On standard output this line would become a row of the forecast.
         (_warn if arguments.out is None else _say)(f"wrote {arguments.plot}")
 
 
 def _doubts(forecaster: Forecaster, series: Series) -> Iterator[str]:
-    """What makes a series another one than that which the model has seen."""
+    """Reasons to doubt that the model was trained on this series."""
     if forecaster.name_ not in (None, series.name):
         yield f"was trained on {forecaster.name_!r}, and this is {series.name!r}"
     recent = series.values[-forecaster.timesteps_ :]
@@ -444,8 +449,8 @@ def _doubts(forecaster: Forecaster, series: Series) -> Iterator[str]:
     if beyond.max() > _FAR or beyond.min() > _OUTSIDE:
         values = f"{series.format(recent.min())} to {series.format(recent.max())}"
         yield (
-            f"was trained on values from {series.format(low)} to {series.format(high)}; those that "
-            f"the forecast is made from are {values}: far outside"
+            f"was trained on values from {series.format(low)} to {series.format(high)}; the "
+            f"forecast is made from {values}, far outside"
         )
 
 
@@ -487,7 +492,7 @@ def _info(arguments: argparse.Namespace) -> None:
 
 
 def _check_writable(option: str, path: Path, *inputs: Path) -> None:
-    """Fail before a training and not after it; what only writing shows is told then."""
+    """Refuse a path that cannot be written, before a training. A full disk shows only later."""
     for kept in inputs:
         if path.exists() and kept.exists() and path.samefile(kept):
             raise CommandError(f"{option} is {kept}, which is read: name another file")
@@ -512,7 +517,7 @@ def _say(line: str) -> None:
 
 
 def _warn(message: str) -> None:
-    line = " ".join(message.split())  # one line, whatever a name or a library's message holds
+    line = " ".join(message.split())  # names and messages of libraries may hold line breaks
     with contextlib.suppress(OSError):
         print(f"crnn: {line}", file=sys.stderr)
 
@@ -536,6 +541,6 @@ def _fail(message: str, code: int) -> int:
 
 
 def _abandon_output() -> None:
-    """Let what is still buffered go nowhere, or the interpreter would complain while it ends."""
+    """Discard buffered output, or the interpreter would report an error when it ends."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,8 @@
-"""A file as people have it -> one series with its dates.
+"""Read one series and its dates from a text file.
 
-What can be found out is found out, over whole columns, and said in `Series.assumed`. What cannot is
-an error that names the line and the option that decides it. pandas comes with the extra `table`.
+The reader detects the notation from whole columns and lists what it assumed in `Series.assumed`.
+What it cannot detect is an error that names the line and the option to set. It needs pandas (the
+extra `table`).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _PART_NAMES = {
     "minute": _words("minute min mn mm minuto"),
 }
 _ID_NAMES = _words("unique_id series_id item_id ts_id")
-# Numbers under these names, in blocks, tell series apart where no times do.
+# Without dates, integers in blocks of rows under these names number the series of a file.
 _GROUP_NAMES = _words(
     "id series item store shop sensor station site group unit customer product sku dept department "
     "region country symbol ticker plant meter household"
@@ -54,27 +55,27 @@ _SUMS = _words(
     "total totals totale sum summe gesamt insgesamt suma soma somme average mean mittelwert "
     "durchschnitt moyenne media promedio"
 )
-# Equal times that sorting may meet, as when clocks go back: this part of the rows at most.
+# Largest share of rows that may repeat a time when sorting, as when clocks go back.
 _MOST_EQUAL = 0.05
-# Of the values: dates that gaps may lack and still become missing values.
+# Gaps may become at most this many missing values for each value of the file.
 _MOST_MISSING = 10
 
 
 @dataclass(frozen=True)
 class Series:
-    """One column of a file, in the order of time.
+    """One column of a file in time order.
 
     Attributes
     ----------
     name : str
-        The column's, or its position where the file has no header.
+        The column's name; its position, counted from 1, if the file has no header.
     values : numpy.ndarray, shape (M,), float64
         NaN where a value is missing.
     dates : crnn._dates.Dates
-        When each value was; the rows' numbers if the file has no dates. ``dates.after(24)`` are
-        the 24 dates that go on.
+        The date of each value; the row numbers if the file has no dates. ``dates.after(24)``
+        returns the next 24 dates.
     assumed : tuple of str
-        What was found out about the file, in phrases for one line.
+        What was assumed about the file, in short phrases.
     """
 
     name: str
@@ -84,23 +85,23 @@ class Series:
     _column: _numbers.Column = field(repr=False)
 
     def format(self, value: float) -> str:
-        """A value with as many digits as those of the file have."""
+        """Format a value with as many digits as the file's values have."""
         return self._column.format(value)
 
     @property
     def season(self) -> int | None:
-        """The usual season of the dates' step: 12 of months, 24 of hours."""
+        """The usual season of the dates' step: 12 for months, 24 for hours."""
         step = _dates.find_step(self.dates)
         return None if step is None else step.season
 
     def to_pandas(self) -> pd.Series:
-        """The values under the column's name, with rows as index."""
+        """The values as a pandas Series: the column's name, and rows from 0 as index."""
         import pandas as pd
 
         return pd.Series(self.values, name=self.name)
 
     def describe(self) -> str:
-        """How many values of what, from when to when, in one line."""
+        """One line: number of values, column name, first and last date, step."""
         line = f"{count_of(len(self.values), 'value')} of {self.name!r}"
         if self.dates.name != "row" and len(self.values):
             line += f", {self.dates.text(0)} to {self.dates.text(-1)}"
@@ -128,36 +129,36 @@ def read_series(
     dates: str | None = None,
     dayfirst: bool | None = None,
 ) -> Series:
-    r"""Read one series of a text file, as it is.
+    r"""Read one series from a text file.
 
     Parameters
     ----------
     path : path-like
-        Fields and rows in text, which may be compressed (gzip, bzip2, xz, or a zip of one file).
+        A text file of rows and fields, plain or compressed with gzip, bzip2, xz or zip (one file).
     column : str or int, optional
-        The name of the column or its position, counted from 1. It may be left out where only one
-        column holds numbers that are no dates.
+        The name of the column or its position, counted from 1. Needed only if several columns
+        hold numbers that are not dates.
     sep : str, optional
-        What separates fields: one character, or ``"\s+"`` for blanks.
+        The field separator: one character, or ``"\s+"`` for blanks.
     decimal, thousands : str, optional
         The separators in numbers.
     encoding : str, optional
-        By default what the byte-order mark says, then UTF-8, then Windows-1252.
+        By default that of the byte-order mark, else UTF-8, else Windows-1252.
     header : bool, optional
         Whether there is a row with the columns' names.
     skip : int, default 0
-        How many lines to leave out at the start.
+        How many lines to skip at the start.
     comment : str, optional
-        What begins a comment. By default a line that begins with # is one.
+        The character that begins a comment. By default, lines that begin with # are comments.
     na : sequence of str
-        What stands for a missing value beside the usual words. A number is compared as one.
+        Further words for a missing value. A number is compared by value: "-99.9" matches -99.90.
     missing : {"error", "ignore"}
-        What missing values are. With "ignore" those at both ends are cut off and the others are
-        NaN.
+        Whether missing values are an error. "ignore" cuts them off at both ends and reads the
+        others as NaN.
     id, series : str or sequence of str, optional
         The column that names the series, and the series to take.
     sort : bool, default False
-        Whether to put the rows in the order of their dates.
+        Whether to sort the rows by date.
     dates : str, optional
         The column with the dates, or "none".
     dayfirst : bool, optional
@@ -194,7 +195,7 @@ def read_series(
     ("separator ';'", 'decimal comma')
     """
     try:
-        import pandas  # noqa: F401 - its absence is told first
+        import pandas  # noqa: F401 - reported before any other error
     except ImportError as error:
         raise missing_package("reading a file", "pandas", error) from error
     choice("missing", missing, ["error", "ignore"])
@@ -225,7 +226,7 @@ class _DatePlan:
 
     columns: tuple[int, ...]
     parts: tuple[str, ...] = ()  # "year", "month", ...; none: the columns' text is joined
-    plain: bool = False  # numbers that are no dates
+    plain: bool = False  # numbers that are not dates
 
     def text(self, columns: Sequence[Sequence[str]]) -> list[str]:
         if len(columns) == 1 and not self.parts:
@@ -259,7 +260,7 @@ class _DatePlan:
 
 
 class _Reader:
-    """One column of a file, its dates, and whether it is one series."""
+    """Reads one column of a file and its dates, and refuses a column of several series."""
 
     def __init__(
         self,
@@ -307,7 +308,7 @@ class _Reader:
         try:
             dates = self._read_dates(plan, when, rows, lines)
         except LineError:
-            # Days and months of several series at once cannot be told apart.
+            # Several series in one column can make the order of day and month ambiguous.
             if when is not None and not one_series:
                 texts = [when[i] for i in rows]
                 self._refuse_several(rows, np.unique(texts, return_inverse=True)[1], taken)
@@ -373,7 +374,7 @@ class _Reader:
         )
 
     def _word(self, k: int) -> str | None:
-        """A column's name in small letters; None where the file has no names."""
+        """A column's name in lower case; None if the file has no names."""
         names = self._file.layout.names
         return None if names is None else names[k].strip().casefold().strip("#_:() ")
 
@@ -398,7 +399,7 @@ class _Reader:
         return {b - a for a, b in pairwise(values)} in ({1}, {-1})
 
     def _plan(self, taken: set[int | None]) -> _DatePlan | None:
-        """The columns that say when a row was."""
+        """Find the columns with the dates."""
         if self._dates is not None:
             if self._dates.casefold() == "none":
                 return None
@@ -435,14 +436,14 @@ class _Reader:
             if digits and not self._repeats(k):
                 self.assumed.append(
                     f"column {self._file.name(k)!r} is not in order and not taken for dates "
-                    f"(not: --dates {_shell(self._file.name(k))})"
+                    f"(if not: --dates {_shell(self._file.name(k))})"
                 )
             if word == "" and self._integers(k) is not None and not self._repeats(k):
                 return _DatePlan((k,), plain=True)  # a table's index, out of order
         return None
 
     def _with_time(self, k: int, free: list[int]) -> _DatePlan:
-        """A date, and the time of day from another column where the date has none."""
+        """A date column, and a second one with the time of day if the dates have none."""
         values = self._sample(k)
         if len(set(values)) < len(values) and not any(":" in value for value in values):
             for other in free:
@@ -458,7 +459,7 @@ class _Reader:
         return _DatePlan((k,))
 
     def _parts(self, free: list[int]) -> _DatePlan | None:
-        """Columns with a year, a month, a day and an hour."""
+        """Columns with parts of a date: year and quarter, or week, or month, day and hour."""
         ranges = {
             "year": (1500, 2200),
             "quarter": (1, 4),
@@ -518,7 +519,7 @@ class _Reader:
         return np.diff([float(value) for value in values])
 
     def _ordered(self, k: int) -> bool:
-        """Whether numbers rise, or fall, nearly always: one that does not is then named."""
+        """Whether nine in ten numbers rise, or fall. An error names the others later."""
         moves = self._moves(k)
         return len(moves) > 0 and max((moves > 0).mean(), (moves < 0).mean()) >= 0.9
 
@@ -548,7 +549,7 @@ class _Reader:
     # ---- what is refused ----
 
     def _refuse_wide(self) -> None:
-        """One row a series: a column would be one moment of all of them."""
+        """Refuse a file with one series per row: its columns are times."""
         names = [n.strip() for n in self._file.layout.names or next(iter(self._file.sample), [])]
         times = [
             k
@@ -556,7 +557,7 @@ class _Reader:
             if k and _dates.looks_like([re.sub(r" \[.*", "", name)], numbers=True)
         ]
         if len(times) < max(3, 0.6 * (len(names) - 1)):
-            # V1, V2, ... beside names that are all different, and no dates
+            # columns V1, V2, ..., distinct row names and no dates
             parts = [re.fullmatch(r"(\D*)([0-9]+)", name) for name in names]
             first = len(names) - 1
             while first > 1 and _goes_on(parts[first - 1], parts[first]):
@@ -566,7 +567,7 @@ class _Reader:
                 return
         if "text" in self._kinds[: times[0]]:
             raise ValueError(
-                f"holds a series a row: its columns are times, {names[times[0]]} to "
+                f"holds one series per row: its columns are times, {names[times[0]]} to "
                 f"{names[times[-1]]}. Write one row for each time and one column for each series"
             )
 
@@ -583,17 +584,17 @@ class _Reader:
                 shown = reprlib.repr(next(unknown, values[0]))
                 raise ValueError(
                     f"column {self._file.name(k)!r} may hold dates, but {shown} "
-                    "is none that is known: --dates none takes the rows in their order, "
-                    "--dates COLUMN names the dates"
+                    "has no known form: --dates none keeps the rows' order, "
+                    "--dates COLUMN names the column with the dates"
                 )
 
     def _say_no_dates(self, taken: set[int]) -> None:
-        """Say that the rows are taken in their order where a column promises times."""
+        """Report that there are no dates although a column's name suggests them."""
         names = _TIME_NAMES.union(*_PART_NAMES.values())
         for k in range(len(self._kinds)):
             if k not in taken and self._sample(k) and self._word(k) in names:
                 self.assumed.append(
-                    f"column {self._file.name(k)!r} holds no dates: the rows are in their order"
+                    f"column {self._file.name(k)!r} holds no dates: the rows keep their order"
                 )
                 return
 
@@ -602,9 +603,9 @@ class _Reader:
     def _data_rows(
         self, values: list[str], when: list[str] | None, lines: Array, blank: Array
     ) -> Array:
-        """The rows but for empty ones, and for words under the dates.
+        """The rows of data: no empty rows, and no text below the dates.
 
-        Without dates an empty row between others may be a missing value, and stays.
+        Without dates, an empty row between others may be a missing value and is kept.
         """
         empty = blank
         if when is not None:
@@ -640,7 +641,7 @@ class _Reader:
 
     @staticmethod
     def _is_below(when: list[str] | None, i: int) -> bool:
-        """Whether a row under the data is a sum or a note: its date is a word."""
+        """Whether a row below the data is a total or a note: its date has no digit."""
         if when is None or _numbers.is_missing(when[i]):
             return False
         return not any(c.isdigit() for c in when[i])
@@ -703,12 +704,12 @@ class _Reader:
         return found
 
     def _say_axis(self, plan: _DatePlan) -> None:
-        """Say which column of numbers is the time axis: it could hold values as well."""
+        """Report which column of numbers is the time axis: it could also hold values."""
         k = plan.columns[0]
         named = self._word(k) in _TIME_NAMES.union(*_PART_NAMES.values())
         if self._dates is None and self._kinds[k] == "number" and (plan.plain or not named):
             what = "is the time axis" if plan.plain else "holds the dates"
-            self.assumed.append(f"column {self._file.name(k)!r} {what} (not: --dates none)")
+            self.assumed.append(f"column {self._file.name(k)!r} {what} (if not: --dates none)")
 
     def _refuse_several(
         self,
@@ -716,7 +717,7 @@ class _Reader:
         times: Array | None,
         taken: set[int],
     ) -> None:
-        """Several series in one column are never taken as one."""
+        """Refuse several series in one column."""
         width = self._file.layout.width
         known = [k for k in range(width) if self._word(k) in _ID_NAMES and k not in taken]
         equal = 0
@@ -741,7 +742,6 @@ class _Reader:
         ]
         if not free or len(rows) < 2:
             return
-        # Text first, and few series before many.
         columns, _ = self._file.columns(free)
         labels = {}
         for k, text in zip(free, columns, strict=True):
@@ -751,18 +751,23 @@ class _Reader:
                 self._tell([k], [[text[i] for i in rows]])
             if 1 < count <= len(rows) // 2:
                 labels[k] = (codes, text)
+        # Try text columns first, and few series before many.
         order = sorted(labels, key=lambda k: (self._kinds[k] != "text", labels[k][0].max()))
         if times is None:
             for k in order:
                 named = self._kinds[k] == "text" or self._word(k) in _GROUP_NAMES
                 if named and _in_blocks(labels[k][0]):
-                    self._tell([k], [[labels[k][1][i] for i in rows]], "; --id none if it is one")
+                    self._tell(
+                        [k], [[labels[k][1][i] for i in rows]], "; --id none if it is one series"
+                    )
             return
         if ordered:  # in turn: each series has its own step
             for k in order:
                 groups = [times[labels[k][0] == code] for code in range(labels[k][0].max() + 1)]
                 if all(len(group) > 2 and _is_regular(group) for group in groups):
-                    self._tell([k], [[labels[k][1][i] for i in rows]], "; --id none if it is one")
+                    self._tell(
+                        [k], [[labels[k][1][i] for i in rows]], "; --id none if it is one series"
+                    )
             return
         moments = np.unique(times, return_inverse=True)[1].astype(np.int64)
         for size in (1, 2):
@@ -777,7 +782,7 @@ class _Reader:
                 ):
                     continue
                 words = all(self._kinds[k] == "text" for k in some)
-                more = "" if words else "; --id none if it is one"
+                more = "" if words else "; --id none if it is one series"
                 self._tell(list(some), [[labels[k][1][i] for i in rows] for k in some], more)
 
     def _tell(self, columns: list[int], texts: list[list[str]], more: str = "") -> None:
@@ -790,7 +795,7 @@ class _Reader:
         )
         where = " and ".join(repr(self._file.name(k)) for k in columns)
         raise ValueError(
-            f"holds {len(set(names))} series, by column {where}: {_listed(names)}; choose one, as "
+            f"holds {len(set(names))} series, by column {where}: {_listed(names)}; choose one: "
             f"{options}{more}"
         )
 
@@ -818,7 +823,7 @@ class _Reader:
             more = ", ..." if len(gone) > 3 else ""
             raise ValueError(
                 f"column {name!r} has {count_of(len(gone), 'missing value')} "
-                f"(line{'s' if len(gone) > 1 else ''} {some}{more}): --missing ignore goes on"
+                f"(line{'s' if len(gone) > 1 else ''} {some}{more}): --missing ignore allows them"
             )
         if len(gone):
             there = np.flatnonzero(~np.isnan(values))
@@ -844,7 +849,7 @@ class _Reader:
         if (moves > 0).all():
             return values, dates, lines
         if (moves < 0).all():
-            self.assumed.append(f"newest first: turned round by {dates.name!r}")
+            self.assumed.append(f"newest first by {dates.name!r}: reversed")
             return values[::-1], dates[::-1], lines[::-1]
         if not sort:
             falling = (moves < 0).sum() > (moves > 0).sum()
@@ -852,8 +857,8 @@ class _Reader:
             what = "again" if moves[i - 1] == 0 else "after " + dates.text(i - 1)
             raise LineError(
                 int(lines[i]),
-                f"holds {dates.text(i)} {what} (line {lines[i - 1]}): --sort puts the rows in "
-                f"order, --dates none takes them as they are",
+                f"holds {dates.text(i)} {what} (line {lines[i - 1]}): --sort sorts the "
+                f"rows by date, --dates none keeps their order",
             )
         order = np.argsort(dates.values, kind="stable")
         values, dates, lines = values[order], dates[order], lines[order]
@@ -866,18 +871,18 @@ class _Reader:
         if equal > _MOST_EQUAL * len(values) + 1:
             raise LineError(
                 int(lines[at + 1]),
-                f"holds {dates.text(at)} again (line {lines[at]}), and {equal} rows do so: several "
-                "series in one file? (--id, --series)",
+                f"holds {dates.text(at)} again (line {lines[at]}), and {equal} rows repeat a time: "
+                "several series in one file? (--id, --series)",
             )
         with np.errstate(invalid="ignore"):
             mean = np.add.reduceat(values, first) / counts
         self.assumed.append(
-            f"{count_of(equal, 'row')} with a time that was there (line {lines[at + 1]}): mean"
+            f"{count_of(equal, 'row')} with a repeated time (line {lines[at + 1]}): mean taken"
         )
         return mean, dates[first], lines[first]
 
     def _gaps(self, values: Array, dates: Dates, missing: str) -> tuple[Array, Dates]:
-        """Say which dates are missing; with "ignore" they become missing values."""
+        """Report missing dates; with "ignore" they become missing values."""
         step = _dates.find_step(dates)
         if step is None:
             self.assumed.append(f"{dates.name!r} has no regular step: forecasts are numbered")
@@ -889,9 +894,11 @@ class _Reader:
             f"first after {dates.text(int(step.gaps[0]))}"
         )
         if missing == "error":
-            found += ": the rows beside a gap are neighbours (--missing ignore: missing values)"
+            found += ": the gaps are closed (--missing ignore makes them missing values)"
         elif step.missing > _MOST_MISSING * len(values):
-            raise ValueError(f"{found}: more than there are values (--missing error closes them)")
+            raise ValueError(
+                f"{found}: more than {_MOST_MISSING} times the values (--missing error closes gaps)"
+            )
         else:
             dates, rows = _dates.without_gaps(dates, step)
             filled = np.full(len(dates), np.nan)
@@ -902,7 +909,7 @@ class _Reader:
         return values, dates
 
     def _say_codes(self, values: Array, read: _numbers.Column) -> None:
-        """Say which numbers far from all others may stand for missing ones."""
+        """Report numbers far from all others that may mean a missing value."""
         there = values[~np.isnan(values)]
         distinct, counts = np.unique(there, return_counts=True)
         if len(distinct) < 3:
@@ -933,7 +940,7 @@ def _goes_on(a: re.Match[str] | None, b: re.Match[str] | None) -> bool:
 
 
 def _in_blocks(codes: Array) -> bool:
-    """Whether each label stands in one block of at least three rows."""
+    """Whether each label fills one block of at least three adjacent rows."""
     changes = np.flatnonzero(np.diff(codes)) + 1
     lengths = np.diff([0, *changes, len(codes)])
     return len(lengths) == int(codes.max()) + 1 and int(lengths.min()) >= 3

@@ -1,4 +1,4 @@
-"""Scripts run in an interpreter of their own: what interrupts, forks or might hang."""
+"""Run scripts in a separate interpreter: scripts that interrupt, fork or may hang."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import subprocess
 import sys
 import textwrap
 
-# Far beyond what any of the scripts takes, emulated or sanitized: it ends what hangs, and measures
-# nothing.
+# Seconds; far more than any script needs, even emulated or sanitized. It only ends scripts that
+# hang.
 HANG = 300
 
 # A child of a shell's background job inherits an ignored SIGINT, so the handler is set by hand.
@@ -20,7 +20,7 @@ import crnn
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def interrupt_when(happened):
-    # Ctrl-C once it has happened, and so in the middle of what goes on: no test sleeps and hopes
+    # Ctrl-C as soon as `happened()` is true, so that no test depends on a sleep
     def send():
         while not happened():
             time.sleep(1e-3)
@@ -28,7 +28,7 @@ def interrupt_when(happened):
     threading.Thread(target=send, daemon=True).start()
 
 def noted(name):
-    # The arguments of every object of this compiled class that is made from here on, and itself.
+    # Every object of this compiled class that is made from now on, with its arguments.
     made = []
     class Noted(getattr(crnn._cell, name)):
         def __init__(self, *arguments, **settings):
@@ -38,7 +38,7 @@ def noted(name):
     return made
 
 def outputs_of_predict():
-    # The arrays that predict fills from here on; an output that is not there yet is NaN.
+    # The arrays that predict fills from now on. An output that is not written yet is NaN.
     arrays = []
     class Marked(crnn._cell.Prediction):
         def __init__(self, *rest, y, **wanted):
@@ -57,7 +57,7 @@ def finite(model):
 
 
 def run(script: str, *, timeout: float = HANG, env: dict[str, str] | None = None) -> str:
-    """The standard output of the script, which must end by itself and without an error."""
+    """Run a script and return its standard output. It must end without an error."""
     done = subprocess.run(
         [sys.executable, "-c", PREAMBLE + textwrap.dedent(script)],
         env={**os.environ, **(env or {})},

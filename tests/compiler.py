@@ -1,4 +1,4 @@
-"""The C compiler that Python extensions are built with here, for tests that compile C."""
+"""The C compiler of Python extensions on this machine, for tests that compile C."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 
 def command() -> list[str]:
-    """Its name and fixed arguments, as setuptools finds them, or a skip."""
+    """The compiler's name and fixed arguments, as setuptools finds them. Skips without one."""
     names = os.environ.get("CC") or sysconfig.get_config_var("CC") or ""
     words = shlex.split(str(names))
     if not words or shutil.which(words[0]) is None:
@@ -23,7 +23,7 @@ def command() -> list[str]:
 
 
 def build(output: Path, *arguments: str | Path) -> None:
-    """Compile, with CFLAGS in front and LDFLAGS behind as setuptools does (sanitizers, say)."""
+    """Compile with CFLAGS first and LDFLAGS last, as setuptools does (for sanitizers)."""
     line = [
         *command(),
         *shlex.split(os.environ.get("CFLAGS", "")),

@@ -1,4 +1,4 @@
-"""What holds for all tests: repeatable examples, and which instruction sets this machine tests."""
+"""Settings of all tests: repeatable examples, and the instruction sets of this machine."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from networks import Guards
 
 from crnn import _cell, cpu_info
 
-# Elsewhere every run draws other examples, and finds more; in CI a run can be repeated.
+# In CI a run can be repeated. Elsewhere every run draws other examples, to find more.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("searching", deadline=None, print_blob=True)
 settings.load_profile("repeatable" if os.environ.get("CI") else "searching")
 
-# By processor; "portable" is everywhere.
+# Depending on the processor; "portable" is available everywhere.
 INSTRUCTION_SETS = ("avx512", "avx2", "neon", "portable")
 
 
 def pytest_report_header() -> str:
-    """Which instruction sets run here, and which a run elsewhere has to test."""
+    """The instruction sets that this machine tests, and those that it lacks."""
     info = cpu_info()
     missing = [name for name in INSTRUCTION_SETS if name not in info["available"]]
     return (
@@ -32,7 +32,7 @@ def pytest_report_header() -> str:
 
 @pytest.fixture
 def guards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guards]:
-    """A test that uses this also asks that nothing is written beside an array."""
+    """Also check that nothing is written outside an array."""
     guards = Guards()
     monkeypatch.setattr(_cell, "zeros", guards.zeros)
     yield guards

@@ -1,10 +1,10 @@
-"""Fuzzing: four doors through which strangers' bytes come in, each with what must hold behind it.
+"""Fuzzing: four targets that take untrusted data, with the properties that must hold.
 
     python tests/fuzz.py TARGET [--seconds 900] [--seed 0]      TARGET: files, csv, windows, fit
 
-With atheris (`pip install atheris`) libFuzzer chooses the inputs by the coverage of crnn's Python;
-without it they are random bytes. The first input that breaks a promise ends the run with its
-traceback, and with atheris in a file `crash-*`. Everything else is counted and printed.
+With atheris (`pip install atheris`), libFuzzer chooses the inputs by the coverage of crnn's Python
+code. Without it they are random bytes. The first input that violates a property ends the run with a
+traceback; atheris also writes it to a file `crash-*`. All other outcomes are counted and printed.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ else:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-SLOWEST = 10  # seconds for one input, on a busy machine; the usual one takes less than 1 ms
-MOST_MEMORY = 1 << 30  # bytes of resident memory; an input has at most some kilobytes
+SLOWEST = 10  # seconds for one input on a busy machine; most take less than 1 ms
+MOST_MEMORY = 1 << 30  # bytes of resident memory; an input has at most a few kilobytes
 HUGE = [2**31, 2**32, 2**44, 2**62, 2**63 - 1, 2**63, 2**64, 10**30]
 
 
 class Bytes:
-    """Choices drawn from an input, the same from the same bytes; zeros when they are used up."""
+    """Choices from an input: the same bytes give the same choices; zeros after their end."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -65,7 +65,7 @@ class Bytes:
         return low + int.from_bytes(self.take(2), "little") % (high - low + 1)
 
     def chance(self, one_in: int) -> bool:
-        """True once in so many times; False at the end of the bytes."""
+        """True once in `one_in` calls on average; False after the end of the bytes."""
         return self.integer(1, one_in) == one_in
 
     def choice(self, values: Any) -> Any:
@@ -89,7 +89,7 @@ class Bytes:
 
 
 class Broken(AssertionError):
-    """A promise that does not hold."""
+    """A property that does not hold."""
 
 
 def must(truth: object, what: str) -> None:
@@ -105,7 +105,7 @@ FILE = Path(FOLDER.name) / "input"
 
 
 def honest_files() -> list[bytes]:
-    """A file of each kind: what the mutations begin with."""
+    """A valid file of each kind, from which mutations start."""
     found = []
     for bias, dtype in ((True, "float32"), (False, "float64")):
         RNN(2, 3, 1, bias=bias, dtype=dtype, seed=0).save(FILE)
@@ -128,7 +128,7 @@ def parts(file: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def sealed(header: dict[str, Any], data: bytes) -> bytes:
-    """The header as crnn would write it, and the right digest: past both, to what lies behind."""
+    """Give a forged file crnn's header format and the right digest, to reach later checks."""
     header.setdefault("__metadata__", {})
     if isinstance(header["__metadata__"], dict):
         header["__metadata__"]["sha256"] = BLANK
@@ -139,7 +139,7 @@ def sealed(header: dict[str, Any], data: bytes) -> bytes:
 
 
 def spoil(value: Any, source: Bytes) -> Any:
-    """A JSON value with one part, at any depth, put in another's place."""
+    """A JSON value in which one part, at any depth, replaces another."""
     if isinstance(value, (dict, list)) and value and not source.chance(6):
         keys = sorted(value) if isinstance(value, dict) else list(range(len(value)))
         key = source.choice(keys)
@@ -166,7 +166,7 @@ def forged(source: Bytes) -> bytes:
         else:
             found = spoil(header, source)
             header = found if isinstance(found, dict) else {"a": found}
-    if source.chance(2):  # byte ranges that fit the shapes, as far as the shapes make sense
+    if source.chance(2):  # byte ranges that fit the shapes, if these are valid
         with suppress(Exception):
             size = {"F32": 4, "F64": 8, "I64": 8}
             names = [name for name in header if name != "__metadata__"]
@@ -186,12 +186,12 @@ def forged(source: Bytes) -> bytes:
 
 
 def files(data: bytes) -> str:
-    """What loads is a sound model that saves to the very same bytes; all else is a ValueError."""
+    """A file that loads is a valid model and saves to stable bytes. Any other is a ValueError."""
     source = Bytes(data)
     way = source.integer(0, 3)
     if way == 0:
         content = source.rest()
-    elif way == 1:  # damage: some bytes of an honest file, and the digest as it was
+    elif way == 1:  # damage: change bytes of a valid file, keep the digest
         spoiled = bytearray(source.choice(HONEST))
         for _ in range(source.integer(1, 4)):
             spoiled[source.integer(0, len(spoiled) - 1)] = source.take(1)[0]
@@ -222,11 +222,10 @@ def files(data: bytes) -> str:
         must(way != 1 or content in HONEST, "a damaged file was loaded")
         save(found)
         again = FILE.read_bytes()
-        # A forger may have left words in the settings that no loader asks for, or 1 for 1.0; the
-        # numbers are the file's.
-        must(parts(again)[1] == parts(content)[1], f"{found} saves to other numbers")
+        # A forged file may have unused settings, or 1 for 1.0. Only the numbers must be the same.
+        must(parts(again)[1] == parts(content)[1], f"{found} saves other numbers")
         save(load(FILE))
-        must(FILE.read_bytes() == again, f"{found} is another one when it is loaded again")
+        must(FILE.read_bytes() == again, f"{found} changes when it is loaded again")
         FILE.write_bytes(content)
         if isinstance(found, RNN):
             must(all(np.isfinite(w).all() for w in found.parameters().values()), "not finite")
@@ -277,9 +276,9 @@ OPTIONS: dict[str, list[Any]] = {
 
 
 def honest_table(source: Bytes) -> str:
-    """A table that can be read in one way: what is read is what was written, or it is refused.
+    """A table with one reading: the result is what was written, or an error.
 
-    Nothing may be another value, another date, another order or another column.
+    A wrong value, date, order or column is a failure.
     """
     count = source.integer(4, 14)
     sep, point = source.choice([(",", "."), (";", "."), (";", ","), ("\t", ","), ("|", ".")])
@@ -327,10 +326,10 @@ def honest_table(source: Bytes) -> str:
         series = read_series(FILE, "b", missing=missing, sort=sort)
     except ValueError as error:
         must(str(FILE) in str(error), f"no path in {error}")
-        must(len(str(error)) < 2000, "an endless message")
+        must(len(str(error)) < 2000, "the message is too long")
         return "refused"
     must(sort or not swapped or any("order" in phrase for phrase in series.assumed), "no order")
-    must(missing == "ignore" or not blank, "missing values, and read")
+    must(missing == "ignore" or not blank, "read in spite of missing values")
     expected = [
         (moments[k], math.nan if k in blank | gone else values[k])
         for k in range(count)
@@ -339,29 +338,29 @@ def honest_table(source: Bytes) -> str:
     there = [i for i, (_, value) in enumerate(expected) if not math.isnan(value or 0.0)]
     expected = expected[there[0] : there[-1] + 1]
     if missing == "ignore" and len(series.values) != len(expected):
-        # Where most dates are missing the step is another one or none: the line says which.
+        # If most dates are missing, another step or none is found, and reported.
         said = "step" in " ".join(series.assumed) or "(" in series.describe()
-        must(said, "dates missing without a word")
+        must(said, "missing dates are not reported")
         expected = [pair for pair in expected if not math.isnan(pair[1] or 0.0)]
         found = {str(t): v for t, v in zip(series.dates.values, series.values, strict=True)}
         must(
             all(found[str(t.astype("M8[us]"))] == v for t, v in expected),
-            "another value at a date",
+            "a date has another value",
         )
         return "read"
     must(
         np.array_equal(series.values, [value for _, value in expected], equal_nan=True),
-        f"read {series.values.tolist()}, there was {[value for _, value in expected]}",
+        f"read {series.values.tolist()}, expected {[value for _, value in expected]}",
     )
     must(
         np.array_equal(series.dates.values, [t.astype("M8[us]") for t, _ in expected]),
-        f"dates {series.dates.values}, there was {[t for t, _ in expected]}",
+        f"dates {series.dates.values}, expected {[t for t, _ in expected]}",
     )
     return "read"
 
 
 def csv(data: bytes) -> str:
-    """A series and dates that go on, plain numbers as they are; or a ValueError of one line."""
+    """A series whose dates continue, with the values of a plain split; or a one-line ValueError."""
     source = Bytes(data)
     if source.chance(3):
         return honest_table(source)
@@ -403,21 +402,24 @@ def csv(data: bytes) -> str:
         return "refused"
     values = series.values
     must(values.ndim == 1 and values.dtype == np.float64, "not a series")
-    must(len(series.dates) == len(values), "dates for other rows")
+    must(len(series.dates) == len(values), "not one date per value")
     must(not np.isinf(values).any(), "infinite")
     if options.get("missing") != "ignore":
         must(np.isfinite(values).all(), "not finite")
     elif len(values):
         must(np.isfinite(values[[0, -1]]).all(), "missing values at the ends")
     must((np.diff(series.dates.values).astype(float) > 0).all(), "out of order")
-    must(len(values) <= 11 * (len(content) + 1), "more values than a small multiple of the file")
+    must(len(values) <= 11 * (len(content) + 1), "too many values for the size of the file")
     must(len(series.dates.axis(3)) == len(values) + 3, "no time axis")
-    must(len(series.dates.after(3)) == 3 and "\n" not in series.describe(), "no dates go on")
+    must(
+        len(series.dates.after(3)) == 3 and "\n" not in series.describe(),
+        "the dates do not continue",
+    )
     for value in values[np.isfinite(values)][:3]:
         must(math.isclose(float(series.format(value)), value, rel_tol=1e-3, abs_tol=1.0), "digits")
     if plain:
         expected = [float(row[1]) for row in rows[1:]]
-        must(values.tolist() == expected, f"read {values.tolist()}, there was {expected}")
+        must(values.tolist() == expected, f"read {values.tolist()}, expected {expected}")
         must(series.dates.text(0) == "2020-01-10", "another date")
     return "read"
 
@@ -426,7 +428,7 @@ def csv(data: bytes) -> str:
 
 
 def number(source: Bytes, low: int, high: int) -> Any:
-    """Mostly an integer from low to high, of some type; now and then something else."""
+    """Mostly an integer from low to high, of some type; sometimes another object."""
     if source.chance(10):
         odd = [None, 1.5, True, "3", -1, 0, math.nan, np.float64(2), np.array([3]), *HUGE, -(2**63)]
         return source.choice(odd)
@@ -439,7 +441,7 @@ ODD_DTYPES = ["?", "c8", "O", "U3", "M8[s]", "S2", "V4"]
 
 
 def array(source: Bytes, shape: list[int]) -> Array:
-    """Numbers of any type, strides and byte order; now and then no numbers at all."""
+    """Numbers of any type, strides and byte order; sometimes another object."""
     if source.chance(12) and shape:
         shape[source.integer(0, len(shape) - 1)] = source.integer(0, 3)
     if source.chance(20):
@@ -480,7 +482,7 @@ def array(source: Bytes, shape: list[int]) -> Array:
 
 
 def windows(data: bytes) -> str:
-    """The windows of a plain loop, as read-only views; or a ValueError or TypeError."""
+    """The same windows as a plain loop, as read-only views; or a ValueError or TypeError."""
     source = Bytes(data)
     shape = [source.integer(1, 40)] + ([source.integer(1, 4)] if source.chance(2) else [])
     series: Any = array(source, shape)
@@ -497,7 +499,7 @@ def windows(data: bytes) -> str:
     timesteps, horizon, stride = (int(value) for value in given)
     starts = range(0, len(points) - timesteps - horizon + 1, stride)
     size, features = len(starts), points.shape[1]
-    must(size > 0, "no window, and no error")
+    must(size > 0, "neither a window nor an error")
     must(x.shape == (size, timesteps, features), f"x has shape {x.shape}")
     must(y.shape == (size, horizon * features), f"y has shape {y.shape}")
     must(x.dtype == y.dtype == points.dtype, "another dtype")
@@ -509,7 +511,7 @@ def windows(data: bytes) -> str:
     return "cut"
 
 
-# ---- fit: everything that RNN, Trainer, fit and predict are given ----
+# ---- fit: all arguments of RNN, Trainer, fit and predict ----
 
 
 def settings(source: Bytes, names: dict[str, Callable[[], Any]]) -> dict[str, Any]:
@@ -526,11 +528,11 @@ def bits(model: RNN) -> dict[str, bytes]:
 
 
 def fit(data: bytes) -> str:
-    """What trains has the bits of plain arrays' training; what is refused changes no parameter."""
+    """Training has the same bits as with plain arrays. An error leaves the parameters unchanged."""
     source = Bytes(data)
     sizes = [number(source, 1, 5), number(source, 1, 20), number(source, 1, 3)]
     if any(isinstance(n, int) and n > 1000 for n in sizes):
-        # what some systems promise without having it becomes what none has the addresses for
+        # some systems grant memory that they lack: use sizes beyond any address space
         sizes = [2**44 if isinstance(n, int) and n > 1000 else n for n in sizes]
         try:
             RNN(*sizes)
@@ -564,7 +566,7 @@ def fit(data: bytes) -> str:
         },
     )
     if isinstance(choices.get("epochs"), int) and choices["epochs"] > 100:
-        return "refused"  # legal, and without an end
+        return "refused"  # valid, but would run too long
     count, steps = source.integer(1, 40), source.integer(1, 12)
     x = array(source, [count, steps, model.input_size])
     y = array(source, [count, model.output_size])
@@ -575,7 +577,7 @@ def fit(data: bytes) -> str:
         history = trainer.fit(model, x, y, validation_data=validation)
     except (TypeError, ValueError) as error:
         must(len(str(error)) > 10, "an empty message")
-        must(bits(model) == before, "refused, and the parameters changed")
+        must(bits(model) == before, "an error changed the parameters")
         return "refused"
     except TrainingDiverged as error:
         must(all(np.isfinite(w).all() for w in model.parameters().values()), "not finite")
@@ -588,8 +590,11 @@ def fit(data: bytes) -> str:
     must(all(0 <= part <= 1 for part in history.clipped_fraction), "clipped_fraction")
     plain = [np.array(value, dtype=model.dtype, order="C") for value in (x, y)]
     other = Trainer(**{"epochs": 2, "seed": trainer.seed, **choices}).fit(copy, *plain)
-    must(bits(copy) == bits(model) and other.loss == history.loss, "plain arrays train otherwise")
-    must(copy.predict(plain[0]).tobytes() == model.predict(x).tobytes(), "predict otherwise")
+    must(
+        bits(copy) == bits(model) and other.loss == history.loss,
+        "other bits than with plain arrays",
+    )
+    must(copy.predict(plain[0]).tobytes() == model.predict(x).tobytes(), "predict differs")
     return "trained"
 
 
@@ -608,14 +613,14 @@ def random_inputs(seed: int) -> Iterator[bytes]:
 
 
 def peak_memory() -> int:
-    """Bytes that were resident at most (Linux)."""
-    import resource  # Windows has none, and the suite imports the targets there
+    """Peak resident memory in bytes (Linux)."""
+    import resource  # Windows lacks it, but imports this file
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 class Run:
-    """One target until its time is over, everything counted."""
+    """Run one target until its time is over, and count the outcomes."""
 
     def __init__(self, target: str, seconds: float) -> None:
         self.target, self.seconds = target, seconds
@@ -635,7 +640,7 @@ class Run:
         if now - self.began > self.seconds:
             self.report()
             FOLDER.cleanup()
-            os._exit(0)  # libFuzzer has no other end that is no failure
+            os._exit(0)  # libFuzzer knows no other successful exit
 
     def report(self) -> None:
         by = "libFuzzer (atheris)" if atheris is not None else "random bytes"
@@ -653,7 +658,7 @@ def main() -> None:
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--seconds", type=float, default=900)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--input", type=Path, help="one input, as a crash-* file holds it")
+    parser.add_argument("--input", type=Path, help="one input, such as a crash-* file")
     arguments = parser.parse_args()
     run = Run(arguments.target, arguments.seconds)
     if arguments.input:

@@ -1,7 +1,7 @@
 """The data of the learned tasks: an embedded Reber grammar, temporal XOR, Japanese vowels.
 
-N samples, T timesteps of the longest. A task with lengths is padded: what lies past a length is 0
-in x and, where y holds a class for every step, -1 in y.
+N samples, T timesteps of the longest. A task with lengths is padded: past a length, x is 0, and y
+is -1 if it holds a class for every step.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from crnn.dataset import Sequences
 Array = np.ndarray[Any, np.dtype[Any]]
 
 REBER_SYMBOLS = "BTSXPVE"
-# For each state the symbols that may come and the state that each leads to; the last state ends.
+# For each state: the possible symbols, and the state after each. The last state is the end.
 # A. S. Reber, "Implicit learning of artificial grammars", 1967.
 REBER_GRAMMAR: list[dict[str, int]] = [
     {"B": 1},
@@ -55,8 +55,8 @@ def embedded_reber(samples: int, *, seed: int | None = None) -> tuple[Array, Arr
     """Strings of the embedded Reber grammar, and the symbol after each symbol.
 
     A string is B, then T or P, then a string of the Reber grammar, then the same T or P as before,
-    then E. Where two symbols may follow, each has probability 1/2. The symbol before E depends on
-    the second one, 6 or more steps before; the others depend on the state of the grammar alone.
+    then E. If two symbols are possible, each has probability 1/2. The symbol before E depends on
+    the second symbol, 6 or more steps before. The others depend only on the grammar's state.
 
     x (N, T) holds the tokens of each string without its E, y (N, T) those of each string without
     its B, lengths (N,) how many. Tokens are positions in `REBER_SYMBOLS`. Past a length, x is 0 and
@@ -95,15 +95,15 @@ def legal_symbols(x: Array, lengths: Array) -> Array:
 
 
 def temporal_xor(samples: int, triples: int, *, seed: int | None = None) -> tuple[Array, Array]:
-    """Bits of which every third is the exclusive or of the two before it, and the next bit of each.
+    """Bits, every third the exclusive or of the two before it, and the next bit at each step.
 
     ::
 
         b_{3k}, b_{3k+1} random,  b_{3k+2} = b_{3k} xor b_{3k+1}
         x_t = b_t,  y_t = b_{t+1},  t < 3 triples
 
-    x and y are float64 of shape (N, 3 triples, 1) and hold 0 and 1. Of y only every third is
-    determined by x: ``y[:, 1::3]``. The rest is noise, which no network can learn.
+    x and y are float64 of shape (N, 3 triples, 1) and hold 0 and 1. x determines only every third
+    step of y: ``y[:, 1::3]``. The rest is noise, which no network can learn.
 
     J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990), section 2.
     """
@@ -115,13 +115,13 @@ def temporal_xor(samples: int, triples: int, *, seed: int | None = None) -> tupl
 
 
 def japanese_vowels(part: str) -> tuple[Array, Array, Array]:
-    """Utterances of /ae/ by nine speakers; who speaks? `part` is "TRAIN" (270) or "TEST" (370).
+    """Utterances of /ae/ and which of nine speakers spoke. `part`: "TRAIN" (270) or "TEST" (370).
 
     x (N, T, 12) float64 is 12 LPC cepstrum coefficients at each step, 0 past a length; y (N,) the
     speaker, 0 to 8; lengths (N,) from 7 to 29.
 
-    The files are inside the package sktime, which is not imported: ``pip install --no-deps sktime``
-    is enough. Without it, FileNotFoundError.
+    The files are in the package sktime, which is not imported: ``pip install --no-deps sktime`` is
+    enough. Raises FileNotFoundError without it.
 
     M. Kudo, J. Toyama and M. Shimbo, "Multidimensional curve classification using passing-through
     regions", Pattern Recognition Letters 20 (1999), 1103-1111.
@@ -129,7 +129,7 @@ def japanese_vowels(part: str) -> tuple[Array, Array, Array]:
     """
     package = importlib.util.find_spec("sktime")
     if package is None or package.origin is None:
-        raise FileNotFoundError("Japanese vowels are inside sktime: pip install --no-deps sktime")
+        raise FileNotFoundError("Japanese vowels are in sktime: pip install --no-deps sktime")
     folder = Path(package.origin).parent / "datasets" / "data" / "JapaneseVowels"
     text = (folder / f"JapaneseVowels_{part}.ts").read_text(encoding="utf-8")
     # A line is one utterance: its 12 features, each a list of numbers over time, and the speaker.

@@ -1,4 +1,4 @@
-"""Networks with the parameters of samples.py, and what several tests ask of one."""
+"""Networks with the parameters of samples.py, and checks that several tests share."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tolerances import KINK
 import crnn
 from crnn import RNN
 
-# Of tests that train on numbers far from deviation 1 on purpose.
+# For tests that train on unscaled data on purpose.
 UNSCALED = pytest.mark.filterwarnings("ignore:[xy] has mean:UserWarning")
 
 
 def network(sizes: Sizes, dtype: str = "float64", *, bias: bool = True, seed: int = 1) -> RNN:
-    """An RNN of these sizes whose parameters are all drawn, none left at zero."""
+    """An RNN of these sizes with random parameters, none of them zero."""
     _, _, inputs, hidden, outputs = sizes
     model = RNN(inputs, hidden, outputs, bias=bias, dtype=dtype, seed=0)
     model.load_state_dict(
@@ -38,7 +38,7 @@ def network(sizes: Sizes, dtype: str = "float64", *, bias: bool = True, seed: in
 
 
 def lasting_network(sizes: Sizes, dtype: str = "float64", seed: int = 1) -> RNN:
-    """An RNN whose gradient lives for all timesteps of `samples.lasting_batch`."""
+    """An RNN whose gradient does not vanish over the timesteps of `samples.lasting_batch`."""
     _, _, inputs, hidden, outputs = sizes
     model = RNN(inputs, hidden, outputs, dtype=dtype, seed=0)
     model.load_state_dict(
@@ -71,7 +71,7 @@ def case_network(case: Case, seed: int = 1, **settings: Any) -> RNN:
 
 
 def drawn(case: Case) -> Data:
-    """The case's data; with relu, the first of which no a_t comes so near to 0 that it may turn."""
+    """The case's data. With relu: the first data in which rounding cannot change a sign of a_t."""
     values = {n: v.astype(case.dtype) for n, v in case_parameters(case).items()}
     for seed in range(100):
         data = case_data(case, seed)
@@ -84,13 +84,13 @@ def drawn(case: Case) -> Data:
 
 
 def loss_of(case: Case) -> Any:
-    """The case's loss: by its name where the name says all."""
+    """The case's loss: its name, or an object if it has settings."""
     kind = {"huber": "Huber", "quantile": "Quantile"}.get(case.loss)
     return case.loss if kind is None else getattr(crnn.losses, kind)(**case.loss_settings)
 
 
 def given(case: Case, data: Data) -> dict[str, Any]:
-    """What `loss` and `gradients` are given besides x and y; only what is not the default."""
+    """Arguments of `loss` and `gradients` besides x and y that are not the default."""
     chosen: dict[str, Any] = {"loss": loss_of(case)}
     if data.lengths is not None:
         chosen["lengths"] = data.lengths
@@ -112,7 +112,7 @@ def same_bits(left: Array, right: Array) -> bool:
 
 
 class Guards:
-    """What stands before and behind every array that the compiled module makes: nothing may."""
+    """Guard bytes before and after every array of the compiled module. They must not change."""
 
     CANARY = 0xA5
 
@@ -120,7 +120,7 @@ class Guards:
         self.guards: list[Array] = []
 
     def zeros(self, count: int, dtype: Any) -> Array:
-        """In place of `_cell.zeros`: aligned, a line to spare, and guards as long as the array."""
+        """Replaces `_cell.zeros`: aligned, a spare cache line, and guards as long as the array."""
         size, line = count * np.dtype(dtype).itemsize, 64
         raw = np.full(3 * size + 4096, self.CANARY, np.uint8)
         start = size + 1024
@@ -131,5 +131,5 @@ class Guards:
         return own[:size].view(dtype)
 
     def intact(self) -> bool:
-        """Whether nobody wrote beside an array."""
+        """Whether nothing was written outside an array."""
         return all((guard == self.CANARY).all() for guard in self.guards)

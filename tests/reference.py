@@ -1,13 +1,13 @@
-"""The mathematics of crnn in obvious, slow NumPy: what everything compiled is compared with.
+"""The mathematics of crnn in simple, slow NumPy: the reference for all compiled code.
 
-Every function computes in the type that it is given: float64 for comparisons, and complex128 for
-complex-step differentiation, for which nothing here takes an absolute value or a conjugate on the
-way from the parameters to the loss: what branches (relu, MAE, Huber, Quantile) asks the real part.
+Every function computes in the type of its arguments: float64 for comparisons, complex128 for
+complex-step differentiation. For the latter, nothing between parameters and loss takes an absolute
+value or a conjugate, and functions with branches (relu, MAE, Huber, Quantile) use the real part.
 Letters as in the rest of the project: B rows of a batch, T timesteps, I inputs, H hidden units,
 O outputs, L layers, D directions.
 """
 
-# The notebook draws from NumPy's global generator, and nothing else may.
+# Only the notebook draws from NumPy's global generator.
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Parameters = dict[str, Array]
-# A mask for each layer and direction: (T, B, H) on a state's way to the layer above, or (B, H) on
-# its way to the next step; 0 drops a unit, 1 / (1 - rate) keeps it.
+# A mask for each layer and direction: (T, B, H) between a state and the layer above, or (B, H)
+# between a state and the next step. 0 drops a unit, 1 / (1 - rate) keeps it.
 Masks = Sequence[Sequence[Array]]
 
 
@@ -35,23 +35,23 @@ def double(parameters: Parameters) -> Parameters:
 
 @dataclass
 class Cell:
-    """One layer in one direction, a list's entry for each timestep in the order of time."""
+    """One layer in one direction. Lists have one entry per timestep, in time order."""
 
-    before: list[Array]  # (B, H): the state that met Wh at this step, without its mask
-    after: list[Array]  # (B, H): the state after this step; where a row is inactive, that before
-    last: Array  # (B, H): the state after the step that was processed last
+    before: list[Array]  # (B, H): the state that Wh multiplied at this step, without its mask
+    after: list[Array]  # (B, H): the state after this step; in inactive rows the state before
+    last: Array  # (B, H): the state after the step processed last
 
 
 @dataclass
 class Run:
-    """What a forward pass leaves.
+    """The results of a forward pass.
 
-    active (B, T): whether the step is one of the row's own.
-    inputs[layer][t] (B, F): what the layer reads at this step; (B,) tokens in the first.
-    states (B, T, D H) of the last layer, output (B, O) or (B, T, O): zero where a row is inactive.
+    active (B, T): whether the step lies within the row's length.
+    inputs[layer][t] (B, F): the layer's input at this step; (B,) tokens in the first layer.
+    states (B, T, D H) of the last layer, output (B, O) or (B, T, O): zero in inactive rows.
     h_n (L D, B, H): the states processed last.
-    kink: how near to 0 an a_t came, where a rounding turns the slope of a relu; in units of the
-    root mean square of its step's.
+    kink: the smallest |a_t|, in units of the root mean square of its step. Near 0, rounding changes
+    the slope of a relu.
     """
 
     active: Array
@@ -64,7 +64,7 @@ class Run:
 
 
 def suffixes(parameters: Parameters) -> list[list[str]]:
-    """What stands behind Wx, Wh and b in the names: for each layer, for each of its directions."""
+    """The suffixes of Wx, Wh and b, by layer and direction."""
     ends = ("", "_reverse") if "Wh_l0_reverse" in parameters else ("",)
     layers = sum(name.startswith("Wh_") for name in parameters) // len(ends)
     return [[f"_l{layer}{end}" for end in ends] for layer in range(layers)]
@@ -90,8 +90,8 @@ def run(
 
     h_t = tanh(x_t Wx + h_{t-1} Wh + b), or relu of it. The backward direction has h_{t+1} for
     h_{t-1} and starts at each row's own last step. A layer reads the states of both directions of
-    the layer below, forward first; so does Wy: at every step, or the two that were processed last.
-    Layers and directions are those of the parameters' names. lengths (B,) are all T if not given,
+    the layer below, forward first. So does Wy: at every step, or only those processed last. The
+    parameters' names determine layers and directions. By default all lengths (B,) are T, and
     h0 (L D, B, H) is zero.
     """
     wy = parameters["Wy"]
@@ -105,7 +105,7 @@ def run(
         h0 = np.zeros((len(names) * len(names[0]), rows, hidden), dtype)
     active = np.arange(timesteps) < np.asarray(lengths)[:, None]
 
-    # what lies past a row's length is not looked at, NaN or not
+    # values past a row's length are not read, NaN or not
     layer_inputs = [
         np.where(active[:, t].reshape(-1, *[1] * (x.ndim - 2)), x[:, t], 0)
         for t in range(timesteps)
@@ -152,7 +152,7 @@ def run(
 
 
 def nearest_to_zero(a_t: Array) -> float:
-    """The smallest size of an element, in units of the root mean square of all."""
+    """The smallest absolute value, in units of the root mean square of all."""
     size = np.sqrt(np.mean(a_t**2)) if a_t.size else 0.0
     return float(np.abs(a_t).min() / size) if size > 0.0 else np.inf
 
@@ -181,7 +181,7 @@ def backward(
     names = suffixes(parameters)
     hidden, wy = len(parameters["Wh_l0"]), parameters["Wy"]
     d = {name: np.zeros_like(value) for name, value in parameters.items()}
-    if dy.ndim == 2:  # of the states that were processed last
+    if dy.ndim == 2:  # gradient of the states processed last
         dlast = dy @ wy.T
         dstates = [np.zeros_like(dlast)] * timesteps
         d["Wy"] = np.concatenate([cell.last for cell in done.cells[-1]], axis=1).T @ dy
@@ -236,7 +236,7 @@ def backward(
 
 @dataclass(frozen=True)
 class Criterion:
-    """The loss of one element, with e = output - y, and its derivative by the output.
+    """The loss of one element, with e = output - y, and its derivative with respect to the output.
 
     mse        e^2                                      2 e
     mae        |e|                                      sign of e, 0 at 0
@@ -246,8 +246,8 @@ class Criterion:
     binary_cross_entropy    log(1 + exp(z)) - y z       sigmoid(z) - y
     cross_entropy           log(sum exp(z)) - z_y       softmax(z) - [1 at y, else 0]
 
-    z is the output, a logit. An element is an output, for cross_entropy all outputs of a row or
-    step together. A target of NaN or a class below 0 is missing.
+    z is the output, a logit. An element is one output; for cross_entropy it is all outputs of a row
+    or step. A target of NaN or a class below 0 is missing.
     """
 
     name: str = "mse"
@@ -316,10 +316,10 @@ def mse(output: Array, y: Array) -> Any:
 
 
 def shares(done: Run, y: Array, criterion: Criterion, weights: Array | None) -> Array:
-    """By what each element's loss is multiplied in the batch's: weight over valid elements.
+    """The factor of each element in the batch's loss: its weight / number of valid elements.
 
-    Elements without a target, or past a row's length, are not valid. weights (B,) do not count in
-    the denominator: they were scaled once, to a mean of 1 over all rows.
+    Elements without a target, or past a row's length, are not valid. The denominator does not
+    contain weights (B,): they were scaled once, to a mean of 1 over all rows.
     """
     valid = valid_elements(done, y, criterion)
     w = np.ones(len(y)) if weights is None else np.asarray(weights)
@@ -327,7 +327,7 @@ def shares(done: Run, y: Array, criterion: Criterion, weights: Array | None) -> 
 
 
 def valid_elements(done: Run, y: Array, criterion: Criterion) -> Array:
-    """Which elements count: they have a target and, at every step, lie within their row."""
+    """Which elements count: those with a target and within their row's length."""
     valid = criterion.valid(y)
     if done.output.ndim == 2:
         return valid
@@ -383,7 +383,7 @@ def gradients(
 
 
 def clip(d: Parameters, clip_value: float | None) -> tuple[Parameters, int]:
-    """Every element brought into [-clip_value, clip_value], and how many had to be."""
+    """Clip every element to [-clip_value, clip_value]; also how many were clipped."""
     if clip_value is None:
         return dict(d), 0
     clipped = {name: np.minimum(np.maximum(g, -clip_value), clip_value) for name, g in d.items()}
@@ -396,7 +396,7 @@ def norm(d: Parameters) -> float:
 
 
 def clip_norm(d: Parameters, bound: float | None) -> Parameters:
-    """All gradients times bound / (norm + 1e-6), at most 1, as PyTorch."""
+    """All gradients times min(1, bound / (norm + 1e-6)), as PyTorch."""
     if bound is None or bound == np.inf:
         return dict(d)
     scale = min(1.0, bound / (norm(d) + 1e-6))
@@ -427,7 +427,7 @@ class SGD:
 
 @dataclass
 class RMSprop:
-    """Tieleman and Hinton 2012, eps outside the root, momentum behind the division, as PyTorch."""
+    """Tieleman and Hinton 2012. As PyTorch: eps outside the root, momentum after the division."""
 
     learning_rate: float
     alpha: float = 0.99
@@ -451,7 +451,7 @@ class RMSprop:
 
 @dataclass
 class Adam:
-    """Kingma and Ba 2015 (arXiv:1412.6980), bias-corrected, eps outside the root, as PyTorch."""
+    """Kingma and Ba 2015 (arXiv:1412.6980). As PyTorch: bias-corrected, eps outside the root."""
 
     learning_rate: float
     betas: tuple[float, float] = (0.9, 0.999)
@@ -488,7 +488,7 @@ class AdamW(Adam):
     weight_decay: float = 0.01
 
     def decayed(self, w: Array, g: Array) -> tuple[Array, Array]:
-        """The parameter made smaller, and its gradient as it was."""
+        """The parameter after the decay, and its gradient unchanged."""
         return w - self.learning_rate * self.weight_decay * w, g
 
 
@@ -502,7 +502,7 @@ OPTIMISERS: dict[str, type[Optimiser]] = {
 
 
 def optimizer(name: str, learning_rate: float, **settings: Any) -> Optimiser:
-    """A fresh optimiser by the name that Trainer knows it by."""
+    """A new optimiser, by Trainer's name for it."""
     return OPTIMISERS[name](learning_rate, **settings)
 
 
@@ -512,7 +512,7 @@ def scaled(sample_weight: Array) -> Array:
 
 
 def batches(order: Array, batch_size: int, lengths: Array | None) -> Iterator[Array]:
-    """The rows of each batch; with lengths the longest first, and ties by position."""
+    """The rows of each batch; with lengths, the longest first and ties by position."""
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         yield rows if lengths is None else rows[np.argsort(-lengths[rows], kind="stable")]
@@ -523,7 +523,7 @@ def chunks(
 ) -> Iterator[tuple[slice, Array, Array]]:
     """Truncated BPTT: the steps of each chunk, its targets and how many steps each row has in it.
 
-    A target behind the last step belongs to the chunk with that step and is missing in the others.
+    A target after the last step belongs to the chunk with that step. It is missing in the others.
     """
     steps = int(lengths.max()) if steps is None else steps
     for start in range(0, int(lengths.max()), steps):
@@ -556,10 +556,10 @@ def epoch(
 ) -> tuple[Parameters, float, float]:
     """One epoch in the order of the rows, or the given one: parameters, loss, clipped fraction.
 
-    The loss is the mean of the batches' losses as they were trained, weighted by their valid
-    elements; the fraction is that of the gradient elements of all batches. A batch (or chunk)
-    without a valid element that weighs something makes no update and does not count. weights (N,)
-    are taken as they are: see `scaled`. The dropouts give the masks of these rows over all steps.
+    The loss is the mean of the batches' losses during training, weighted by their valid elements.
+    The fraction is over the gradient elements of all batches. A batch (or chunk) without a valid
+    element of positive weight makes no update and does not count. weights (N,) are not scaled: see
+    `scaled`. The dropouts return the masks of given rows over all steps.
     """
     total, valid, clipped, elements = 0.0, 0, 0, 0
     order = np.arange(len(x)) if order is None else order
@@ -609,9 +609,9 @@ def train(
     weights: Array | None = None,
     **settings: Any,
 ) -> tuple[Parameters, list[float]]:
-    """Epochs in the orders that the seed gives, or without one in that of the rows: the losses.
+    """Train for some epochs and return the losses. Without a seed, rows keep their order.
 
-    Sample weights are brought to a mean of 1 first. A dropout is called with the epoch besides.
+    Sample weights are first scaled to a mean of 1. A dropout also gets the epoch.
     """
     losses = []
     masks = {
@@ -649,11 +649,11 @@ def notebook_dataset(size: int = 200, timesteps: int = 25) -> tuple[Array, Array
 
 
 class NotebookRNN:
-    """The notebook's RNN line by line; exact=True pairs the states as the chain rule wants it.
+    """The notebook's RNN, line by line; exact=True uses the states that the chain rule needs.
 
-    As it stands, backward() goes through time with the states one step too early: the derivative
-    of tanh at step t is taken from hidden_states[t], which is the state *before* that step, and
-    the state that met Wh from hidden_states[t - 1], which at t = 0 is the last one.
+    The notebook's backward() uses states that are one step too early. At step t it takes the
+    derivative of tanh from hidden_states[t], the state *before* that step. It multiplies dWh by
+    hidden_states[t - 1], which at t = 0 is the last state.
     """
 
     def __init__(self, x: Array, y: Array, hidden_units: int, *, exact: bool = False) -> None:

@@ -11,8 +11,8 @@ from reference import Criterion
 Array = np.ndarray[Any, np.dtype[Any]]
 Sizes = tuple[int, int, int, int, int]  # N, T, I, H, O
 
-# One of everything; T = 1; N = 1; primes; a whole number of vectors and one more or less than
-# that; the notebook's own sizes; enough rows for several shards of a batch.
+# All sizes 1; T = 1; N = 1; primes; whole vectors, and one element more or less; the notebook's
+# sizes; enough rows for several shards of a batch.
 SIZES: list[Sizes] = [
     (1, 1, 1, 1, 1),
     (1, 7, 1, 5, 1),
@@ -42,10 +42,10 @@ def batch(sizes: Sizes, dtype: str = "float64", seed: int = 0) -> tuple[Array, A
 
 
 def parameters(sizes: Sizes, *, bias: bool = True, seed: int = 1) -> dict[str, Array]:
-    """Every parameter normal, none zero; Wh of spectral radius 0.5, which halves a gradient a step.
+    """Normal parameters, none zero. Wh has spectral radius 0.5, which halves a gradient per step.
 
-    What a gradient owes to steps more than 18 (float32) or 33 (float64) before the end is below
-    the tolerances: `lasting_parameters` is for tests of those.
+    The contribution of steps more than 18 (float32) or 33 (float64) before the end is below the
+    tolerances. `lasting_parameters` is for tests of such steps.
     """
     _, _, inputs, hidden, outputs = sizes
     rng = np.random.default_rng(seed)
@@ -60,9 +60,9 @@ def parameters(sizes: Sizes, *, bias: bool = True, seed: int = 1) -> dict[str, A
 
 
 def lasting_parameters(sizes: Sizes, seed: int = 1) -> dict[str, Array]:
-    """Wh orthogonal, and biases that T steps keep small: with `lasting_batch` a gradient lives.
+    """Orthogonal Wh and small biases: with `lasting_batch` a gradient does not vanish in T steps.
 
-    Its length changes by the slopes of tanh alone, which are near 1 as no |h| is far above 0.1.
+    Only the slopes of tanh change its norm. They are near 1, because no |h| is far above 0.1.
     """
     _, timesteps, inputs, hidden, outputs = sizes
     rng = np.random.default_rng(seed)
@@ -77,7 +77,7 @@ def lasting_parameters(sizes: Sizes, seed: int = 1) -> dict[str, Array]:
 
 
 def lasting_batch(sizes: Sizes, dtype: str = "float64", seed: int = 0) -> tuple[Array, Array]:
-    """x (N, T, I) so small that T steps of an orthogonal Wh add up to |h| of 0.1; y (N, O)."""
+    """x (N, T, I), so small that |h| is about 0.1 after T steps of an orthogonal Wh; y (N, O)."""
     x, y = batch(sizes, seed=seed)
     return (0.1 / np.sqrt(sizes[1]) * x).astype(dtype), y.astype(dtype)
 
@@ -87,7 +87,7 @@ def lasting_batch(sizes: Sizes, dtype: str = "float64", seed: int = 0) -> tuple[
 
 @dataclass(frozen=True)
 class Case:
-    """A network of some kind and what it is given: all that a test of the whole network varies."""
+    """A kind of network and its data: everything that tests of whole networks vary."""
 
     layers: int = 1
     bidirectional: bool = False
@@ -109,13 +109,13 @@ class Case:
 
     @property
     def loss_settings(self) -> dict[str, Any]:
-        """The loss's own numbers, none of them its default."""
+        """The loss's settings, none of them the default."""
         q = np.linspace(0.1, 0.8, self.sizes[4])
         return {"huber": {"delta": 0.7}, "quantile": {"q": q.tolist()}}.get(self.loss, {})
 
     @property
     def name(self) -> str:
-        """The id of a test of this case: what is not the default, and the sizes."""
+        """The id of a test of this case: the sizes and everything that is not the default."""
         parts = [f"L{self.layers}"] if self.layers > 1 else []
         parts += ["both"] if self.bidirectional else []
         parts += [v for v in (self.nonlinearity, self.output) if v not in ("tanh", "last")]
@@ -134,7 +134,7 @@ class Data:
     weights: Array | None
 
 
-# What a case may vary, the type and the sizes aside.
+# What a case varies besides type and sizes.
 KINDS: dict[str, list[Any]] = {
     "layers": [1, 2, 3],
     "bidirectional": [False, True],
@@ -168,17 +168,17 @@ def problem(case: Case, data: Data) -> dict[str, Any]:
 
 
 def suffixes(case: Case) -> list[str]:
-    """What stands behind Wx, Wh and b, in the order of the parameters."""
+    """The suffixes of Wx, Wh and b, in the order of the parameters."""
     ends = ["", "_reverse"][: case.directions]
     return [f"_l{layer}{end}" for layer in range(case.layers) for end in ends]
 
 
 def case_parameters(case: Case, seed: int = 1) -> dict[str, Array]:
-    """Parameters in float64 that keep a gradient for all timesteps, with `case_data`.
+    """Float64 parameters with which gradients do not vanish over the timesteps of `case_data`.
 
-    Wh is orthogonal. With relu it is near to a permutation and the biases are positive, so that
-    most units stay above 0: half of the gradient would go at every step else. Inputs of size 0.1
-    / sqrt(T) add up to states of 0.1; Wx of the layers above brings states to that size.
+    Wh is orthogonal. With relu it is near a permutation and the biases are positive, so that most
+    units stay above 0. Otherwise each step would lose half of the gradient. Inputs of size
+    0.1 / sqrt(T) add up to states of 0.1. Wx of higher layers scales states to the size of inputs.
     """
     _, timesteps, inputs, hidden, outputs = case.sizes
     rng = np.random.default_rng(seed)
@@ -189,7 +189,7 @@ def case_parameters(case: Case, seed: int = 1) -> dict[str, Array]:
             fan, size = inputs, step if case.tokens else 1.0 / np.sqrt(inputs)
         else:
             fan = case.directions * hidden
-            # tanh: signs that differ from step to step; relu: states above 0, which add up faster
+            # tanh: signs differ from step to step; relu: states are positive and add up faster
             size = 1.0 / (timesteps if relu else np.sqrt(timesteps)) / np.sqrt(fan)
         values[f"Wx{suffix}"] = size * rng.standard_normal((fan, hidden))
         turned = rng.standard_normal((hidden, hidden))
@@ -206,11 +206,11 @@ def case_parameters(case: Case, seed: int = 1) -> dict[str, Array]:
 
 
 def case_data(case: Case, seed: int = 0) -> Data:
-    """Samples, targets, lengths and weights, as the case wants them.
+    """Samples, targets, lengths and weights of the case.
 
-    Ragged rows have 1 to T steps, some equally many; what lies past them is NaN, a token of -1 or
-    a class out of range. Three in ten of the targets are missing. Of several samples one weighs
-    nothing.
+    Ragged rows have 1 to T steps, some of equal length. Past a length there is NaN, a token of -1,
+    or a class out of range. Three in ten targets are missing. If there are several samples, one has
+    weight 0.
     """
     n, timesteps, inputs, _, outputs = case.sizes
     rng = np.random.default_rng(seed)
@@ -254,10 +254,10 @@ def case_data(case: Case, seed: int = 0) -> Data:
 
 
 def pairs(choices: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    """Few combinations in which each two choices of each two names meet.
+    """Few combinations that contain every pair of choices of any two names.
 
-    Each combination begins with a pair that has not met yet and takes, name by name, the choice by
-    which most others meet.
+    Each combination starts with a new pair. It then takes, name by name, the choice that adds most
+    new pairs.
     """
     names = list(choices)
     wanted = {
@@ -279,7 +279,7 @@ def pairs(choices: dict[str, list[Any]]) -> list[dict[str, Any]]:
                     )
                     for i in range(len(choices[name]))
                 ]
-                # where several gain as much, another one each time
+                # of equally good choices, another one each time
                 best = [i for i, gain in enumerate(gains) if gain == max(gains)]
                 chosen[name] = best[len(met) % len(best)]
         ordered = [(name, chosen[name]) for name in names]

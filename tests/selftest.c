@@ -1,16 +1,16 @@
-/* Every primitive of every instruction set that this machine offers, against obvious loops.
+/* Tests every primitive of every available instruction set against simple loops.
 
-   It needs no Python, and runs wherever the kernels do:
+   It needs no Python, and runs wherever the kernels run:
 
        cc -std=c11 -O2 -ffp-contract=off -Icrnn/_kernels tests/selftest.c crnn/_kernels/?*.c -lm
 
    It prints one line for each instruction set, type and primitive, then a checksum for each
-   instruction set: those with fused multiply-adds must agree, here and from machine to machine.
-   Exit code 0 if nothing failed. `--all` tries tanh, exp and log on all 2^32 floats too (some
-   minutes), `--ulp64 COUNT` on COUNT random doubles.
+   instruction set. Instruction sets with fused multiply-adds must have the same checksum on all
+   machines. The exit code is 0 if nothing failed. `--all` also tests tanh, exp and log on all 2^32
+   floats (some minutes), `--ulp64 COUNT` on COUNT random doubles.
 
-   The file includes itself twice, once for each type: the second half is the tests, where REAL is
-   the type and `wide` the type of the loops that they are compared with. */
+   The file includes itself twice, once for each type. The tests are in the second half, where REAL
+   is the type and `wide` the type of the loops. */
 #ifndef REAL
 
 #include <float.h>
@@ -48,20 +48,20 @@
 
 /* 0, 1, lanes - 1, lanes, lanes + 1 for 2, 4, 8 and 16 lanes and panels of 32 columns, primes */
 static const ptrdiff_t SIZES[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 37, 101};
-enum { LONGEST = 1100 }; /* beyond any block of rows, columns or terms that a kernel may cut */
+enum { LONGEST = 1100 }; /* longer than any block of rows, columns or terms in a kernel */
 
-/* Every row count around the tiles of 6 and 12 rows, and some that take several tiles. */
+/* Row counts near tiles of 6 and 12 rows, and some of several tiles. */
 static const ptrdiff_t ROW_COUNTS[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 24, 25, 37};
 enum { ROWS = 37 };
 
 static const ptrdiff_t SHARD_COUNTS[] = {1, 2, 3, 5, 16};
 
-/* ---- what is counted and printed ---- */
+/* ---- counts and output ---- */
 
 static const char *isa_name, *type_name, *primitive;
 static char label[256]; /* the case: sizes and options */
 static long checks, failures, passed_lines, failed_lines;
-enum { SHOWN = 5 }; /* failures that are printed for each line */
+enum { SHOWN = 5 }; /* printed failures per line */
 
 #define CASE(...) snprintf(label, sizeof label, __VA_ARGS__)
 
@@ -96,7 +96,7 @@ static void end_line(void)
         passed_lines++;
 }
 
-/* ---- numbers that are the same everywhere ---- */
+/* ---- random numbers, the same everywhere ---- */
 
 static uint64_t random_state;
 static ptrdiff_t vector = 1; /* numbers in a vector of the instruction set under test */
@@ -114,13 +114,13 @@ static ptrdiff_t random_below(ptrdiff_t n)
     return (ptrdiff_t)(random_bits() % (uint64_t)n);
 }
 
-/* ---- the same bits on all instruction sets that fuse ---- */
+/* ---- the same bits on all instruction sets with fused multiply-adds ---- */
 
-/* A primitive's outputs, as the first instruction set that fuses gave them, for the others. */
+/* A primitive's outputs on the first instruction set with fused multiply-adds, for the others. */
 static struct {
     uint64_t *bits;
     size_t count, room, next;
-    const char *isa; /* whose they are */
+    const char *isa; /* which set that is */
     int on;
 } recorded;
 
@@ -152,7 +152,7 @@ static void record(uint64_t bits, const char *what, ptrdiff_t i, ptrdiff_t j)
     recorded.next++;
 }
 
-/* How many elements of a gradient are clipped: those for sure, and those that rounding decides. */
+/* Clipped elements of a gradient: certain ones, and ones that depend on rounding. */
 typedef struct {
     long certain, perhaps;
 } clip_count;
@@ -168,11 +168,11 @@ static void add_to_checksum(uint64_t bits)
 
 /* ---- tanh to more digits than double has ---- */
 
-/* Where long double is double the oracle is the C library's tanh, itself up to 1 ulp off. */
+/* If long double is double, the oracle is the C library's tanh, with an error of up to 1 ulp. */
 #define ORACLE_ULP (LDBL_MANT_DIG > DBL_MANT_DIG ? 0.0 : 1.0)
 
-/* Lambert's continued fraction, x / (1 + x^2 / (3 + x^2 / (5 + ...))): positive terms only, so
-   that nothing cancels, and no function of the C library, whose long doubles may be doubles. */
+/* Lambert's continued fraction, x / (1 + x^2 / (3 + x^2 / (5 + ...))). All terms are positive, so
+   nothing cancels. It uses no function of the C library, whose long doubles may be doubles. */
 static long double tanh_oracle(long double x)
 {
     const long double magnitude = fabsl(x);
@@ -191,7 +191,7 @@ static long double tanh_oracle(long double x)
     return x / below;
 }
 
-/* The largest error in ulp as tanh.h states it, measured: over all floats, over 4.9e8 doubles. */
+/* The largest error in ulp from tanh.h, measured over all floats and over 4.9e8 doubles. */
 static double tanh_bound(const crnn_isa *isa, int mantissa)
 {
     if (mantissa == FLT_MANT_DIG)
@@ -211,7 +211,7 @@ static long double exp_oracle(long double x)
         return exp((double)x);
     if (isnan(x))
         return x;
-    if (fabsl(x) > 2000) /* far out of a double's range */
+    if (fabsl(x) > 2000) /* far outside a double's range */
         return x > 0 ? (long double)INFINITY : 0;
     const int k = (int)(x * 1.4426950408889634L + (x < 0 ? -0.5L : 0.5L));
     const long double r = x - k * LN2_HIGH - k * LN2_LOW;
@@ -253,8 +253,8 @@ static double log_of_float(double x)
     return x < 0 ? (double)NAN : x < (double)FLT_MIN ? -(double)INFINITY : log(x);
 }
 
-/* The primitives exp and log, and the largest errors in ulp as exponential.h states them: fused and
-   not, of floats over all; of doubles over 1e8, and a little. */
+/* The primitives exp and log, and the largest errors in ulp from exponential.h, with and without
+   fused multiply-adds: measured over all floats and, with a margin, over 1e8 doubles. */
 typedef struct {
     const char *name;
     int is_log;
@@ -298,7 +298,7 @@ enum { SAMPLES = 7, STEPS = 6, FEATURES = 17, BYTES = 1 << 16 };
 static char gather_data[BYTES];
 
 /* Strides in bytes: contiguous, odd and unaligned, Fortran order, windows that share their rows,
-   windows of one number, backwards, the same everywhere, and samples that begin anywhere. */
+   windows of one number, backwards, zero, and samples with any start. */
 static const int64_t gather_starts[SAMPLES] = {7, 0, 3, 3, 12, 1, 20};
 
 static crnn_source gather_source(int layout, int kind, int size, int swapped, ptrdiff_t features)
@@ -329,7 +329,7 @@ static ptrdiff_t gather_place(const crnn_source *x, ptrdiff_t n, ptrdiff_t t, pt
     return x->data - gather_data + sample + t * x->stride_t + i * x->stride_i;
 }
 
-/* ---- what options are called in messages ---- */
+/* ---- names of options in messages ---- */
 
 static const char *const FINISH[] = {"linear", "tanh", "relu", "tanh slope", "relu slope"};
 static const char *const UPDATE[] = {"store", "add", "descend"};
@@ -361,7 +361,7 @@ static const char *const UPDATE[] = {"store", "add", "descend"};
 #define REAL_BITS uint64_t
 #include "selftest.c"
 
-/* ---- tanh of everything ---- */
+/* ---- tanh of all floats, of random doubles ---- */
 
 /* All floats: positive ones against the oracle, negative ones against the positive. */
 static void test_tanh_everywhere(void)
@@ -451,7 +451,7 @@ static void test_tanh_of_doubles(long long count)
     }
 }
 
-/* ---- exp and log of everything ---- */
+/* ---- exp and log of all floats, of random doubles ---- */
 
 /* All floats, of either sign. */
 static void test_exponential_everywhere(const exponential *function)
@@ -506,7 +506,7 @@ static void test_exponential_everywhere(const exponential *function)
     }
 }
 
-/* Random doubles: half of them where a network's are, half over the whole range. */
+/* Random doubles: half of them in a network's range, half over the whole range. */
 static void test_exponential_of_doubles(const exponential *function, long long count)
 {
     enum { BLOCK = 1 << 10 };
@@ -537,7 +537,7 @@ static void test_exponential_of_doubles(const exponential *function, long long c
     }
 }
 
-/* ---- all of it ---- */
+/* ---- main ---- */
 
 typedef void (*test)(const crnn_isa *isa);
 
@@ -623,7 +623,7 @@ int main(int argc, char **argv)
         checks = 1;
         checksum = 0xcbf29ce484222325u;
         random_state = 1;
-        vector = CRNN_ROW_BYTES / 4; /* the same rows everywhere */
+        vector = CRNN_ROW_BYTES / 4; /* the same rows on all machines */
         workload_f32(isa);
         workload_f64(isa);
         if (fuses(isa) && fused && checksum != fused)
@@ -647,7 +647,7 @@ int main(int argc, char **argv)
 
 /* ---- bits ---- */
 
-/* The value's bits as a number, which no byte order changes; every NaN is one NaN. */
+/* The value's bits as a number, independent of byte order. All NaNs give the same bits. */
 static uint64_t T(bits)(REAL value)
 {
     REAL_BITS bits;
@@ -663,15 +663,15 @@ static double T(ulps)(REAL got, wide exact)
     int exponent;
     if (isinf(exact) || isinf(got) || isnan(got))
         return (wide)got == exact ? 0 : INFINITY;
-    frexp((double)exact, &exponent); /* rounding up to a power of two doubles the unit, no more */
+    frexp((double)exact, &exponent); /* rounding up to a power of two doubles the unit only */
     exponent = exact == 0 || exponent < REAL_MIN_EXP ? REAL_MIN_EXP : exponent;
     return fabs(ldexp((double)((wide)got - exact), REAL_MANT_DIG - exponent));
 }
 
 /* ---- matrices between canaries ---- */
 
-/* rows x n, rows `ld` apart and `width` wide: n and its padding. Around it and between the rows
-   stand NaNs of one pattern: whoever uses one spoils his result, whoever writes there is caught. */
+/* rows x n, with rows `ld` apart and `width` wide (n and its padding). Before, between and after
+   the rows are NaNs of one pattern: reading one makes a result NaN, writing there is detected. */
 typedef struct {
     REAL *at;
     ptrdiff_t rows, n, width, ld;
@@ -697,8 +697,8 @@ static ptrdiff_t T(padded)(ptrdiff_t n)
     return (n + vector - 1) / vector * vector;
 }
 
-/* NaN, and zeros behind the n numbers of a row; where it stands against 64 bytes, and how far its
-   rows are apart, is drawn. */
+/* NaN in the n numbers of a row, zeros after them. Its alignment to 64 bytes and the distance of
+   its rows are random. */
 static MATRIX T(allocate)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t width)
 {
     static const ptrdiff_t gaps[] = {0, 0, 1, 5, LANES};
@@ -729,13 +729,13 @@ static MATRIX T(allocate)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t width)
     return T(live)[T(live_count)++] = matrix;
 }
 
-/* Padded as the contract says for what is written and for w, init, h and b. */
+/* Padded as the kernels require for outputs and for w, init, h and b. */
 static MATRIX T(padded_matrix)(ptrdiff_t rows, ptrdiff_t n)
 {
     return T(allocate)(rows, n, T(padded)(n));
 }
 
-/* Between -1 and 1 and as full of digits as the type allows. */
+/* Between -1 and 1, with all digits of the type. */
 static REAL T(draw)(void)
 {
     const int digits = REAL_MANT_DIG - 1;
@@ -762,7 +762,7 @@ static MATRIX T(drawn)(ptrdiff_t rows, ptrdiff_t n)
     return T(fill)(T(padded_matrix)(rows, n), T(draw));
 }
 
-/* As `a` is: nothing behind a row's n numbers. */
+/* As `a` may be: no padding after a row's n numbers. */
 static MATRIX T(drawn_bare)(ptrdiff_t rows, ptrdiff_t n)
 {
     return T(fill)(T(allocate)(rows, n, n), T(draw));
@@ -782,7 +782,7 @@ static REAL T(item)(MATRIX matrix, ptrdiff_t r, ptrdiff_t i)
     return matrix.at[r * matrix.ld + i];
 }
 
-/* The canaries of all matrices from the `from`-th on, which are then freed. */
+/* Checks the canaries of all matrices from the `from`-th on, and frees them. */
 static void T(release)(int from)
 {
     const REAL canary = T(canary)();
@@ -807,7 +807,7 @@ static void T(release)(int from)
 
 /* ---- comparisons ---- */
 
-/* Where `wide` is not wider than REAL the reference's own roundings count as much again. */
+/* If `wide` is not wider than REAL, the reference has the same rounding errors again. */
 #define REFERENCE (REAL_MANT_DIG == LDBL_MANT_DIG ? 2 : 1)
 
 static void T(near)(REAL got, wide expected, double allowed, const char *what, ptrdiff_t i,
@@ -827,7 +827,7 @@ static void T(same)(REAL got, REAL expected, const char *what, ptrdiff_t i, ptrd
         fail("%s[%td, %td] = %a, expected exactly %a", what, i, j, (double)got, (double)expected);
 }
 
-/* Zeros stand behind every row, and fusing instruction sets have given the same numbers. */
+/* Every row has zeros after it; instruction sets with fused multiply-adds give the same numbers. */
 static void T(settle)(MATRIX out, const char *what)
 {
     for (ptrdiff_t r = 0; r < out.rows; r++)
@@ -841,34 +841,34 @@ static void T(settle)(MATRIX out, const char *what)
         }
 }
 
-/* a * b. The detour is for Debian 12's qemu 7.2, whose s390x multiplies two widened numbers (MDEBR,
-   MXDBR) wrongly: a compiler that does not see the widening takes another instruction. */
+/* a * b. Debian 12's qemu 7.2 for s390x multiplies two widened numbers (MDEBR, MXDBR) wrongly.
+   `volatile` hides the widening, so the compiler uses another instruction. */
 static wide T(times)(REAL a, REAL b)
 {
     volatile wide left = a;
     return left * b;
 }
 
-/* A chain of `terms` (fused or not) multiply-adds is off by at most one rounding of the partial
-   sum a step, two where it is not fused: terms + 4 roundings of the sum of absolute values. */
+/* Error of a chain of `terms` multiply-adds. Each step rounds the partial sum once if fused, else
+   twice: terms + 4 rounding errors of the sum of absolute values. */
 static double T(chain)(ptrdiff_t terms, double absolute)
 {
     return (double)(terms + 4) * ROUNDING * absolute;
 }
 
-/* tanh has slope <= 1, and is itself at most 2 ulp (4 roundings of its value) off. */
+/* tanh has slope <= 1, and an error of at most 2 ulp (4 rounding errors of its value). */
 static double T(through_tanh)(double off, double value)
 {
     return off + 5 * ROUNDING * fabs(value) + (double)(REAL)ldexp(1, REAL_MIN_EXP - REAL_MANT_DIG);
 }
 
-/* 1 - h^2 is taken as it comes, at most 3 roundings of 1 off; so is the product with it. */
+/* 1 - h^2 has at most 3 rounding errors of 1, and the product with it one more. */
 static double T(through_slope)(double off, double value)
 {
     return off + 4 * ROUNDING * fabs(value);
 }
 
-/* finish(sum) and how far off it may be, given the same of the sum */
+/* finish(sum) and its allowed error, from the sum and its allowed error */
 static wide T(finished)(wide sum, int finish, REAL h, double *allowed)
 {
     if (finish == CRNN_TANH) {
@@ -909,7 +909,7 @@ static void T(pack_case)(const crnn_isa *isa, ptrdiff_t k, ptrdiff_t n, int tran
                 if (column < n)
                     T(same)(got, transposed ? T(item)(w, column, i) : T(item)(w, i, column),
                             "panels", i, column);
-                else if (!isnan(got)) /* as it was: whole vectors of columns may be left out */
+                else if (!isnan(got)) /* unchanged: whole vectors of columns may be skipped */
                     T(same)(got, 0, "panels, padding", i, column);
             }
     T(release)(0);
@@ -935,7 +935,7 @@ static void T(test_pack_transposed)(const crnn_isa *isa)
 /* ---- product ---- */
 
 /* init[r, j] + sum_terms sum_i a[r, i] w[i, j], and the same of the absolute values; one row of init
-   stands for all */
+   is for all rows */
 static wide T(sums)[ROWS * LONGEST];
 static double T(absolutes)[ROWS * LONGEST];
 
@@ -958,7 +958,7 @@ static void T(product_reference)(MATRIX init, const MATRIX *a, const MATRIX *w, 
         }
 }
 
-/* The panels are of a matrix with `more` rows behind those of the term. */
+/* The panels are those of a matrix with `more` rows after the rows of the term. */
 static void T(product_case)(const crnn_isa *isa, int n_terms, const ptrdiff_t *k, ptrdiff_t n,
                             int init_rows, ptrdiff_t more)
 {
@@ -1000,7 +1000,7 @@ static void T(product_case)(const crnn_isa *isa, int n_terms, const ptrdiff_t *k
             }
         T(settle)(whole, "out");
 
-        /* A row's bits are its own, whatever the other rows, the alignment and the distances. */
+        /* A row's bits do not depend on other rows, alignment or strides. */
         for (ptrdiff_t c = 0; c < LENGTH(ROW_COUNTS); c++) {
             const ptrdiff_t rows = ROW_COUNTS[c], last = ROWS - rows;
             const MATRIX out = T(padded_matrix)(rows, n);
@@ -1102,7 +1102,7 @@ static void T(test_row_product)(const crnn_isa *isa)
 
 static void T(row_product_transposed_case)(const crnn_isa *isa, ptrdiff_t m, ptrdiff_t n)
 {
-    const MATRIX a = T(drawn)(1, n); /* padded as the rows of w are that it runs along */
+    const MATRIX a = T(drawn)(1, n); /* padded like the rows of w */
     const MATRIX w = T(drawn)(m, n), h = T(drawn)(1, m);
 
     for (int finish = CRNN_LINEAR; finish <= CRNN_RELU_SLOPE; finish++) {
@@ -1122,7 +1122,7 @@ static void T(row_product_transposed_case)(const crnn_isa *isa, ptrdiff_t m, ptr
             double allowed = T(chain)(n, absolute);
             const wide expected = T(finished)(sum, finish, h.at[i], &allowed);
             T(near)(forth.at[i], expected, allowed, "out", 0, i);
-            T(same)(back.at[i], forth.at[i], "back: out", 0, i); /* each number is a row's own */
+            T(same)(back.at[i], forth.at[i], "back: out", 0, i); /* each row has its own sum */
         }
         T(settle)(forth, "out");
         T(settle)(back, "out");
@@ -1142,7 +1142,7 @@ static void T(test_row_product_transposed)(const crnn_isa *isa)
 
 /* ---- clipping ---- */
 
-/* clip(gradient), which may be `off` by so much */
+/* clip(gradient), where the gradient has an error of at most `off` */
 static wide T(clipped)(wide gradient, double off, REAL clip, clip_count *count)
 {
     const wide beyond = (gradient < 0 ? -gradient : gradient) - clip;
@@ -1177,7 +1177,7 @@ static void T(accumulate_case)(const crnn_isa *isa, ptrdiff_t m, ptrdiff_t n, pt
     crnn_report report[3];
     clip_count count = {0, 0};
     const crnn_report none = {0, 0};
-    /* about a quarter of the gradient is clipped, half of the cases; integers reach it exactly */
+    /* half of the cases clip about a quarter of the gradient; integers reach the limit exactly */
     const REAL clip =
         random_below(2) ? UNLIMITED : (REAL)(integers ? 4 : 0.4 * sqrt((double)k + 1));
 
@@ -1215,14 +1215,14 @@ static void T(accumulate_case)(const crnn_isa *isa, ptrdiff_t m, ptrdiff_t n, pt
     T(release)(0);
 }
 
-/* One bad number in a (row i of c) or b (column j): a NaN in the report, the rest as without it. */
+/* One bad number in a (row i of c) or b (column j): NaN in the report, other rows unchanged. */
 static void T(accumulate_poison)(const crnn_isa *isa, REAL bad, REAL clip)
 {
     enum { M = 13, N = 37, K = 5 };
     const MATRIX a = T(drawn_bare)(K, M), b = T(drawn)(K, N), before = T(drawn)(M, N);
     const MATRIX good = T(copy)(before);
     crnn_report report = {0, 0};
-    for (ptrdiff_t r = 0; r < K; r++) { /* so that the largest number times one of these is inf */
+    for (ptrdiff_t r = 0; r < K; r++) { /* so that the largest number overflows in the product */
         for (ptrdiff_t i = 0; i < M; i++)
             a.at[r * a.ld + i] *= 4;
         for (ptrdiff_t j = 0; j < N; j++)
@@ -1255,7 +1255,7 @@ static void T(accumulate_poison)(const crnn_isa *isa, REAL bad, REAL clip)
     T(release)(0);
 }
 
-/* Several calls share a report: what it holds is added to, and a NaN in it stays. */
+/* Several calls share a report: counts are added, and NaN stays. */
 static void T(accumulate_report)(const crnn_isa *isa)
 {
     const MATRIX a = T(drawn_bare)(1, 1), b = T(drawn)(1, 1), c = T(drawn)(1, 1);
@@ -1293,7 +1293,7 @@ static void T(test_accumulate)(const crnn_isa *isa)
 
 /* ---- sum, update: `shards` rows of g ---- */
 
-/* g is rows x n for each shard; `more` lines of padding behind each row change no bit. */
+/* g is rows x n for each shard. `more` lines of padding after each row change no bit. */
 static void T(sum_case)(const crnn_isa *isa, ptrdiff_t shards, ptrdiff_t rows, ptrdiff_t n)
 {
     double squares[3];
@@ -1371,7 +1371,7 @@ static void T(test_sum)(const crnn_isa *isa)
         T(sum_poison)(isa, T(not_finite)[i]);
 }
 
-/* The shards' sum, and how far off another one may be. */
+/* The shards' sum, and the largest difference to another order of sums. */
 static wide T(gradient)(MATRIX g, ptrdiff_t i, double *off)
 {
     wide sum = 0;
@@ -1384,7 +1384,7 @@ static wide T(gradient)(MATRIX g, ptrdiff_t i, double *off)
     return sum;
 }
 
-/* A number and how far off another way to compute it may be. A multiply-add may round twice. */
+/* A number and its largest difference to another computation. A multiply-add may round twice. */
 typedef struct {
     wide value;
     double off;
@@ -1397,7 +1397,7 @@ static BOUNDED T(exact)(REAL value)
     return number;
 }
 
-/* One rounding more. */
+/* With one more rounding error. */
 static BOUNDED T(rounded)(wide value, double off)
 {
     const double tiny = (double)(REAL)ldexp(1, REAL_MIN_EXP - REAL_MANT_DIG);
@@ -1433,7 +1433,7 @@ static BOUNDED T(root)(BOUNDED a)
     return T(rounded)(sqrtl(a.value), wildest * value < a.off ? wildest : a.off / value);
 }
 
-/* The rules, with an eps that shows where it is added: adam in the third step. */
+/* The rules, with an eps so large that its place matters; adam in the third step. */
 static const struct {
     const char *name;
     crnn_rule rule;
@@ -1460,7 +1460,7 @@ static const struct {
 #undef RULE
 };
 
-/* What the rule says, on one number: w, m and v before it, and g scaled and clipped. */
+/* One step of the rule for one number: w, m and v before it, and g scaled and clipped. */
 static void T(obvious_step)(const crnn_rule *rule, BOUNDED *w, BOUNDED *m, BOUNDED *v, BOUNDED g)
 {
     const REAL decay = (REAL)rule->decay, momentum = (REAL)rule->momentum;
@@ -1509,12 +1509,12 @@ static void T(update_case)(const crnn_isa *isa, const char *name, const crnn_rul
     const int at_clip = count > 2 && clip < UNLIMITED && rule->scale == 1;
     for (ptrdiff_t i = 0; i < count; i++)
         v.at[i] = i % 7 == 3 ? 0 : (REAL)fabs((double)v.at[i]);
-    for (ptrdiff_t i = 3; i < count; i += 14) { /* nothing ever seen: nothing moves */
+    for (ptrdiff_t i = 3; i < count; i += 14) { /* zero gradients and moments: nothing changes */
         m.at[i] = v.at[i] = 0;
         for (ptrdiff_t s = 0; s < shards; s++)
             g.at[s * g.ld + i] = 0;
     }
-    for (ptrdiff_t s = 0; s < shards && at_clip; s++) { /* just at the clip value is not beyond it */
+    for (ptrdiff_t s = 0; s < shards && at_clip; s++) { /* exactly the clip value is not clipped */
         g.at[s * g.ld + 1] = s ? 0 : clip;
         g.at[s * g.ld + 2] = s ? 0 : -clip;
     }
@@ -1570,7 +1570,7 @@ static void T(update_poison)(const crnn_isa *isa, const char *name, const crnn_r
             fail("poison is %g, not NaN", report.poison);
         for (ptrdiff_t i = 0; i < COUNT; i++)
             if (i != place && !isfinite(w.at[i]))
-                fail("w[%td] = %g beside it", i, (double)w.at[i]);
+                fail("w[%td] = %g, but only another element is bad", i, (double)w.at[i]);
         T(release)(0);
     }
 }
@@ -1600,7 +1600,7 @@ static wide T(exact_tanh)(REAL x)
     return REAL_MANT_DIG == 24 ? (wide)tanh((double)x) : (wide)tanh_oracle(x);
 }
 
-/* tanh of `count` numbers and of their negatives, all as they should be */
+/* tanh of `count` numbers and of their negatives, against the oracle */
 static void T(tanh_case)(const crnn_isa *isa, MATRIX x)
 {
     const double bound = tanh_bound(isa, REAL_MANT_DIG);
@@ -1688,7 +1688,7 @@ static void T(test_tanh)(const crnn_isa *isa)
 
 /* ---- exp, log ---- */
 
-/* As T(ulps), where the exact value may be NaN or more than the type holds. */
+/* T(ulps) for exact values that may be NaN or overflow the type. */
 static double T(function_ulps)(REAL got, wide exact)
 {
     if (isnan(exact))
@@ -1696,7 +1696,7 @@ static double T(function_ulps)(REAL got, wide exact)
     return T(ulps)(got, isinf((REAL)exact) ? (wide)(REAL)exact : exact);
 }
 
-/* A number that exp or log is tried on: where the losses take them, or anywhere. */
+/* An argument for exp or log: in the range of the losses, or anywhere. */
 static REAL T(drawn_for)(const exponential *function, int everywhere)
 {
     const int digits = REAL_MANT_DIG - 1;
@@ -1714,7 +1714,7 @@ static wide T(exact_value)(const exponential *function, REAL x)
     return REAL_MANT_DIG == 24 ? (wide)function->of_float(x) : (wide)function->of_double(x);
 }
 
-/* exp or log of x, beside it and in its place */
+/* exp or log of x, into another array and in place */
 static void T(exponential_case)(const crnn_isa *isa, const exponential *function, MATRIX x)
 {
     void (*const run)(REAL *, const REAL *, ptrdiff_t) =
@@ -1794,7 +1794,7 @@ static void T(test_exp)(const crnn_isa *isa)
         {REAL_MAX, INFINITY},
         {-REAL_MAX, 0},
         {(REAL)-1e4, 0},
-        /* the first that overflows, the last that is rounded to 0, and one that is not */
+        /* the first that overflows, the last that underflows to 0, and the next one */
         {single ? (REAL)0x1.62e430p+6 : (REAL)0x1.62e42fefa39f0p+9, INFINITY},
         {single ? (REAL)-0x1.9fe36ap+6 : (REAL)-0x1.74910d52d3053p+9, 0},
         {single ? (REAL)-0x1.9fe368p+6 : (REAL)-0x1.74910d52d3051p+9, smallest},
@@ -1843,8 +1843,8 @@ static void T(test_probes)(const crnn_isa *isa)
 
 /* ---- gather ---- */
 
-/* Writes one element of the kind; returns what it is in the type of the output. `value` is what a
-   float shall hold (halves and integers take random bits), if it is not 0. */
+/* Writes one element of the kind and returns its value in the type of the output. A float gets
+   `value` if this is not 0; halves and integers get random bits. */
 static REAL T(put)(char *to, int kind, int size, int swapped, long double value)
 {
     unsigned char bytes[sizeof(long double)];
@@ -1899,7 +1899,7 @@ static REAL T(put)(char *to, int kind, int size, int swapped, long double value)
     return result;
 }
 
-static REAL T(gather_values)[BYTES]; /* of the element that starts at this byte */
+static REAL T(gather_values)[BYTES]; /* value of the element that starts at this byte */
 
 static int T(gather)(MATRIX out, const crnn_source *x, const int64_t *order, ptrdiff_t first,
                      ptrdiff_t rows, ptrdiff_t places, ptrdiff_t t0, ptrdiff_t timesteps,
@@ -1920,11 +1920,11 @@ static void T(gather_put)(const crnn_source *x, ptrdiff_t n, ptrdiff_t t, ptrdif
 static void T(gather_case)(const crnn_source *x, const int64_t *order, ptrdiff_t first,
                            ptrdiff_t rows, ptrdiff_t t0, ptrdiff_t timesteps, ptrdiff_t features)
 {
-    const ptrdiff_t places = rows + t0; /* rows that the block has room for */
+    const ptrdiff_t places = rows + t0; /* rows of the block */
     const MATRIX out = T(allocate)(timesteps * places, features, features);
     checks++;
     if (!T(gather)(out, x, order, first, rows, places, t0, timesteps, features))
-        fail("not finite, but it is");
+        fail("reported as not finite, but finite");
     for (ptrdiff_t t = 0; t < timesteps; t++)
         for (ptrdiff_t r = 0; r < rows; r++)
             for (ptrdiff_t i = 0; i < features; i++)
@@ -1935,7 +1935,7 @@ static void T(gather_case)(const crnn_source *x, const int64_t *order, ptrdiff_t
     T(release)(0);
 }
 
-/* A number that is not finite in REAL is seen where it is asked for, and only there. */
+/* A number that is not finite in REAL is found in the requested part, and only there. */
 static void T(gather_bad)(const crnn_source *x, long double bad)
 {
     static const int64_t order[] = {5, 1, 3};
@@ -1986,7 +1986,7 @@ static void T(test_gather)(void)
                     T(gather_case)(&x, order, 0, LENGTH(order), 1, 2, features[f]);
                 }
 
-    /* all halves: as many samples of one number */
+    /* all halves, each a sample of one number */
     for (unsigned bits = 0; bits < 0x10000u; bits += 0x800u) {
         static uint16_t halves[0x800];
         const MATRIX out = T(allocate)(0x800, 1, 1);
@@ -1996,7 +1996,7 @@ static void T(test_gather)(void)
         CASE("halves %04x to %04x", bits, bits + 0x7ffu);
         checks++;
         if (T(gather)(out, &x, NULL, 0, 0x800, 0x800, 0, 1, 1) != ((bits & 0x7800u) != 0x7800u))
-            fail("finite and not finite are mistaken");
+            fail("a wrong report on finite numbers");
         for (unsigned i = 0; i < 0x800u; i++)
             T(same)(T(item)(out, (ptrdiff_t)i, 0), (REAL)half_value(bits + i), "out", (ptrdiff_t)i,
                     0);
@@ -2013,7 +2013,7 @@ static void T(test_gather)(void)
             T(gather_bad)(&x, NAN);
             T(gather_bad)(&x, INFINITY);
             T(gather_bad)(&x, -(long double)INFINITY);
-            if (KINDS[d].size > (int)sizeof(REAL)) /* finite there, not here */
+            if (KINDS[d].size > (int)sizeof(REAL)) /* finite in the source, not in REAL */
                 T(gather_bad)(&x, -(long double)REAL_MAX * 2);
         }
 }
@@ -2027,7 +2027,7 @@ static void T(add_matrix)(MATRIX matrix)
             add_to_checksum(T(bits)(T(item)(matrix, r, i)));
 }
 
-/* One forward and one backward step of 13 rows, 5 inputs and 37 hidden units, twice updated. */
+/* One forward and one backward step of 13 rows, 5 inputs and 37 hidden units, and two updates. */
 static void T(workload)(const crnn_isa *isa)
 {
     enum { R = 13, I = 5, H = 37 };

@@ -23,7 +23,7 @@ EITHER = (TypeError, ValueError)
 
 
 def named(name: str) -> str:
-    """What a message must hold: the argument's name as a word of its own."""
+    """A pattern for a message: the argument's name as a whole word."""
     return rf"\b{name}\b"
 
 
@@ -127,7 +127,7 @@ def test_mismatched_rows(rows: int, method: str) -> None:
 
 
 def test_one_bad_value_is_found_wherever_it_stands() -> None:
-    # the check reads in blocks: the first, the last and those at a block's edge count as any other
+    # the check reads in blocks: values at block edges, the first and the last must count too
     model = network((1, 1, 1, 2, 1), "float32")
     series = np.zeros(3000, dtype=np.float32)
     x = np.lib.stride_tricks.sliding_window_view(series, 3)
@@ -142,8 +142,8 @@ def test_one_bad_value_is_found_wherever_it_stands() -> None:
     model.predict(x)
 
 
-# T I around and beyond what the check reads at once, which no test need know: a sample's tail is
-# shorter than what was read before it.
+# T I near and above the block size of the check, which tests do not know. The last block of a
+# sample is shorter than the others.
 LONG: list[tuple[int, int]] = [(20_000, 1), (70_001, 1), (9_001, 3), (33, 1000), (3, 40_000)]
 
 
@@ -165,7 +165,7 @@ def test_one_bad_value_of_a_long_sample_is_found_wherever_it_stands(
 
 
 def test_one_bad_value_of_a_long_window_is_found_in_its_first_sample() -> None:
-    # overlapping windows are looked at as the series they are, the last window in one piece
+    # overlapping windows are checked as one series, the last window as a whole
     model, series = network((1, 1, 1, 2, 1), "float32"), np.zeros(40_002, np.float32)
     x = np.lib.stride_tricks.sliding_window_view(series, 40_000)
     for place, sample in [(0, 0), (20_000, 0), (39_999, 0), (40_000, 1), (40_001, 2)]:
@@ -191,7 +191,7 @@ def test_one_bad_target_is_found_wherever_it_stands(method: str, outputs: int) -
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("rows", [1, 2, 30, 49, 130])
 def test_predict_names_the_very_sample(rows: int, threads: int) -> None:
-    # rows go in blocks, and a block is found bad as a whole
+    # rows are checked in blocks; the message must name the sample within the block
     model, (x, _) = network((rows, 3, 2, 5, 1)), batch((rows, 3, 2, 5, 1))
     for sample in range(rows):
         for step in (0, 2):
@@ -209,7 +209,7 @@ def test_of_several_bad_samples_predict_names_one() -> None:
 
 
 def test_masked_arrays_are_refused_everywhere() -> None:
-    # NumPy would drop the mask without a word and compute with what is under it
+    # NumPy would silently drop the mask and use the values under it
     masked = np.ma.array(np.arange(60.0), mask=np.arange(60) == 7)
     stream = network((1, 1, 1, 6, 1)).stream()
     forecaster = Forecaster(timesteps=3, hidden_size=2, epochs=1, seed=0)
@@ -284,7 +284,7 @@ NOT_POSITIVE: list[tuple[Any, Any]] = [
     (-1e-3, ValueError),
     (float("nan"), ValueError),
     (float("inf"), ValueError),
-    (10**400, ValueError),  # a real number, but no float
+    (10**400, ValueError),  # a real number that is not a float
     ("0.1", TypeError),
     (True, TypeError),
     (1j, TypeError),
@@ -307,7 +307,7 @@ NOT_A_SEED: list[tuple[Any, Any]] = [
 
 
 def cases(table: dict[str, list[tuple[Any, Any]]]) -> list[Any]:
-    """One parameter set for each name and bad value of it."""
+    """One parameter set for each name and each of its bad values."""
     return [
         pytest.param(name, value, error, id=f"{name}={value!r:.40}")
         for name, values in table.items()
@@ -405,7 +405,7 @@ def test_numpy_numbers_are_numbers(integer: Any) -> None:
 
 
 def spoiled(name: str, value: object) -> Callable[[dict[str, Any]], object]:
-    """The state with one array replaced, or (None) left out."""
+    """The state with one array replaced or, for None, removed."""
 
     def spoil(state: dict[str, Any]) -> object:
         rest = {key: array for key, array in state.items() if key != name}
@@ -440,7 +440,7 @@ def test_bad_state_dict(case: str) -> None:
     model = network(SIZES, "float32")
     spoil, error, name = BAD_STATES[case]
     before = bits(model)
-    # every other array differs from the model's, so that a change half done would show
+    # all other arrays differ from the model's, so that a partial change is visible
     state = network(SIZES, "float32", seed=2).state_dict()
     with pytest.raises(error, match=named(f"({name})")):
         model.load_state_dict(spoil(state))  # type: ignore[arg-type]
@@ -458,7 +458,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 def assert_refused(path: Path) -> None:
-    """Loading is a ValueError that names the file."""
+    """Loading raises a ValueError that names the file."""
     with pytest.raises(ValueError, match=re.escape(path.name)):
         RNN.load(path)
 
@@ -470,13 +470,13 @@ def test_a_truncated_file(saved: Path) -> None:
         assert_refused(saved)
 
 
-def test_a_file_with_more_behind_it(saved: Path) -> None:
+def test_a_file_with_extra_bytes_at_its_end(saved: Path) -> None:
     saved.write_bytes(saved.read_bytes() + b"\0")
     assert_refused(saved)
 
 
 def test_a_flipped_bit(saved: Path) -> None:
-    # test_storage.py flips every one
+    # test_storage.py flips every bit
     content = saved.read_bytes()
     for position in range(0, len(content), 13):
         flipped = bytearray(content)
@@ -488,7 +488,7 @@ def test_a_flipped_bit(saved: Path) -> None:
 @pytest.mark.parametrize("value", [None, 0, -1, 4, 2**40, 2**70, 3.0, "3", [3]], ids=repr)
 @pytest.mark.parametrize("name", ["input_size", "hidden_size", "output_size"])
 def test_a_whole_file_of_an_impossible_size(saved: Path, name: str, value: object) -> None:
-    # its digest is right: what is wrong is what it says
+    # its digest is right, its content wrong
     arrays, configuration = storage.read(saved, "network")
     assert name in configuration
     if value is None:
@@ -529,7 +529,7 @@ def test_a_whole_file_with_an_array_missing_or_too_many(saved: Path) -> None:
 
 
 class Bomb:
-    """What unpickles this has run it."""
+    """Whoever unpickles this runs it."""
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return (pytest.fail, ("the file was unpickled",))
@@ -577,7 +577,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("call", ["predict", "states", "loss", "gradients", "fit"])
 def test_one_column_in_two_dimensions_is_refused(call: str) -> None:
-    # predict(x[0]) of a window (T, 1) would be T windows of one step
+    # otherwise predict(x[0]) of a window (T, 1) would predict T windows of one step
     model = network((0, 0, 1, 5, 1), "float32")
     window, y = np.ones((7, 1)), np.ones(7)
     before = bits(model)
@@ -606,7 +606,7 @@ def test_one_token_each_is_no_window() -> None:
 
 
 def frames() -> dict[str, tuple[Any, str]]:
-    """DataFrames of numbers, and the type of the array that each becomes."""
+    """DataFrames of numbers, and the dtype of the resulting array."""
     pandas = pytest.importorskip("pandas", reason="DataFrames are pandas'")
     load, day = np.sin(np.arange(60.0)), np.arange(60) % 7
     plain = pandas.DataFrame({"load": load, "day": day})
@@ -674,7 +674,7 @@ def test_a_column_that_is_no_number_is_named() -> None:
 
 
 def test_frames_of_polars() -> None:
-    polars = pytest.importorskip("polars", reason="it is no requirement of the tests")
+    polars = pytest.importorskip("polars", reason="polars is not installed")
     load, day = np.sin(np.arange(9.0)), np.arange(9)
     frame = polars.DataFrame({"load": load, "day": day, "late": day > 3})
     plain = np.column_stack([load, day, day > 3])

@@ -1,8 +1,8 @@
-"""Many rows and many steps against the reference: wherever a shard, chunk or piece ends, it shows.
+"""Many rows and many steps against the reference, to test the ends of shards, chunks and pieces.
 
 A batch is cut into shards, BPTT into chunks of timesteps, a long sum and a tall step into pieces.
-The cuts depend on tuning, so the shapes here are many, and no test knows a constant.
-The networks keep their gradient for all timesteps: what is lost at a cut is not forgotten anyway.
+The sizes of the parts depend on tuning, so the tests have many shapes and know no constants. The
+networks keep their gradient over all timesteps, so that a loss at a cut is visible.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("guards"), UNSCALED]
 
 DTYPES = ["float32", "float64"]
 
-# Large enough to move every parameter by far more than its rounding, and not so large that training
-# becomes chaotic.
+# So large that every parameter changes by far more than its rounding error, and so small that
+# training is not chaotic.
 RATES = {"sgd": 0.02, "adam": 0.003}
 
 SHAPES: list[Sizes] = [
@@ -43,16 +43,17 @@ SHAPES: list[Sizes] = [
     (4000, 2, 1, 130, 1),
     (4000, 3, 1, 4, 1),
     (4000, 100, 1, 4, 1),
-    # x is gathered some 65 000 numbers at a time
+    # x is gathered in pieces of about 65 000 numbers
     (1, 300, 1000, 4, 1),
     (4000, 300, 1, 4, 1),
 ]
 
 
 @pytest.mark.parametrize("sizes", [s for s in SHAPES if s[1] >= 100], ids=size_name)
-def test_the_first_steps_are_felt_at_the_end(sizes: Sizes) -> None:
-    # How much the loss moves with x_t, by complex steps and of the first row alone. A network that
-    # forgets has nothing to lose at a boundary, and the other tests here would prove nothing.
+def test_the_first_steps_affect_the_last_loss(sizes: Sizes) -> None:
+    # The derivative of the loss with respect to x_t, by complex steps, for the first row. In a
+    # network that forgets, an error at a boundary would be invisible, and the other tests prove
+    # nothing.
     values, (x, y) = lasting_parameters(sizes), lasting_batch((1, *sizes[1:]))
 
     def slope(t: int) -> float:
@@ -93,7 +94,7 @@ def test_predict_and_streams(sizes: Sizes, dtype: str) -> None:
 def trained(
     sizes: Sizes, batch_size: int, dtype: str, optimizer: str
 ) -> tuple[dict[str, Array], list[float], dict[str, Array], list[float]]:
-    """How far two epochs move the parameters, and their losses: the package's, the reference's."""
+    """Changes of the parameters in two epochs, and the losses: the package's, the reference's."""
     model, (x, y) = lasting_network(sizes, dtype), lasting_batch(sizes, dtype)
     expected = reference.double(model.parameters())
     before = expected
@@ -131,7 +132,7 @@ def trained(
         ((2, 100, 2, 130, 2), 1),
         ((5, 300, 2, 100, 1), 2),
         ((33, 300, 1, 16, 1), 32),
-        ((72, 100, 1, 16, 1), 40),  # 32 rows are left: more than a shard of 40 may have
+        ((72, 100, 1, 16, 1), 40),  # 32 rows are left, more than a shard has in a batch of 40
         ((72, 100, 2, 130, 2), 40),
         ((165, 20, 2, 16, 1), 128),
         ((600, 20, 1, 16, 1), 500),
@@ -148,8 +149,8 @@ def test_training(sizes: Sizes, batch_size: int, optimizer: str, dtype: str) -> 
 @pytest.mark.parametrize("hidden", [4, 16, 100])
 @pytest.mark.parametrize("batch_size", [17, 24, 33, 40, 48, 65, 72, 100, 130])
 def test_every_length_of_the_last_batch(batch_size: int, hidden: int) -> None:
-    # a batch's rows are shared out over its shards, so the last, shorter batch of an epoch may have
-    # longer shards than a full one, or more of them
+    # the size of a shard depends on the rows of its batch: the shorter last batch of an epoch may
+    # have longer shards than a full batch, or more of them
     for rest in sorted({1, 2, 12, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65, batch_size - 1}):
         if rest < batch_size:
             sizes = (batch_size + rest, 4, 1, hidden, 1)
@@ -159,7 +160,7 @@ def test_every_length_of_the_last_batch(batch_size: int, hidden: int) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_threads_do_not_change_the_result(dtype: str) -> None:
-    # 4000 rows: shards of several pieces each, that threads take in turn
+    # 4000 rows: each shard has several pieces, which threads take in turn
     sizes = (4100, 30, 1, 16, 1)
     x, y = lasting_batch(sizes, dtype)
     found = []

@@ -1,4 +1,4 @@
-"""Checkpoints: a fit that was interrupted ends with the bits of one that was not."""
+"""Checkpoints: an interrupted and resumed fit ends with the bits of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ X, Y = crnn.dataset.windows(crnn.dataset.mackey_glass(150, seed=0), 12)
 
 
 class Stop(Exception):
-    """What a callback raises to interrupt a fit."""
+    """Raised by a callback to interrupt a fit."""
 
 
 def model() -> RNN:
@@ -272,7 +272,7 @@ KILLED = """
 
 
 def killed_at_random_instants(kills: int, tmp_path: Path) -> None:
-    """Kill a training again and again, until it ends; its bits are those of one left alone."""
+    """Kill a training repeatedly until it ends. Its bits are those of an undisturbed one."""
     command = [sys.executable, "-c", textwrap.dedent(KILLED)]
     start = time.monotonic()
     subprocess.run([*command, str(tmp_path / "c0"), str(tmp_path / "m0")], check=True)

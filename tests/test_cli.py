@@ -1,4 +1,4 @@
-"""The `crnn` command: what it prints and writes, and that every failure is one line."""
+"""The `crnn` command: its output and files, and that every error is one line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def model():
 
 
 def failure(capsys, argv, code=2):
-    """The line that a failing command leaves, once it is known to be the only one."""
+    """The only line that a failing command prints."""
     assert main(argv) == code
     out, err = capsys.readouterr()
     assert out == ""
@@ -76,7 +76,7 @@ def table(out):
     return tables
 
 
-# Reading the file: test_table.py has the reader itself.
+# Reading the file. test_table.py tests the reader itself.
 
 
 BAD_FILES = [
@@ -142,7 +142,7 @@ def test_what_was_assumed_is_one_line(folder, capsys, model):
     line = capsys.readouterr().out.splitlines()[0]
     assert line == (
         "other.csv: 80 values of 'wert', 1911 to 1990 (yearly); separator ';'; decimal comma; "
-        "newest first: turned round by 'jahr'"
+        "newest first by 'jahr': reversed"
     )
     assert main(["predict", model, "other.csv", "--column", "wert", "--steps", "2"]) == 0
     out, err = capsys.readouterr()
@@ -206,7 +206,7 @@ def test_the_model_that_is_written_has_seen_all_of_the_series(fraction, folder, 
     options = ["--test-fraction", fraction, "--out", "model"]
     assert main(["fit", "series.csv", *QUICK, *options]) == 0
     out = capsys.readouterr().out
-    assert "trained anew on all 80 values" in out
+    assert "trained on all 80 values" in out
     assert len(table(out)) == (fraction != "0")
     forecaster = Forecaster.load("model")
     expected = Forecaster(**SMALL).fit(SERIES)
@@ -221,7 +221,7 @@ def test_the_scores_take_nothing_from_the_held_out_part(folder, capsys):
     (folder / "changed.csv").write_text("\n".join(["value", *map(repr, changed.tolist())]))
     found = []
     for name in ("series.csv", "changed.csv"):
-        # one value is scored: the first that is held out
+        # one value is scored: the first held-out one
         (folder / "part.csv").write_text(
             "\n".join((folder / name).read_text().splitlines()[: 1 + 65])
         )
@@ -235,11 +235,11 @@ def test_the_scores_take_nothing_from_the_held_out_part(folder, capsys):
     [
         (80, "0.2", 1, 16),
         (80, "0.01", 1, 1),
-        (80, "0.001", 1, 1),  # not none: a fraction was asked for
+        (80, "0.001", 1, 1),  # at least one, because there is a fraction
         (80, "0.195", 1, 16),
         (79, "0.2", 1, 16),  # 15.8
         (77, "0.2", 1, 15),  # 15.4
-        (61, "0.5", 1, 30),  # 30.5: a tie goes to the even one
+        (61, "0.5", 1, 30),  # 30.5: a tie is rounded to even
         (63, "0.5", 1, 32),
         (80, "0.2", 5, 12),
         (80, "0.01", 5, 1),
@@ -418,10 +418,11 @@ def test_predict_takes_the_column_of_the_model(model, folder, capsys):
         (lambda v: v + 300, True),
         (lambda v: v * 0.001, True),
         (lambda v: np.where(np.arange(len(v)) == len(v) - 1, 200, v), True),  # one value
-        (lambda v: np.where(np.arange(len(v)) == 3, 200, v), False),  # not of those that are used
+        # not in the window of the forecast
+        (lambda v: np.where(np.arange(len(v)) == 3, 200, v), False),
     ],
 )
-def test_a_series_far_outside_what_the_model_saw_is_said(change, far, model, folder, capsys):
+def test_a_series_far_outside_the_training_range_is_a_warning(change, far, model, folder, capsys):
     (folder / "new.csv").write_text("\n".join(["value", *map(repr, change(SERIES).tolist())]))
     assert main(["predict", model, "new.csv", "--steps", "2"]) == 0
     out, err = capsys.readouterr()
@@ -450,7 +451,7 @@ def test_predict_draws_series_forecast_and_interval(model, folder, capsys):
     assert main(argv) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 4
-    assert err == "crnn: wrote f.png\n"  # standard output is the forecast
+    assert err == "crnn: wrote f.png\n"  # the forecast is on standard output
     assert (folder / "f.png").read_bytes().startswith(b"\x89PNG\r\n")
     assert main([*argv, "--out", "f.csv"]) == 0
     assert capsys.readouterr().out == "wrote f.csv\nwrote f.png\n"
@@ -556,7 +557,7 @@ def test_demo_scores_three_series_and_names_what_it_wrote(folder, capsys):
     assert eight_steps["forecaster"] < 0.7 * eight_steps["least-squares AR"]
     assert sunspots["forecaster"][0] < 0.7 * sunspots["persistence"][0]
     assert sine["least-squares AR"][0] < DEPENDENT_WINDOWS
-    # README, command and demo use one setting, so that they forecast the same.
+    # README, command and demo use the same settings and so give the same forecasts.
     years = [f"{1700 + i},{v}" for i, v in enumerate(dataset.load_sunspots())]
     (folder / "sunspots.csv").write_text("\n".join(["year,sunspots", *years]))
     assert main(["fit", "sunspots.csv", "--column", "sunspots", "--out", "model"]) == 0
@@ -637,18 +638,18 @@ def test_unavailable_isa_is_one_line():
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.skipif(os.name != "posix", reason="what a closed pipe does is POSIX's")
+@pytest.mark.skipif(os.name != "posix", reason="closed pipes are tested on POSIX only")
 def test_closed_pipe_is_quiet(model):
     argv = ["predict", model, "series.csv", "--column", "value", "--steps", "9"]
     with subprocess.Popen(
         [sys.executable, "-m", "crnn", *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
-        process.stdout.close()  # before anything is written: the interpreter is still starting
+        process.stdout.close()  # before any output: the interpreter is still starting
         err = process.stderr.read()
     assert (process.returncode, err) == (141, b"")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device that is always full")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_full_disk_behind_standard_output_is_one_line(model):
     with open("/dev/full", "w") as full:
         done = subprocess.run(

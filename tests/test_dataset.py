@@ -1,4 +1,4 @@
-"""Series, windows, splits and generators: what they hold, and that windows are views."""
+"""Series, windows, splits and generators: their values, and that windows are views."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tolerances import ADDING_VARIANCE, LONG_MEAN, MACKEY_GLASS_SLOPE, NARMA, ON
 from crnn import dataset
 from crnn.dataset import Sequences
 
-# Every kind of number that a series may hold, foreign byte order and float128 included.
+# Every dtype that a series may have, with the other byte order and float128.
 DTYPES = ["i1", "u1", "<i2", ">i4", "<i8", "<u8", "<f2", "<f4", ">f4", "<f8", ">f8", "g"]
 GENERATORS: dict[str, Callable[..., Any]] = {
     "mackey_glass": lambda seed: (dataset.mackey_glass(50, seed=seed),),
@@ -38,7 +38,7 @@ def cut(series: Array, timesteps: int, horizon: int, stride: int) -> tuple[Array
 
 
 def owner(array: Any) -> Array:
-    """The array whose memory this one looks into."""
+    """The array that owns this one's memory."""
     while array.base is not None:
         array = array.base
     return np.asarray(array)
@@ -46,7 +46,7 @@ def owner(array: Any) -> Array:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Array, int, int, int]:
-    """A series that lies in memory in any of many ways, timesteps, horizon and stride."""
+    """A series of any memory layout, timesteps, horizon and stride."""
     timesteps, horizon = draw(st.integers(1, 5)), draw(st.integers(1, 4))
     size = timesteps + horizon + draw(st.integers(0, 12))
     steps = st.sampled_from([-3, -2, -1, 1, 2, 3])
@@ -66,7 +66,7 @@ def cases(draw: st.DrawFn) -> tuple[Array, int, int, int]:
 
 
 def can_be_viewed(series: Array, horizon: int) -> bool:
-    """Whether rows of y, horizon * F numbers, lie at one distance from each other."""
+    """Whether the rows of y, horizon * F numbers, have one stride."""
     if series.ndim == 1 or series.shape[1] == 1 or horizon == 1:
         return True
     return bool(series.strides[0] == series.shape[1] * series.strides[1])
@@ -175,7 +175,7 @@ def test_windows_of_several_series(
     several: list[tuple[Array, int, int, int]], container: Callable[[Any], Any]
 ) -> None:
     (_, timesteps, horizon, stride) = several[0]
-    # one feature count for all, and each as long as one window at least
+    # all with the same number of features, and each at least as long as one window
     features = several[0][0].reshape(len(several[0][0]), -1).shape[1]
     series = [
         np.resize(points, (timesteps + horizon + len(points) - 2, features))
@@ -194,7 +194,7 @@ def test_windows_of_several_series(
     assert y.shape == wanted_y.shape
     assert (y == wanted_y).all()
     assert x.values.dtype == y.dtype == np.result_type(*series)
-    # one array that holds each series once
+    # one array with a copy of each series
     assert x.values.shape == (sum(map(len, series)), features)
     assert x.values.flags.c_contiguous
 
@@ -217,7 +217,7 @@ def test_windows_of_several_series_take_the_memory_of_the_series() -> None:
     finally:
         tracemalloc.stop()
     assert sum(x.lengths) > 49e6
-    # the series, and for each window a target, a start and a length; on the way some of it twice
+    # the series, and a target, a start and a length per window; temporarily some of it twice
     assert used < 40e6
 
 
@@ -273,7 +273,7 @@ def test_the_invalid_series_is_named(error: type[Exception], message: str, serie
         unchecked.windows(series, 3, horizon=2)
 
 
-unchecked: Any = dataset  # to be called with what the annotations forbid
+unchecked: Any = dataset  # for calls that the annotations forbid
 
 
 @pytest.mark.parametrize(
@@ -447,11 +447,11 @@ def test_sunspots_of_known_years() -> None:
     assert numbers.shape == (309,)
     assert numbers.dtype == np.float64
     by_year = dict(zip(range(1700, 2009), numbers.tolist(), strict=True))
-    # Ends, the start of the decimals in 1749, years without a spot, the strongest maxima.
+    # First and last years, 1749 (the first with decimals), years without a spot, largest maxima.
     known = {1700: 5, 1711: 0, 1749: 80.9, 1778: 154.4, 1810: 0, 1957: 190.2, 1989: 157.6}
     assert {year: by_year[year] for year in known} == known
     assert by_year[2008] == 2.9
-    assert numbers.sum() == near(15373.4, LONG_MEAN)  # the source's 309
+    assert numbers.sum() == near(15373.4, LONG_MEAN)  # the 309 values of the source
     assert (numbers >= 0).all()
 
 
@@ -479,7 +479,7 @@ def test_generators_leave_the_global_state_alone(name: str) -> None:
 def test_mackey_glass_solves_its_equation(tau: int) -> None:
     series = dataset.mackey_glass(2000, tau=tau, seed=1)
     assert series.shape == (2000,)
-    # ds/dt by central differences that are exact for polynomials up to degree 20
+    # ds/dt by central differences, exact for polynomials up to degree 20
     reach = np.arange(1, 11)
     powers = np.array([reach ** (2 * j + 1) for j in range(10)], dtype=np.float64)
     weights = np.linalg.solve(powers, np.eye(10)[0] / 2)
@@ -491,7 +491,7 @@ def test_mackey_glass_solves_its_equation(tau: int) -> None:
 
 
 def test_mackey_glass_has_the_same_bits_everywhere() -> None:
-    # chaos makes another series of another last bit, so it uses sums, products and quotients alone
+    # chaos amplifies a changed last bit, so the series uses only sums, products and quotients
     series = dataset.mackey_glass(500, seed=0).astype("<f8")
     assert hashlib.sha256(series.tobytes()).hexdigest() == (
         "478e56ab6c20ad167758b3016e86186cf65a87bfdf9a3142878846caf1e96f85"
@@ -502,13 +502,13 @@ def test_mackey_glass_is_chaotic_at_17() -> None:
     series = dataset.mackey_glass(3000, seed=2)
     assert 0.2 < series.min() < 0.5
     assert 1.2 < series.max() < 1.4
-    # A periodic series would come back to any point of three lags as closely as rounding lets it.
+    # A periodic series would return to any point of three lags, within rounding errors.
     lags = np.stack([series[:-12], series[6:-6], series[12:]])
     assert np.abs(lags[:, 200:] - lags[:, :1]).max(axis=0).min() > 1e-4
 
 
 def narma(u: Array) -> list[float]:
-    """y_1, ..., y_T of the tenth-order system for the inputs u (T,), as the paper's sum."""
+    """y_1, ..., y_T of the tenth-order system for the inputs u (T,), by the paper's sum."""
     y = [0.0]
     for t in range(len(u)):
         past = sum(y[t - k] for k in range(10) if t - k >= 0)
@@ -536,13 +536,13 @@ def test_narma10_draws_a_diverging_sample_again() -> None:
     assert 1 <= anew.sum() <= 20  # about 600 000 steps / 200 000
     for inputs in drawn[anew]:
         assert max(narma(inputs)) > 1
-    # of all samples and not of those alone that were drawn anew: y may come back after its peak
+    # check all samples, not only those that were drawn again: y may fall again after its peak
     assert max(max(narma(inputs)) for inputs in x[:, :, 0]) <= 1
     assert 0.1 < y.min() < y.max() < 1
 
 
 def test_narma10_draws_a_sample_that_exceeded_1_again() -> None:
-    # four in five of what passes 1 within 60 steps ends below 1: the last output does not tell
+    # of samples that exceed 1 within 60 steps, four in five end below 1: the last output is no test
     drawn = np.random.default_rng(0).uniform(0.0, 0.5, (60_000, 60))
     x, _ = dataset.narma10(60_000, 60, seed=0)
     anew = (x[:, :, 0] != drawn).any(axis=1)
@@ -561,7 +561,7 @@ def test_adding_problem(timesteps: int) -> None:
     half = timesteps // 2
     assert (marks[:, :half].sum(axis=1) == 1).all()
     assert (marks[:, half:].sum(axis=1) == 1).all()
-    assert marks.any(axis=0).all()  # every place is marked at some time
+    assert marks.any(axis=0).all()  # every position is marked at least once
     assert values.min() >= 0
     assert values.max() < 1
     assert y[:, 0] == pytest.approx((values * marks).sum(axis=1), abs=ONE_SUM)
@@ -604,18 +604,18 @@ def test_copy_memory_step_by_step(delay: int, length: int, symbols: int) -> None
     assert (y[:, : signal + 1] == blank).all()
     assert (y[:, signal + 1 :] == shown).all()
     assert not np.shares_memory(x, y)
-    # the same symbols as are asked for at the signal
+    # the same symbols as in the default form, which is one-hot
     one_hot, _ = dataset.copy_memory(2000, delay, length=length, symbols=symbols, seed=5)
     assert (one_hot.argmax(axis=2) == x[:, : signal + 1]).all()
 
 
 def test_copy_memory_step_by_step_is_the_papers() -> None:
-    # Arjovsky et al., section 5.1: T + 20 steps, T - 1 blanks, the delimiter at T + 9, from 0
+    # Arjovsky et al., section 5.1: T + 20 steps, T - 1 blanks, the delimiter at step T + 9 (from 0)
     T = 20
     x, y = dataset.copy_memory(3, T - 1, answer="steps", seed=0)
     assert x.shape == y.shape == (3, T + 20)
     assert np.argwhere(x == 9).tolist() == [[n, T + 9] for n in range(3)]
     assert ((y != 8) == (np.arange(T + 20) >= T + 10)).all()
-    # knowing all but the symbols: ln 8 at each of the last ten steps, 0 elsewhere
+    # without memory of the symbols: ln 8 at each of the last ten steps, 0 elsewhere
     trivial = np.where(y == 8, 0.0, np.log(8)).mean()
     assert trivial == near(10 * np.log(8) / (T + 20), LONG_MEAN)

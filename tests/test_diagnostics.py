@@ -1,4 +1,4 @@
-"""Diagnostics against gradients taken in other ways, and the pictures of them."""
+"""Diagnostics against gradients by other methods, and their plots."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def numeric_norms(model: RNN, x: np.ndarray, y: np.ndarray, lags: int) -> list[float]:
-    """The same by running on from each state, moved a little, with `h0`."""
+    """Norms of the gradient by lag, by small changes of each state, passed on as `h0`."""
     norms = []
     step = 1e-6
     for lag in range(lags):

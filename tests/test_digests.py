@@ -1,7 +1,7 @@
 """Numbers that must never change: tanh, exp, log, and what networks of version 0.1 predict.
 
-Instruction sets that fuse multiply and add have one digest, the portable one has its own. Trained
-weights are not here: another order of summation may change their last bits, these it may not.
+Instruction sets with fused multiply-adds share one digest; the portable one has its own. Trained
+weights are not tested here: a new order of sums may change their last bits, but not these numbers.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def inputs(dtype: str) -> Array:
     """Numbers of all exponents and both signs, and many between -20 and 20."""
     kind: Any = {"float32": np.uint32, "float64": np.uint64}[dtype]
     count = np.arange(1_000_000, dtype=np.uint64)
-    # an odd multiplier goes through all patterns, and its high bits through all exponents
+    # multiples of an odd number cover all bit patterns, and their high bits all exponents
     odd = {"float32": 2654435761, "float64": 11400714819323198485}[dtype]
     patterns = (count * np.uint64(odd)).astype(kind).view(dtype)
     between = (np.arange(-500_000, 500_000) / 25_000).astype(dtype)
@@ -81,7 +81,7 @@ def test_functions(name: str, dtype: str) -> None:
 
 
 def predictions(dtype: str) -> list[Array]:
-    """What networks of many shapes give for many rows, for one, and step by step."""
+    """Outputs of networks of many shapes for many rows, for one row, and step by step."""
     found = []
     for inputs, hidden, outputs, timesteps, rows in [
         (1, 1, 1, 5, 50),

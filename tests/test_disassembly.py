@@ -1,4 +1,4 @@
-"""No wide instruction stands outside the functions of its instruction set."""
+"""Wide instructions occur only in the functions of their instruction set."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ pytestmark = [
         platform.machine().lower() not in ("x86_64", "amd64"),
         reason=f"looks for x86-64's wide instructions; this is {platform.machine()}",
     ),
-    pytest.mark.skipif(shutil.which("objdump") is None, reason="there is no objdump"),
+    pytest.mark.skipif(shutil.which("objdump") is None, reason="objdump is not installed"),
 ]
 
 SUFFIXES = ("_avx2", "_avx512")
 FUNCTION = re.compile(r"^[0-9a-f]+ <(.+)>:$")
 INSTRUCTION = re.compile(r"^ *[0-9a-f]+:\s+(\S.*)$")
-# AVX's and AVX-512's mnemonics start with v, or use a ymm, zmm or mask register; {evex} and the
-# like may stand in front.
+# Mnemonics of AVX and AVX-512 start with v, or use a ymm, zmm or mask register. A prefix such as
+# {evex} is possible.
 WIDE = re.compile(r"^(\{\w+\}\s*)*v|%?\b[yz]mm\d|%k[0-7]\b")
 
 
@@ -38,8 +38,8 @@ def objdump(option: str, path: Path) -> str:
 def wide_functions(disassembly: str) -> dict[str, str]:
     """The functions with a wide instruction, and the first of these.
 
-    The compiler's own suffixes (.constprop.0, .isra.0, .part.0, .cold) are no part of a name, nor
-    is the underscore that macOS puts in front.
+    Names are without the compiler's suffixes (.constprop.0, .isra.0, .part.0, .cold) and without
+    the leading underscore of macOS.
     """
     found: dict[str, str] = {}
     function = ""
@@ -64,7 +64,7 @@ def test_no_wide_instruction_outside_its_functions() -> None:
     if "no symbols" in objdump("-t", module):
         pytest.skip(f"{module.name} is stripped of its symbols")
     disassembly = objdump("-d", module)
-    for suffix in SUFFIXES:  # so that the search is known to see something
+    for suffix in SUFFIXES:  # proves that the search finds these functions
         assert any(name.endswith(suffix) for name in wide_functions(disassembly)), suffix
     assert leaks(disassembly) == {}
 

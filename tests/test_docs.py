@@ -1,4 +1,4 @@
-"""What help() and dir() show, and what the pages say about the tree."""
+"""help() and dir() of the package, and the layout of the pages."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def test_dir_shows_public_names_only() -> None:
     assert names == sorted(crnn.__all__)
 
 
-@pytest.mark.skipif(not PAGES, reason="the pages are not beside the tests")
+@pytest.mark.skipif(not PAGES, reason="the pages are not here")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_lines_of_a_page_have_at_most_120_columns(page: Path) -> None:
-    """Tables and preformatted text, which cannot be wrapped, excepted."""
+    """Except for tables and preformatted text, which cannot be wrapped."""
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
     lines = (line for line in text.splitlines() if not line.startswith(("|", "![")))
     assert [line for line in lines if len(line) > 120] == []

@@ -1,4 +1,4 @@
-"""Every example in a public docstring prints what it says."""
+"""Every example in a public docstring prints the output that it shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import crnn
 MODULES = [
     module.name for module in pkgutil.iter_modules(crnn.__path__) if module.name != "__main__"
 ]
-# Those whose docstrings hold no example: nothing in them is public, or they only gather others.
+# Modules without examples: they have nothing public, or only collect names of others.
 WITHOUT = {
     "_arguments",
     "_batches",
@@ -39,11 +39,11 @@ WITHOUT = {
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of(name: str) -> None:
     if name in ("plots", "_figure"):
-        pytest.importorskip("matplotlib", reason="the examples draw, and Matplotlib is missing")
+        pytest.importorskip("matplotlib", reason="the examples need Matplotlib")
     if name == "table":
-        pytest.importorskip("pandas", reason="the example reads a file, and pandas is missing")
+        pytest.importorskip("pandas", reason="the example needs pandas")
     if name == "estimators":
-        pytest.importorskip("sklearn", reason="they are scikit-learn's, which is missing")
+        pytest.importorskip("sklearn", reason="the examples need scikit-learn")
     outcome = doctest.testmod(importlib.import_module(f"crnn.{name}"))
     assert outcome.failed == 0
     assert (outcome.attempted > 0) == (name not in WITHOUT)

@@ -1,8 +1,8 @@
-"""What the forecasting libraries hand to the estimators, and what the network then reads.
+"""What the forecasting libraries pass to the estimators, and what the network then reads.
 
-The series are clocks: a value says of which series and time it is. So each test can say from the
-values alone whether the network read the right ones in the right order. These libraries are in no
-extra: `.ci/ecosystem` runs this file in an environment of its own.
+The series are clocks: a value encodes its series and time. So each test sees from the values
+whether the network read the right ones in the right order. These libraries are in no extra:
+`.ci/ecosystem` runs this file in a separate environment.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="the estimators are scikit-learn's, which is missing")
-pytest.importorskip("pandas", reason="the series are pandas', which is missing")
+pytest.importorskip("sklearn", reason="the estimators need scikit-learn")
+pytest.importorskip("pandas", reason="the series need pandas")
 
 import pandas
 from learned import japanese_vowels
@@ -29,7 +29,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from crnn.estimators import RNNClassifier, RNNRegressor
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries, of each other
+pytestmark = pytest.mark.filterwarnings("ignore")  # the libraries warn about each other
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LAGS = 5
@@ -37,7 +37,7 @@ LENGTH = 60
 
 
 class Spy(RNNRegressor):
-    """Notes what came to fit and predict, and what the network read of it."""
+    """Records the arguments of fit and predict, and what the network read of them."""
 
     seen: ClassVar[list[tuple[str, Any, Array, Any]]] = []
 
@@ -73,7 +73,7 @@ def predictions() -> list[tuple[Any, Array]]:
 
 
 def forget_predictions() -> None:
-    """Those that a library asks for while it fits, to keep residuals."""
+    """Predictions that a library requests during its fit, for residuals."""
     Spy.seen[:] = [entry for entry in Spy.seen if entry[0] == "fit"]
 
 
@@ -85,7 +85,7 @@ def clock(series: int = 0, length: int = LENGTH) -> Any:
 
 
 def before(target: Array, lags: int = LAGS) -> Array:
-    """The clock's values before these, oldest first: (N, lags)."""
+    """The clock's values before the given ones, oldest first: (N, lags)."""
     return np.asarray(target)[:, None] - np.arange(lags, 0, -1)
 
 
@@ -95,7 +95,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples" / "estimators"
 def needs(*libraries: str) -> Any:
     missing = [name for name in libraries if importlib.util.find_spec(name) is None]
     return pytest.mark.skipif(
-        bool(missing), reason=f"{' and '.join(missing)} missing: .ci/ecosystem has an environment"
+        bool(missing),
+        reason=f"{' and '.join(missing)} missing: .ci/ecosystem has an environment with them",
     )
 
 
@@ -208,7 +209,7 @@ def test_skforecast_weights() -> None:
 
 @needs("skforecast")
 def test_skforecast_bootstraps() -> None:
-    """Several rows at once in Fortran order, and the predictions are added to in place."""
+    """skforecast passes several rows in Fortran order and changes the predictions in place."""
     from skforecast.recursive import ForecasterRecursive
 
     y = np.sin(0.4 * clock()) + 0.1 * np.random.default_rng(0).normal(size=LENGTH)
@@ -226,7 +227,7 @@ def test_skforecast_bootstraps() -> None:
 
 
 def panel(frame: str) -> Any:
-    """Two clocks with a price of tomorrow, known today, and a colour that stays."""
+    """Two clocks with a constant colour and tomorrow's price, which is known today."""
     parts = [
         pandas.DataFrame(
             {
@@ -297,7 +298,7 @@ def test_mlforecast_weights_and_horizons() -> None:
     forecast.fit(table, weight_col="weight", static_features=[])
     ((_, read, weights),) = fits()
     np.testing.assert_allclose(weights, np.tile(np.linspace(0.1, 1, LENGTH)[3:], 2))
-    assert read.shape[2] == 1  # the weight is no input
+    assert read.shape[2] == 1  # the weight is not an input
     Spy.seen.clear()
     forecast.fit(table.drop(columns="weight"), max_horizon=2, static_features=[])
     for ahead, (_, read, target) in enumerate(fits()):
@@ -401,7 +402,7 @@ def test_darts() -> None:
     model = SKLearnModel(lags=LAGS, model=spy(), output_chunk_length=2)
     model.fit(series)
     model.predict(4)
-    ((X, read, target),) = fits()  # 2-D targets: the tag says that they are taken
+    ((X, read, target),) = fits()  # 2-D targets, which the estimator's tag allows
     assert isinstance(X, np.ndarray)
     assert target.shape[1] == 2
     np.testing.assert_array_equal(read[:, :, 0], before(target[:, 0]))
@@ -415,7 +416,7 @@ def test_darts_with_components_and_covariates() -> None:
 
     both = TimeSeries.from_dataframe(pandas.DataFrame({"a": clock(0), "b": clock(1)}))
     sun = TimeSeries.from_series(clock(2))
-    # interleaved: a, b, a, b, ...; then the future covariate of the step that is forecast
+    # interleaved: a, b, a, b, ...; then the future covariate of the forecast step
     columns = np.arange(2 * LAGS).reshape(LAGS, 2)
     model = SKLearnModel(lags=LAGS, lags_future_covariates=[0], model=spy(steps=columns))
     model.fit(both, future_covariates=sun)
@@ -596,9 +597,9 @@ def test_mlforecast_on_a_cluster_equals_the_local_one(
     "example", ["mlforecast_on_dask", *sorted(p.stem for p in EXAMPLES.glob("with_*.py"))]
 )
 def test_examples(example: str) -> None:
-    """They print what stands beside them, apart from the last digits, which a library may change.
+    """They print the contents of `output`, except last digits, which a library may change.
 
-    Each has a linear model in its table, and intervals that cover about as much as they say.
+    Each table has a linear model. The intervals cover about as much as they claim.
     """
     done = subprocess.run(
         [sys.executable, EXAMPLES / f"{example}.py"], capture_output=True, text=True, check=True
@@ -614,7 +615,7 @@ def test_examples(example: str) -> None:
         assert 70 <= covered[0] <= 90  # of 80
 
 
-# ---- data that these libraries bring ----
+# ---- data in these libraries ----
 
 
 def test_japanese_vowels() -> None:
@@ -625,7 +626,7 @@ def test_japanese_vowels() -> None:
         pytest.skip(str(error))
 
     def ending_together(x: Array, lengths: Array) -> Array:
-        """Zeros in front, not behind: the network's last step is the utterance's."""
+        """Padding comes before the values: the network's last step is the utterance's."""
         padded = np.zeros((len(x), 29, x.shape[2]))
         for row, (steps, length) in enumerate(zip(x, lengths, strict=True)):
             padded[row, 29 - length :] = steps[:length]
@@ -637,10 +638,10 @@ def test_japanese_vowels() -> None:
 
 
 def santa_fe_laser() -> Array:
-    """The laser of the Santa Fe competition, inside reservoirpy, which is not imported."""
+    """The laser of the Santa Fe competition, from reservoirpy, without importing it."""
     found = importlib.util.find_spec("reservoirpy")
     if found is None or found.origin is None:
-        pytest.skip("the laser is inside reservoirpy: pip install --no-deps reservoirpy")
+        pytest.skip("the laser is in reservoirpy: pip install --no-deps reservoirpy")
     return np.load(Path(found.origin).parent / "datasets" / "santafe_laser.npy").ravel()
 
 

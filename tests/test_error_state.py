@@ -17,14 +17,14 @@ from crnn.dataset import Sequences
 
 pytestmark = UNSCALED
 
-# Around the ends of float32 and float64, around the roots of these ends, and between.
+# Near the limits of float32 and float64, near the roots of these limits, and between.
 SCALES = [1e-310, 1e-200, 1e-160, 1e-45, 1e-40, 1e-20, 1.0, 1e20, 1e37, 1e160, 1e300]
 RANDOM = np.random.default_rng(0)
 X, Y, SERIES = (RANDOM.standard_normal(shape) for shape in ((40, 6, 2), (40, 1), 60))
 
 
 def times(array: Any, scale: float) -> Any:
-    """A product of the test's own, which is no matter of the state."""
+    """A product that does not depend on the error state."""
     with np.errstate(all="ignore"):
         return array * scale
 
@@ -140,7 +140,7 @@ OF_NUMBERS: dict[str, Callable[[float], Any]] = {
 
 
 def outcome(work: Callable[[], Any]) -> str:
-    """What it returns, or the error that it raises, to the digit."""
+    """The result of a call, or its error, to the last digit."""
     with contextlib.suppress(FloatingPointError):
         try:
             return repr(work())

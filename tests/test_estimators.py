@@ -1,6 +1,6 @@
-"""RNNRegressor and RNNClassifier, from the specification: columns, units, MLPRegressor's meanings.
+"""RNNRegressor and RNNClassifier against their specification: columns, units, MLPRegressor's rules.
 
-What the forecasting libraries hand over is in test_ecosystem.py.
+test_ecosystem.py has what the forecasting libraries pass.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from two_sines import two_sines
 import crnn
 from crnn import losses, optimizers
 
-pytest.importorskip("sklearn", reason="the estimators are scikit-learn's, which is missing")
+pytest.importorskip("sklearn", reason="the estimators need scikit-learn")
 
 import joblib
 from sklearn.base import clone
@@ -68,7 +68,7 @@ def series_of_lags(samples: int = 120, lags: int = 6, *, seed: int = 0) -> tuple
 
 @pytest.fixture
 def spy(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Array]]:
-    """What the network read, in training and when it predicted, and what it was trained on."""
+    """Inputs of the network in training and prediction, and its training targets."""
     seen: dict[str, list[Array]] = {"trained": [], "targets": [], "predicted": []}
     start, predict = crnn.Trainer._start, crnn.RNN.predict
 
@@ -123,7 +123,9 @@ def test_the_signatures() -> None:
         (RNNRegressor, given),
         (RNNClassifier, given.replace('loss="squared_error", quantile=None, ', "")),
     ):
-        want = inspect.signature(eval(f"lambda {text}: 0")).parameters  # a literal of this file
+        want = inspect.signature(
+            eval(f"lambda {text}: 0")
+        ).parameters  # eval of literals in this file only
         have = inspect.signature(kind).parameters
         assert [(p.name, p.default, p.kind) for p in have.values()] == [
             (p.name, p.default, p.kind) for p in want.values()
@@ -168,10 +170,10 @@ def test_steps(kind: Any, given: Any, expected: Any, spy: Any) -> None:
         (["price", "lag1", "lag2", "lag12", "month"], {}, [[3, 0, 4], [2, 0, 4], [1, 0, 4]]),
         (["lag1", "lag2", "expanding_mean_lag1"], {}, [[1, 2], [0, 2]]),
         (["y_lag_1", "y_lag_2", "day"], {}, [[1, 2], [0, 2]]),
-        # groups of the same lags are features of a step, other groups are shown
+        # groups with the same lags are features of a step, other columns are shown at every step
         (["a_lag_2", "a_lag_1", "b_lag_1", "b_lag_2"], {}, [[0, 3], [1, 2]]),
         (["a_lag_2", "a_lag_1", "b_lag_1", "sky"], {}, [[0, 2, 3], [1, 2, 3]]),
-        # only among those that steps chooses
+        # only among the columns that steps selects
         (["lag_1", "lag_2", "x_lag_1", "x_lag_2"], {"steps": 2}, [[1, 2, 3], [0, 2, 3]]),
         # not lags
         (["lag_1", "lag_2", "lag_3_mean", "flag_1"], {}, [[1, 2, 3], [0, 2, 3]]),
@@ -365,7 +367,7 @@ def test_constant_columns_and_one_sample(kind: Any) -> None:
         assert one.predict(X[:1, :2])[0] == pytest.approx(targets(kind, y)[0], abs=0.05)
 
 
-# ---- the meanings of MLPRegressor ----
+# ---- parameters with MLPRegressor's meaning ----
 
 
 def half_squared_error(fitted: RNNRegressor, X: Array, y: Array) -> float:
@@ -388,7 +390,7 @@ def test_alpha_and_the_loss_curve(weighted: bool) -> None:
         "bidirectional": True,
         "max_iter": 1,
     }
-    # from biases that are not 0; a step too small to change a weight shows where it begins
+    # start from nonzero biases; a step too small to change a weight shows the initial values
     trained = RNNRegressor(warm_start=True, learning_rate_init=0.1, **given | {"max_iter": 9})
     trained.fit(X, y).set_params(max_iter=1)
     start = trained.model_
@@ -417,7 +419,7 @@ def test_alpha_and_the_loss_curve(weighted: bool) -> None:
         {"num_layers": 2, "dropout": 0.3, "batch_size": 40},
         {"clip_norm": 1e-3, "shuffle": False},
         {"batch_size": 1, "solver": "sgd", "max_iter": 2},
-        {"batch_size": 1, "max_iter": 2},  # of which every fifth has the weight 0
+        {"batch_size": 1, "max_iter": 2},  # every fifth sample has weight 0
     ],
 )
 @BOTH
@@ -451,7 +453,7 @@ def test_alpha_shrinks_the_weights() -> None:
 
 
 def mlp_stops(curve: list[float], tol: float, patience: float) -> int:
-    """Where MLPRegressor stops: the text of its _update_no_improvement_count."""
+    """The epoch at which MLPRegressor stops: code of its _update_no_improvement_count."""
     best, count = np.inf, 0
     for epoch, loss in enumerate(curve, 1):
         count = count + 1 if loss > best - tol else 0
@@ -583,7 +585,7 @@ def test_early_stopping(kind: Any, weighted: bool, spy: Any) -> None:
     assert final == near(max(scores), ESTIMATOR_SCORE)
     assert fitted.best_validation_score_ == max(scores)
     best, count, stopped = -np.inf, 0, 0
-    for epoch, value in enumerate(scores, 1):  # the text of MLPRegressor
+    for epoch, value in enumerate(scores, 1):  # code of MLPRegressor
         count = count + 1 if value < best + 1e-3 else 0
         best = max(best, value)
         if count > 4:
@@ -658,13 +660,13 @@ def test_the_score_of_a_quantile() -> None:
     assert score == near(max(fitted.validation_scores_), ESTIMATOR_SCORE)
 
 
-# ---- going on ----
+# ---- partial_fit, warm_start ----
 
 
 @BOTH
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
 def test_partial_fit_keeps_the_optimizer(kind: Any, alpha: float) -> None:
-    """Epoch by epoch it has the bits of one fit, also from a file in between."""
+    """Epochs one by one have the bits of one fit, also with a pickle in between."""
     X, y = series_of_lags(250)
     y = targets(kind, y)
     given = {"random_state": 2, "alpha": alpha, "batch_size": 64}
@@ -677,7 +679,7 @@ def test_partial_fit_keeps_the_optimizer(kind: Any, alpha: float) -> None:
     parts.partial_fit(X, y).partial_fit(X, y)
     assert parts.loss_curve_ == whole.loss_curve_
     np.testing.assert_array_equal(outputs(parts, X), outputs(whole, X))
-    # and goes on after a fit
+    # and continues after a fit
     fitted = kind(max_iter=4, n_iter_no_change=math.inf, **given).fit(X, y).partial_fit(X, y)
     np.testing.assert_array_equal(outputs(fitted, X), outputs(whole, X))
     assert fitted.n_iter_ == 1
@@ -699,7 +701,7 @@ def test_partial_fit_takes_other_rows() -> None:
         RNNRegressor(early_stopping=True).partial_fit(X, y)
 
 
-def test_another_solver_begins_anew() -> None:
+def test_another_solver_starts_a_new_training() -> None:
     X, y = series_of_lags(80)
     given = {"random_state": 0, "shuffle": False, "max_iter": 5}
     parts = RNNRegressor(**given).fit(X, y).set_params(solver="rmsprop").partial_fit(X, y)
@@ -736,7 +738,7 @@ def test_fit_starts_anew_and_warm_start_goes_on(kind: Any) -> None:
     warm = kind(random_state=0, max_iter=10, warm_start=True).fit(X, y)
     np.testing.assert_array_equal(outputs(warm, X), first)
     curve = list(warm.loss_curve_)
-    warm.fit(X + 100, y)  # the standardisation stays
+    warm.fit(X + 100, y)  # the standardisation does not change
     assert warm.loss_curve_[:10] == curve
     assert warm.n_iter_ == len(warm.loss_curve_) - 10
     warm.set_params(max_iter=1, learning_rate_init=1e-40)
@@ -887,13 +889,13 @@ def test_probabilities() -> None:
     raw = fitted.model_.predict(fitted._layout.sequences(X))
     np.testing.assert_allclose(p, losses.softmax(raw), rtol=ESTIMATOR_PROBABILITIES)
     assert fitted.score(X, labels) > 0.8
-    assert MLPClassifier(max_iter=5).get_params()["alpha"] == 1e-4  # another default: not ours
+    assert MLPClassifier(max_iter=5).get_params()["alpha"] == 1e-4  # ours has another default
     only = RNNClassifier(random_state=0).fit(X, np.full(90, "one"))
     assert set(only.predict(X)) == {"one"}
     np.testing.assert_array_equal(only.predict_proba(X), np.ones((90, 1)))
 
 
-# ---- what is refused ----
+# ---- errors ----
 
 
 @BOTH

@@ -1,7 +1,7 @@
-"""A series in, a forecast out: `crnn.Forecaster`, its intervals, files, errors and backtest.
+"""`crnn.Forecaster`: forecasts, intervals, files, errors and backtest.
 
-Written from the documentation. Where a number is expected, the test works it out with NumPy,
-`LeastSquaresAR` or by hand.
+Written from the documentation. Expected numbers are computed with NumPy, with `LeastSquaresAR` or
+by hand.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NOISE = np.random.default_rng(0).normal(size=90)
 
 
 def logistic_map(size: int) -> Array:
-    """A series that no linear fit foresees, so that networks help soon."""
+    """A series that no linear fit forecasts well, so that networks help soon."""
     values = [0.3]
     while len(values) < size:
         values.append(3.8 * values[-1] * (1 - values[-1]))
@@ -66,7 +66,7 @@ def fitted() -> Forecaster:
 
 
 def answers(forecaster: Forecaster, series: Any = SERIES) -> list[bytes]:
-    """All that a fit answers, in bits."""
+    """All results of a fitted forecaster, as bytes."""
     found = [forecaster.forecast(30), forecaster.forecast(5, series), forecaster.predict(series)]
     found += [*forecaster.forecast_interval(30), *forecaster.forecast_interval(5, series)]
     return [np.asarray(array).tobytes() for array in found] + [forecaster.summary().encode()]
@@ -259,7 +259,9 @@ def test_series_to_forecast_from_is_at_least_one_window(fitted: Forecaster) -> N
         lambda f, path: f.save(path),
     ],
 )
-def test_unfitted_is_said(call: Callable[[Forecaster, Path], object], tmp_path: Path) -> None:
+def test_an_unfitted_forecaster_is_an_error(
+    call: Callable[[Forecaster, Path], object], tmp_path: Path
+) -> None:
     with pytest.raises(RuntimeError, match="not fitted"):
         call(quick(), tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
@@ -327,7 +329,7 @@ def test_without_networks_it_is_the_least_squares_fit(horizon: int) -> None:
         forecaster.predict(SERIES), expected[:, 0] if horizon == 1 else expected, LEAST_SQUARES
     )
     values = list(SERIES)
-    while len(values) < 90 + 11:  # beyond the horizon it reads its own forecasts
+    while len(values) < 90 + 11:  # beyond the horizon, forecasts are inputs
         values += linear.predict(np.reshape(values[-T:], (1, T, 1)))[0].tolist()
     np.testing.assert_allclose(forecaster.forecast(11), values[90 : 90 + 11], LEAST_SQUARES)
     assert forecaster.history_ is None
@@ -337,7 +339,7 @@ def test_without_networks_it_is_the_least_squares_fit(horizon: int) -> None:
 
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_validation_is_the_last_fifth_with_a_gap(horizon: int) -> None:
-    """The linear fit's error on it, worked out by hand: H - 1 windows are left out before it."""
+    """The linear fit's validation error by hand: H - 1 windows before it are left out."""
     forecaster = quick(horizon=horizon).fit(SERIES)
     x, y = dataset.windows(SERIES, T, horizon=horizon)
     held_out = round(len(x) / 5)
@@ -349,7 +351,7 @@ def test_validation_is_the_last_fifth_with_a_gap(horizon: int) -> None:
 
 @pytest.fixture
 def weighed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Array], Array]]:
-    """The members' validation forecasts and what came, of each fit."""
+    """The members' validation forecasts and the true values, of each fit."""
     calls: list[tuple[dict[str, Array], Array]] = []
     weigh = _combination._weigh
 
@@ -366,7 +368,7 @@ def weighed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Array], Arr
 def test_weights_are_those_of_the_documentation(
     weighed: list[tuple[dict[str, Array], Array]], horizon: int, season: int | None
 ) -> None:
-    """1 / u^3, u the mean squared error plus 2 standard errors of its difference to linear's."""
+    """1 / u^3, with u the mean squared error plus 2 standard errors of its excess over linear's."""
     forecaster = quick(horizon=horizon, season=season).fit(SERIES)
     forecasts, truth = weighed[0]
     names = ["linear", "mean", "last", "persistence"]
@@ -395,7 +397,7 @@ def test_weights_are_those_of_the_documentation(
 
 
 def test_repeated_values_are_members(weighed: list[tuple[dict[str, Array], Array]]) -> None:
-    """Persistence, and the value of one season before where a window holds a season."""
+    """Persistence, and the value one season before if a window holds a season."""
     quick(season=5).fit(SERIES)
     quick(season=T + 1).fit(SERIES)
     forecasts, truth = weighed[0]
@@ -409,7 +411,7 @@ def test_repeated_values_are_members(weighed: list[tuple[dict[str, Array], Array
 
 
 def test_scattered_errors_count_for_less() -> None:
-    """Two members of equal squared error: the one whose error is in one place weighs less."""
+    """Of two members with equal squared error, one with a single large error weighs less."""
     plan = _combination.Plan(T, 1, None, T, 5, 2, None, True, 1e-2, 16, 0, 1)
     x = np.random.default_rng(0).normal(size=(20, T))
     truth = np.zeros((20, 1))
@@ -450,7 +452,7 @@ def test_truth_of_the_validation_is_the_series(
 def test_networks_that_do_not_help_leave_the_linear_fit_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Networks that make the linear fit's error, and 1.3 times of it: they can only harm."""
+    """Networks with 1.3 times the error of the linear fit can only harm."""
     weigh = _combination._weigh
 
     def worse(plan: Any, x: Array, forecasts: dict[str, Array], truth: Array) -> Any:
@@ -481,12 +483,12 @@ def test_linear_false_is_the_networks_alone() -> None:
     forecaster = quick(linear=False).fit(SERIES)
     assert list(forecaster.weights_) == ["mean", "last"]
     np.testing.assert_allclose(sum(forecaster.weights_.values()), 1, LONG_MEAN)
-    shifted = forecaster.forecast(8, SERIES + 1000) - 1000  # they see windows less their level
+    shifted = forecaster.forecast(8, SERIES + 1000) - 1000  # networks see windows minus their level
     np.testing.assert_allclose(shifted, forecaster.forecast(8), atol=OTHER_UNIT * SERIES.std())
 
 
 def test_every_value_moves_the_forecast_that_is_saved() -> None:
-    """No model is kept that has not seen the end: a last value that changes is seen by both."""
+    """All kept members are trained on the end: another last value changes each of them."""
     window = SERIES[:T]
     changed = SERIES.copy()
     changed[-1] += 30
@@ -502,20 +504,19 @@ def test_every_value_moves_the_forecast_that_is_saved() -> None:
 def test_chosen_epochs_have_the_least_validation_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """From the errors by epoch, which a spy works out: the first minimum is what is trained."""
+    """The number of trained epochs is the first minimum of the errors by epoch."""
     errors: dict[str, list[float]] = {}
-    step = _combination._Start.epoch_and_predict
+    after_epoch = _combination._Search.after_epoch
     held_out = round((90 - T) / 5)
     x = np.lib.stride_tricks.sliding_window_view(SERIES[:-1], T)[-held_out:]
 
-    def noted(self: Any, inputs: Array) -> list[Array]:
-        outputs: list[Array] = step(self, inputs)
-        found = self.networks.together(x, outputs)
+    def noted(self: Any) -> None:
+        found = self.networks.predict(x)
         error = float(np.mean((found[:, 0] - SERIES[-held_out:]) ** 2))
         errors.setdefault(self.networks.level, []).append(error)
-        return outputs
+        after_epoch(self)
 
-    monkeypatch.setattr(_combination._Start, "epoch_and_predict", noted)
+    monkeypatch.setattr(_combination._Search, "after_epoch", noted)
     forecaster = quick(epochs="auto").fit(SERIES)
     assert set(forecaster.epochs_) == {"mean", "last"}
     for level, by_epoch in errors.items():
@@ -525,7 +526,7 @@ def test_chosen_epochs_have_the_least_validation_error(
 
 
 def test_parameters_are_moving_averages_over_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the training on the whole series, from what each epoch left and the initial parameters."""
+    """In the training on the whole series: averages of initial parameters and each epoch's."""
     left: dict[int, list[dict[str, Array]]] = {}
     epoch = TrainingRun.epoch
 
@@ -534,7 +535,7 @@ def test_parameters_are_moving_averages_over_the_epochs(monkeypatch: pytest.Monk
             left[id(self)] = [{k: v.copy() for k, v in self.model.state_dict().items()}]
         epoch(self)
         left[id(self)].append({k: v.copy() for k, v in self.model.state_dict().items()})
-        runs.append(self)  # an id is that of one run only while the run lives
+        runs.append(self)  # keep the run alive: ids of dead objects are used again
 
     runs: list[TrainingRun] = []
     monkeypatch.setattr(TrainingRun, "epoch", noted)
@@ -620,7 +621,7 @@ def refused(forecaster: Forecaster) -> None:
 
 
 def interrupted(forecaster: Forecaster, epoch: int = 7) -> None:
-    """Ctrl-C in the epoch counted from 1: 6 are those that choose, of 2 networks and 3 epochs."""
+    """Ctrl-C in an epoch, counted from 1. The first 6 choose: 2 networks, 3 epochs each."""
     count = 0
     run = TrainingRun.epoch
 
@@ -695,7 +696,7 @@ def test_forecasts_during_a_refit_come_from_the_earlier_fit(
 
 @pytest.mark.parametrize("what", ["forecast", "forecast_interval", "predict"])
 def test_an_answer_comes_from_one_fit(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refit ends in the middle of an answer."""
+    """Even if a refit ends during the call."""
     forecaster = quick(lower=45.0).fit(SERIES)
     second = quick(lower=1e6, horizon=2).fit(SERIES * 1e3)
     argument: Any = SERIES if what == "predict" else 9
@@ -791,7 +792,7 @@ def test_trend_goes_on_beyond_what_was_seen() -> None:
 
 
 def test_level_shift_is_followed() -> None:
-    """Windows after a jump of 100 deviations: the forecast is at the new level."""
+    """After a jump of 100 deviations, the forecast is at the new level."""
     series = np.r_[NOISE, 100 + NOISE[::-1]]
     for more in ({}, {"linear": False}):
         forecast = quick(**more).fit(series).forecast(6)
@@ -856,13 +857,13 @@ def test_extreme_units(scale: float, tmp_path: Path) -> None:
     assert answers(Forecaster.load(tmp_path / "m"), wave) == answers(forecaster, wave)
 
 
-def test_what_float32_cannot_hold_beside_the_fitted_series_is_said(fitted: Forecaster) -> None:
+def test_numbers_far_beyond_the_fitted_series_are_an_error(fitted: Forecaster) -> None:
     for call in (fitted.predict, lambda series: fitted.forecast(1, series)):
         with pytest.raises(ValueError, match="series holds values that vary too much"):
             call(SERIES * 1e50)
 
 
-def test_forecast_that_grows_out_of_range_says_how_far_it_goes() -> None:
+def test_forecast_that_overflows_is_an_error_with_the_possible_steps() -> None:
     forecaster = quick().fit(1.9 ** np.arange(60))
     with pytest.raises(ValueError, match=r"steps must be at most \d+, got 3000") as caught:
         forecaster.forecast(3000)
@@ -935,7 +936,7 @@ def _window(series: Array) -> Array:
 
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_what_is_put_in_for_a_missing_target_does_not_matter(horizon: int) -> None:
-    """The last H values are targets only, so that any number may stand there."""
+    """The last H values are only targets, so any number may be inserted there."""
     plan = _combination.Plan(T, horizon, None, T, 5, 2, None, True, 1e-2, 16, 0, 1)
     known = np.ones(90, bool)
     known[-1] = False
@@ -962,7 +963,7 @@ def test_missing_values_at_both_ends_are_cut_off(fitted: Forecaster) -> None:
 
 @pytest.mark.parametrize("missing", [slice(60, 88), slice(1, 60), slice(0, 90, 2), slice(40, 89)])
 @pytest.mark.parametrize("horizon", [1, 2])
-def test_long_gaps_are_fitted_or_said(missing: slice, horizon: int) -> None:
+def test_long_gaps_are_fitted_or_an_error(missing: slice, horizon: int) -> None:
     series = SERIES.copy()
     series[missing] = np.nan
     for timesteps in (None, T):
@@ -982,7 +983,7 @@ def test_long_gaps_are_fitted_or_said(missing: slice, horizon: int) -> None:
 def test_interval_is_the_quantile_of_the_validation_errors(
     weighed: list[tuple[dict[str, Array], Array]],
 ) -> None:
-    """The (n + 1) coverage-th smallest, relative to how far the windows move."""
+    """The (n + 1) * coverage-th smallest error, relative to the movement of the windows."""
     forecaster = Forecaster(**LINEAR).fit(SERIES)
     forecasts, truth = weighed[0]
     error = np.abs(forecasts["linear"] - truth)
@@ -1017,7 +1018,7 @@ def test_interval_grows_beyond_the_measured_steps(fitted: Forecaster) -> None:
     lower, upper = fitted.forecast_interval(200)
     width = upper - lower
     held_out = round((90 - T) / 5)
-    measured = held_out - 10 + 1  # steps with ten errors
+    measured = held_out - 10 + 1  # steps with at least ten errors
     ahead = np.arange(measured, 200)
     np.testing.assert_allclose(
         width[measured:], width[measured - 1] * np.sqrt((ahead + 1) / measured), LONG_MEAN
@@ -1026,7 +1027,7 @@ def test_interval_grows_beyond_the_measured_steps(fitted: Forecaster) -> None:
 
 
 def test_coverage_on_noise() -> None:
-    """40 timesteps of noise: residuals of the fit are a fifth too small, new errors are not."""
+    """With 40 timesteps of noise, the residuals of the fit are a fifth smaller than new errors."""
     inside = []
     for seed in range(20):
         noise = np.random.default_rng(seed).normal(size=700)
@@ -1108,9 +1109,9 @@ def test_backtest_prints_and_tabulates() -> None:
 
 
 def test_backtest_does_not_look_ahead() -> None:
-    """Values after an origin, also beside a missing one, do not change what came before."""
+    """Values after an origin do not change earlier forecasts, not even next to a missing value."""
     series = SERIES.copy()
-    series[79] = np.nan  # the last before the second origin
+    series[79] = np.nan  # the last value before the second origin
     changed = series.copy()
     changed[80:] += 1000
     a, b = (quick(missing="ignore").backtest(s, 2, 10) for s in (series, changed))
@@ -1119,7 +1120,9 @@ def test_backtest_does_not_look_ahead() -> None:
     assert a.forecasts["persistence"][1, 0] == series[78]
     assert np.isnan(a.actual[0, 9])
     seasonal = quick(networks=0, missing="ignore", season=4).backtest(series, 2, 10)
-    expected = np.r_[series[76:79], series[78]]  # the missing value is the last known one
+    expected = np.r_[
+        series[76:79], series[78]
+    ]  # the missing value is replaced by the last known one
     np.testing.assert_array_equal(seasonal.forecasts["season of 4"][1, :4], expected)
     assert np.isfinite(a.rmse("forecaster")).all()
 
@@ -1235,7 +1238,8 @@ def test_nothing_is_imported_for_arrays() -> None:
 def test_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tqdm")
     quick(progress=True).fit(SERIES)
-    assert "12epoch" in capsys.readouterr().err  # two levels, three epochs, chosen and final
+    # two levels of three epochs, for validation and at the end
+    assert "12epoch" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with pytest.raises(ImportError, match="tqdm"):
         quick(progress=True).fit(SERIES)
@@ -1278,7 +1282,7 @@ def test_file_gives_the_same_bits_back(kind: str, tmp_path: Path) -> None:
     forecaster.save(tmp_path / "m")
     loaded = Forecaster.load(tmp_path / "m")
     assert answers(loaded, series) == answers(forecaster, series)
-    here = {"threads": None, "progress": False}  # what the machine decides
+    here = {"threads": None, "progress": False}  # depends on the machine
     assert loaded.get_params() | here == forecaster.get_params() | here
     for name in ("timesteps_", "epochs_", "validation_rmse_", "seed_", "range_", "name_"):
         assert getattr(loaded, name) == getattr(forecaster, name), name

@@ -1,4 +1,4 @@
-"""The fuzz targets on a few hundred random inputs, and on every input that once broke one."""
+"""The fuzz targets on a few hundred random inputs, and every input that fuzzing found."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def test_random_inputs_break_nothing(target: str) -> None:
     if target == "csv":
         pytest.importorskip("pandas", reason="reading files needs the extra crnn[table]")
     outcomes = {fuzz.TARGETS[target](data) for data in islice(fuzz.random_inputs(0), 300)}
-    assert len(outcomes) > 1, "all inputs met the same end: the target is not reached"
+    assert len(outcomes) > 1, "all inputs have the same outcome: they do not reach the target"
 
 
 @pytest.mark.parametrize("size", [n for n in fuzz.HUGE if n >= 2**44])
 def test_a_size_that_no_memory_holds_is_refused(size: int) -> None:
-    # fuzzing found an OverflowError here, that named no argument
+    # fuzzing found an OverflowError here that named no argument
     for sizes in ((size, 4, 1), (1, size, 1), (1, 4, size)):
         with pytest.raises((ValueError, MemoryError)):
             RNN(*sizes)

@@ -1,4 +1,4 @@
-"""Every primitive on every instruction set: builds and runs selftest.c, which has no Python."""
+"""Every primitive on every instruction set: compiles and runs selftest.c, without Python."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [
     ),
     pytest.mark.skipif(
         not (KERNELS / "kernels.h").exists() or not (ROOT / "setup.py").exists(),
-        reason="the kernels' sources are not beside the tests",
+        reason="the kernels' sources are not here",
     ),
 ]
 
@@ -33,7 +33,7 @@ LINE = re.compile(r"^(ok|FAILED) +(\w+) +(\w+) (.*?) +\d+ checks")
 
 @pytest.fixture(scope="module")
 def selftest(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    """What selftest.c says, compiled with the flags that the module is compiled with."""
+    """The output of selftest.c, compiled with the flags of the module."""
     flags = re.findall(r'"(-[^"]+)"', (ROOT / "setup.py").read_text())
     assert "-ffp-contract=off" in flags
     program = tmp_path_factory.mktemp("kernels") / "selftest"

@@ -1,8 +1,8 @@
-"""What the networks learn, in problems with a known answer or a known opponent.
+"""Training on problems with a known solution or a known baseline.
 
 Slow: three minutes of training for the text, seconds for each of the others. The figures in the
-docstrings are those of seeds 0, 1 and 2, in this order, and the times those of one core of a server
-with AVX-512. The errors are the same with AVX2, and others with the portable kernels.
+docstrings are for seeds 0, 1 and 2, in this order. The times are for one core of a server with
+AVX-512. AVX2 gives the same errors, the portable kernels give others.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from crnn.losses import sigmoid, softmax
 pytestmark = pytest.mark.slow
 
 SEEDS = pytest.mark.parametrize("seed", [0, 1, 2])
-FRESH = 1000  # added to a seed: samples that the network was not trained on
+FRESH = 1000  # added to a seed: gives samples that the network was not trained on
 
 
 def train(
     model: RNN, x: Array, y: Array, rates: list[tuple[float, int]], seed: int, **settings: Any
 ) -> None:
-    """Fit by Adam at each learning rate for so many epochs, on one thread."""
+    """Fit by Adam, some epochs at each learning rate, on one thread."""
     lengths, missing = settings.pop("lengths", None), settings.pop("missing", "error")
     for rate, epochs in rates:
         trainer = Trainer(
@@ -40,7 +40,7 @@ def train(
 
 @SEEDS
 def test_adding_problem(seed: int) -> None:
-    """T = 50: a mean squared error of 0.0026, 0.0036, 0.0015 in 6 s each; always 1 has 0.167."""
+    """T = 50: mean squared errors of 0.0026, 0.0036, 0.0015 in 6 s each; a constant 1 has 0.167."""
     model = RNN(2, 64, 1, seed=seed)
     x, y = adding_problem(10_000, 50, seed=seed)
     train(model, x, y, [(1e-3, 40), (2e-4, 10)], seed, batch_size=20)
@@ -50,9 +50,9 @@ def test_adding_problem(seed: int) -> None:
 
 @SEEDS
 def test_temporal_xor(seed: int) -> None:
-    """A mean squared error of 8e-5, 5e-5, 2e-4 on the bits that can be predicted, in 0.1 s each.
+    """Mean squared errors of 8e-5, 5e-5, 2e-4 on the predictable bits, in 0.1 s each.
 
-    On the bits that are noise it cannot be under 1/4; a network that read the bit to come would be.
+    On the random bits the error is at least 1/4, unless the network reads the next bit.
     """
     model = RNN(1, 16, 1, output="all", seed=seed)
     x, y = temporal_xor(500, 20, seed=seed)
@@ -67,11 +67,10 @@ def test_temporal_xor(seed: int) -> None:
 
 @SEEDS
 def test_embedded_reber_grammar(seed: int) -> None:
-    """All next symbols legal, on each of some 11 000 steps of 1000 fresh strings, in 0.4 s each.
+    """All predicted symbols are legal, on about 11 000 steps of 1000 new strings, in 0.4 s each.
 
-    More than that: the symbols of a probability above 0.1 are exactly those that the grammar
-    allows. Each legal symbol has at least 0.25, 0.22, 0.28; each other one at most 0.016, 0.009,
-    0.007.
+    The symbols with a probability above 0.1 are exactly the legal ones. The smallest probability of
+    a legal symbol is 0.25, 0.22, 0.28, the largest of another 0.016, 0.009, 0.007.
     """
     model = RNN(7, 32, 7, output="all", tokens=True, seed=seed)
     x, y, lengths = embedded_reber(2000, seed=seed)
@@ -95,7 +94,7 @@ def test_embedded_reber_grammar(seed: int) -> None:
 
 
 def rotations(size: int, seed: int) -> Array:
-    """An orthogonal matrix (H, H): H / 2 planes, each rotated by an angle uniform in [-pi, pi)."""
+    """An orthogonal matrix (H, H): rotations in H / 2 planes, with angles uniform in [-pi, pi)."""
     matrix = np.zeros((size, size))
     for i, angle in enumerate(np.random.default_rng(seed).uniform(-np.pi, np.pi, size // 2)):
         cos, sin = np.cos(angle), np.sin(angle)
@@ -105,10 +104,10 @@ def rotations(size: int, seed: int) -> Array:
 
 @SEEDS
 def test_copy_memory(seed: int) -> None:
-    """T = 20: a cross entropy of 0.043, 0.021, 0.018 times the trivial one, in 10 s each.
+    """T = 20: cross entropies of 0.043, 0.021, 0.018 times the trivial one, in 10 s each.
 
-    Wh begins with rotations of pairs of units. The same training from init="orthogonal" gives 1.00
-    times the trivial cross entropy, and from the identity 0.64 (with relu 0.73).
+    Initially, Wh rotates pairs of units. The same training gives 1.00 times the trivial cross
+    entropy from init="orthogonal", and 0.64 from the identity (with relu 0.73).
 
     M. Henaff, A. Szlam, Y. LeCun, "Recurrent orthogonal networks and long-memory tasks", ICML 2016,
     https://arxiv.org/abs/1602.06662.
@@ -124,12 +123,11 @@ def test_copy_memory(seed: int) -> None:
 
 
 def count_model(train: str, test: str, order: int, symbols: int) -> float:
-    """Bits per character of test by counts of train, interpolated with fixed weights.
+    """Bits per character of test, from counts in train, interpolated with fixed weights.
 
-    p(c) = sum_k w_k p_k(c), k = -1 ... order. p_k is the share of c among the characters that
-    followed the last k characters in train; where these are not in train, p_k = p_{k-1};
-    p_{-1} = 1 / symbols. The weights maximise the likelihood of the last tenth of train by the
-    counts of the rest.
+    p(c) = sum_k w_k p_k(c), k = -1 ... order. p_k is the share of c among the characters after the
+    last k characters in train. If these do not occur in train, p_k = p_{k-1}. p_{-1} = 1 / symbols.
+    The weights maximise the likelihood of the last tenth of train under the counts of the rest.
 
     F. Jelinek, R. L. Mercer, "Interpolated estimation of Markov source parameters from sparse
     data", Pattern Recognition in Practice (1980), 381-397.
@@ -140,7 +138,7 @@ def count_model(train: str, test: str, order: int, symbols: int) -> float:
 
 
 def shares(train: str, test: str, order: int, symbols: int) -> Array:
-    """p_k of each character of test, (len(test), order + 2). test stands behind train."""
+    """p_k of each character of test, (len(test), order + 2). test follows train."""
     followers: list[dict[str, Counter[str]]] = [defaultdict(Counter) for _ in range(order + 1)]
     for i, character in enumerate(train):
         for k in range(min(i, order) + 1):
@@ -156,7 +154,7 @@ def shares(train: str, test: str, order: int, symbols: int) -> Array:
 
 
 def mixture_weights(probabilities: Array) -> Array:
-    """The weights of the columns under which the rows are most likely, by 100 steps of EM."""
+    """The weights of the columns that maximise the likelihood of the rows, by 100 steps of EM."""
     weights = np.full(probabilities.shape[1], 1 / probabilities.shape[1])
     for _ in range(100):
         parts = probabilities * weights
@@ -169,16 +167,16 @@ def test_count_model_by_hand() -> None:
     assert shares("aab", "ab", 1, 2) == pytest.approx(
         np.array([[1 / 2, 2 / 3, 2 / 3], [1 / 2, 1 / 3, 1 / 2]])
     )
-    # two columns of which each is right once out of three: the likelihood is w^2 (1 - w)
+    # the likelihood of the weight w of the first column is w^2 (1 - w)
     assert mixture_weights(np.array([[1, 0], [1, 0], [0, 1]])) == pytest.approx([2 / 3, 1 / 3])
 
 
 def test_characters() -> None:
     """Bits per character of the last tenth of Python's help topics: 1.737, in 200 s.
 
-    The count model has 1.815 at order 5. Kneser and Ney's smoothing of the same counts, which is
-    better, has 1.69 to 1.74. Text and figures are those of Python 3.11: 465 000 characters, 103
-    different ones. The learning rates were chosen on the last tenth of the training part.
+    The count model has 1.815 at order 5. Kneser and Ney's smoothing of the same counts is better:
+    1.69 to 1.74. The text is that of Python 3.11: 465 000 characters, 103 different ones. The
+    learning rates were chosen on the last tenth of the training part.
     """
     topics = pytest.importorskip("pydoc_data.topics").topics
     text = "\n".join(topics[name] for name in sorted(topics))
@@ -200,7 +198,7 @@ def test_characters() -> None:
         seed=0,
     )
     for name in ("Wh_l0", "Wh_l1"):
-        model.parameters()[name] *= 0.1  # the first epochs are unstable without it
+        model.parameters()[name] *= 0.1  # otherwise the first epochs are unstable
     train(
         model,
         ids[: rows * steps].reshape(rows, steps),
@@ -211,7 +209,7 @@ def test_characters() -> None:
         loss="cross_entropy",
         truncated_bptt_steps=50,
     )
-    # the last characters of the training part are what stands before the first of the test part
+    # the last characters of the training part come before the first of the test part
     _, state = model.predict(ids[np.newaxis, cut - 1000 : cut - 1], return_state=True)
     x, y = ids[np.newaxis, cut - 1 : -1], ids[np.newaxis, cut:]
     bits = model.loss(x, y, "cross_entropy", h0=state) / math.log(2)
@@ -220,7 +218,7 @@ def test_characters() -> None:
 
 @SEEDS
 def test_japanese_vowels(seed: int) -> None:
-    """An accuracy of 0.976, 0.978, 0.981 on the official test part, in 0.6 s each."""
+    """Accuracies of 0.976, 0.978, 0.981 on the official test part, in 0.6 s each."""
     try:
         x, y, lengths = japanese_vowels("TRAIN")
         fresh_x, fresh_y, fresh_lengths = japanese_vowels("TEST")

@@ -1,4 +1,4 @@
-"""The data of the learned tasks is what their papers say."""
+"""The data of the learned tasks agree with their papers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from learned import REBER_SYMBOLS, embedded_reber, japanese_vowels, legal_symbol
 from samples import Array
 from tolerances import COIN
 
-# The Reber grammar as a regular expression. Its two halves share an end.
+# The Reber grammar as a regular expression. Both branches can have the same end.
 END = "(?:XT*VP)*(?:S|XT*VV)"
 REBER = f"B(?:TS*X{END}|PT*V(?:V|P{END}))E"
 
 
 def strings(x: Array, y: Array, lengths: Array) -> list[str]:
-    """Each whole string: the tokens of x and the last one of y."""
+    """The whole strings: the tokens of x and the last token of y."""
     return [
         "".join(REBER_SYMBOLS[token] for token in (*row[:length], answers[length - 1]))
         for row, answers, length in zip(x, y, lengths, strict=True)
@@ -29,7 +29,7 @@ def test_strings_are_of_the_embedded_reber_grammar() -> None:
     for string in drawn:
         assert re.fullmatch(rf"B([TP]){REBER}\1E", string), string
     assert min(map(len, drawn)) == 9
-    # the four shortest: four choices between two symbols each
+    # the four shortest strings: four choices between two symbols each
     for inner in ("BTXSE", "BPVVE"):
         for outer in "TP":
             share = drawn.count(f"B{outer}{inner}{outer}E") / 2000
@@ -52,7 +52,7 @@ def test_legal_symbols_are_those_that_follow_somewhere() -> None:
     assert np.take_along_axis(legal[inside], y[inside][:, np.newaxis], axis=1).all()
     assert set(legal[inside].sum(axis=1)) == {1, 2}
     assert not legal[~inside].any()
-    # what has been seen after the same start is legal, and nothing else
+    # exactly the symbols that were seen after the same start are legal
     followers: dict[str, set[str]] = {}
     whole = strings(x, y, lengths)
     for string in whole:
@@ -62,7 +62,7 @@ def test_legal_symbols_are_those_that_follow_somewhere() -> None:
         for t in range(1, 4):
             expected = {REBER_SYMBOLS[s] for s in np.flatnonzero(legal[n, t - 1])}
             assert followers[string[:t]] == expected
-        # before the last E the second symbol comes again
+        # the second symbol is repeated before the last E
         assert np.flatnonzero(legal[n, lengths[n] - 2]).tolist() == [x[n, 1]]
 
 
@@ -72,7 +72,7 @@ def test_temporal_xor_by_its_definition() -> None:
     assert (y[:, :-1] == x[:, 1:]).all()
     assert (y[:, 1::3] == (x[:, 0::3] != x[:, 1::3])).all()
     assert set(np.unique(x)) == {0.0, 1.0}
-    for t in range(30):  # one bit alone says nothing
+    for t in range(30):  # one bit alone gives no information
         assert y[:, t].mean() == pytest.approx(0.5, abs=4 * COIN)
         assert (y[:, t] == x[:, t]).mean() == pytest.approx(0.5, abs=4 * COIN)
 
@@ -86,7 +86,7 @@ def test_japanese_vowels(part: str, count: int) -> None:
     longest = {"TRAIN": 26, "TEST": 29}[part]
     assert x.shape == (count, longest, 12)
     assert (lengths.min(), lengths.max()) == (7, longest)
-    # the numbers of utterances of each speaker as the archive states them
+    # utterances of each speaker, from the archive's page
     each = {"TRAIN": [30] * 9, "TEST": [31, 35, 88, 44, 29, 24, 40, 50, 29]}[part]
     assert np.bincount(y).tolist() == each
     for row, length in zip(x, lengths, strict=True):

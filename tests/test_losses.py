@@ -1,4 +1,4 @@
-"""The losses: values worked by hand, gradients by differences, what is missing, large or NaN."""
+"""The losses: values by hand, gradients by differences, missing, large and NaN elements."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 def drawn(
     loss: losses.Loss, rows: int, outputs: int, dtype: str, seed: int = 0
 ) -> tuple[Array, Array]:
-    """Outputs (rows, outputs) and targets that the loss takes."""
+    """Outputs (rows, outputs) and targets for the loss."""
     rng = np.random.default_rng(seed)
     y = (2 * rng.standard_normal((rows, outputs))).astype(dtype)
     if isinstance(loss, losses.CrossEntropy):
@@ -176,7 +176,7 @@ def test_large_logits_of_yes_and_no(dtype: str) -> None:
 @every_dtype
 @pytest.mark.parametrize("logit", [5.0, 20.0, 40.0, 80.0])
 def test_small_losses_keep_their_digits(logit: float, dtype: str) -> None:
-    """Log(1 + e) and p - 1 where e and 1 - p are far below the rounding of 1."""
+    """log(1 + e) and p - 1 if e and 1 - p are far below the rounding error of 1."""
     y, t = np.array([[logit, -logit]], dtype), np.array([[1, 0]], dtype)
     total, dy = _cell.loss_gradient(y, t, losses.BinaryCrossEntropy())
     small = math.exp(-logit)
@@ -269,7 +269,7 @@ def test_infinite_outputs_are_not_finite_losses(loss: losses.Loss) -> None:
         assert not math.isfinite(_cell.loss_of(y, t, loss)[0])
 
 
-# ---- the same bits on all instruction sets that fuse ----
+# ---- the same bits on all instruction sets with fused multiply-adds ----
 
 BITS = """
 import hashlib
@@ -294,7 +294,7 @@ print(_cell.active(), sha.hexdigest())
 def test_instruction_sets_that_fuse_give_the_same_bits() -> None:
     isas = [isa for isa in _cell.available() if isa != "portable"]
     if len(isas) < 2:
-        pytest.skip(f"one instruction set that fuses, or none: {isas}")
+        pytest.skip(f"fewer than two instruction sets with fused multiply-adds: {isas}")
     found = [children.run(BITS, env={"CRNN_ISA": isa}).split() for isa in isas]
     assert [isa for isa, _ in found] == isas
     assert len({digest for _, digest in found}) == 1
@@ -305,7 +305,7 @@ def test_instruction_sets_that_fuse_give_the_same_bits() -> None:
 
 @every_loss
 def test_losses_and_gradients_agree_with_torch(loss: losses.Loss) -> None:
-    torch: Any = pytest.importorskip("torch", reason="torch is no requirement of the tests")
+    torch: Any = pytest.importorskip("torch", reason="torch is not installed")
     functional = torch.nn.functional
     y, t = drawn(loss, 65, 12, "float64")
     outputs, targets = torch.tensor(y, requires_grad=True), torch.tensor(t)
@@ -330,7 +330,7 @@ def test_losses_and_gradients_agree_with_torch(loss: losses.Loss) -> None:
     assert relative_error(dy, outputs.grad.numpy()) <= AUTOGRAD
 
 
-# ---- what does not fit ----
+# ---- errors ----
 
 
 @every_dtype

@@ -1,4 +1,4 @@
-"""What a caller should not do, and may: no crash, no wrong result, no silence."""
+"""Misuse by callers: no crash, no wrong result, no silent error."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_rate_that_is_zero_in_the_models_type_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_subnormal_rate_is_allowed(optimizer: str) -> None:
-    # b and by start at zero, where a step of any size is seen
+    # b and by start at zero, so a step of any size changes them
     smallest = float(np.finfo(np.float32).smallest_subnormal)
     x, y = np.ones((3, 2)), np.full(3, 9.0)
     for settings in (
@@ -81,7 +81,7 @@ def test_a_subnormal_rate_is_allowed(optimizer: str) -> None:
             assert 0.0 < step < 1e-38
         elif optimizer == "sgd":
             assert step == np.float32(1e-40)
-        else:  # a gradient so small is divided by eps, 1e-8, alone
+        else:  # so small a gradient is divided only by eps, 1e-8
             assert abs(step) < 1e-30
 
 
@@ -102,7 +102,7 @@ def test_a_batch_size_beyond_every_integer_is_the_whole_data() -> None:
 
 @pytest.mark.parametrize("hidden_size", [10**7, 10**9, 10**18, 2**62])
 def test_sizes_beyond_any_memory_are_a_memory_error(hidden_size: int) -> None:
-    # from 400 TB on: less than that, a system that promises memory it has not would give
+    # at least 400 TB: some systems grant smaller requests without having the memory
     with pytest.raises(MemoryError):
         RNN(1, hidden_size, 1)
 
@@ -227,8 +227,8 @@ def test_the_first_window_with_a_nan_is_named(point: int, sample: int) -> None:
 def test_alarms_at_any_moment_of_a_threaded_fit_are_answered(
     alarms: int, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Set within a fit that would not end by itself, an alarm comes while it runs, however slow the
-    # machine: from before its threads start to some epochs later.
+    # The fit never ends by itself, so the alarm comes while it runs on any machine: from before its
+    # threads start to a few epochs later.
     monkeypatch.setattr(_threads, "WORK_PER_THREAD", 1)
     model, x, y = RNN(1, 16, 1, seed=0), np.ones((320, 10)), np.ones(320)
     trainer = Trainer(epochs=10**9, batch_size=160, threads=3, seed=0)
@@ -237,24 +237,24 @@ def test_alarms_at_any_moment_of_a_threaded_fit_are_answered(
     choose = _threads.choose
 
     def choose_and_set_the_alarm(*arguments: Any) -> int:
-        # one alarm alone has no second that could come before the handler puts the timer off
+        # a single alarm must not repeat: a second could come before the handler stops the timer
         signal.setitimer(signal.ITIMER_REAL, first, 5e-5 if alarms > 1 else 0)
         return choose(*arguments)
 
     def answer(number: int, frame: FrameType | None) -> None:
         nonlocal left, raised
         left -= 1
-        if left <= 0:  # a last resort: were this one lost, the fit would have no end
+        if left <= 0:  # a last resort: if this one is lost, the fit never ends
             signal.setitimer(signal.ITIMER_REAL, 10.0, 10.0)
         while frame is not None and frame.f_code is not Trainer.fit.__code__:
             frame = frame.f_back
-        if frame is not None:  # within fit, not in this test's own lines
+        if frame is not None:  # within fit, not in this test
             raised += 1
             raise error
 
     monkeypatch.setattr(_threads, "choose", choose_and_set_the_alarm)
     previous = signal.signal(signal.SIGALRM, answer)
-    gc.disable()  # hypothesis has the collector call Python, where an exception is lost
+    gc.disable()  # hypothesis hooks the collector, which loses exceptions
     try:
         for turn in range(turns):
             left, first = alarms, 1e-5 + 2e-5 * turn
@@ -270,7 +270,7 @@ def test_alarms_at_any_moment_of_a_threaded_fit_are_answered(
         gc.enable()
     assert caught == turns
     if alarms == 1:
-        assert raised == turns  # none was swallowed, and none became another error
+        assert raised == turns  # none was lost or became another error
     if sys.platform == "linux":
         assert threads_left(before) == 0
     assert np.isfinite(model.predict(x)).all()
@@ -291,7 +291,7 @@ def test_ctrl_c_at_every_line_of_a_threaded_fit_leaves_whole_epochs(
         whole.append(bits(model))
 
     def fit(interrupted_at: int) -> int:
-        """How many lines of the package a fit runs; Ctrl-C comes before the one of this number."""
+        """How many lines of the package a fit runs; Ctrl-C before the line of this number."""
         lines = 0
 
         def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -405,7 +405,7 @@ assert finite(model)
 def test_a_forks_child_never_waits_for_threads_that_it_has_not(
     samples: int, answer: str, expected: int
 ) -> None:
-    """It may leave the fit by an exception of its own; if it would go on, that is an error."""
+    """The child may leave the fit by an exception. If it continues the fit, that is an error."""
     children.run(
         f"x, y = np.ones(({samples}, 10, 1)), np.ones({samples})\n"
         f"in_child = lambda: {answer}\n{FORKING}assert code == {expected}, code\n"
@@ -423,7 +423,7 @@ def answer(number, frame):
         raise TimeoutError
     try:
         raise KeyboardInterrupt
-    finally:  # from here on it is the context of whatever comes
+    finally:  # any later exception has it as context
         signal.setitimer(signal.ITIMER_REAL, 0.001)
 
 signal.signal(signal.SIGALRM, answer)
@@ -457,7 +457,7 @@ def test_x_that_another_thread_mends_is_never_read_beyond_its_end() -> None:
 
     def spoil_and_mend() -> None:
         while not over.is_set():
-            # At the end: by then this thread is awake, and spoils while it is read.
+            # at the end of x: this thread is awake before the reader gets there
             x[:, -1] = np.nan
             x[:, -1] = 0
 
@@ -482,7 +482,7 @@ def test_only_the_numbers_of_parameters_can_change(tmp_path: Path) -> None:
     model, other = RNN(1, 4, 1, seed=0), RNN(1, 4, 1, seed=1)
     model.parameters()["Wy"].flags.writeable = False
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy 2.5
+        warnings.simplefilter("ignore", DeprecationWarning)  # warning of NumPy 2.5
         model.parameters()["b_l0"].shape = (1, 4)
     model.load_state_dict(other.state_dict())
     model.save(tmp_path / "m")
@@ -490,7 +490,7 @@ def test_only_the_numbers_of_parameters_can_change(tmp_path: Path) -> None:
 
 
 def test_a_floating_type_that_is_not_numpys_is_refused() -> None:
-    types = pytest.importorskip("ml_dtypes", reason="ml_dtypes, which comes with JAX, is missing")
+    types = pytest.importorskip("ml_dtypes", reason="ml_dtypes, a part of JAX, is not installed")
     with pytest.raises(TypeError, match="x must hold real integers or floats"):
         RNN(1, 4, 1, seed=0).predict(np.ones((1, 1), types.float8_e5m2))
 
@@ -507,7 +507,7 @@ def test_a_missing_compiled_module_is_reported(tmp_path: Path) -> None:
     for source in Path(crnn.__file__).parent.glob("*.py"):
         shutil.copy(source, package)
     done = subprocess.run(
-        [sys.executable, "-S", "-c", "import crnn"],  # without what an editable install adds
+        [sys.executable, "-S", "-c", "import crnn"],  # without the additions of an editable install
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,

@@ -1,6 +1,6 @@
 """crnn.RNN: initialisation, predict, loss and gradients against the reference, state and files."""
 
-# The notebook draws from NumPy's global generator, and nothing else may.
+# Only the notebook draws from NumPy's global generator.
 
 from __future__ import annotations
 
@@ -79,8 +79,7 @@ def test_small_and_saturating_inputs(scale: float, dtype: str) -> None:
         reference.double(model.parameters()), x.astype(float), y.astype(float)
     )
     assert value == near(float(expected), BOUND[dtype])
-    # 1 - h^2 of a saturated unit has lost what h has lost to 1, so those arrays are held to the
-    # loss's gradient as a whole
+    # 1 - h^2 of a saturated unit cancels, so all arrays are compared together, as one gradient
     whole = math.sqrt(sum(float(np.sum(g**2)) for g in d_expected.values()))
     for name, g in d_expected.items():
         assert np.linalg.norm(d[name] - g) <= BOUND[dtype] * whole, name
@@ -186,13 +185,13 @@ def test_recurrent_weights_are_orthogonal(hidden: int, dtype: str) -> None:
 
 
 def test_orthogonal_weights_are_of_no_special_form() -> None:
-    # an identity or a permutation would be orthogonal too, but has zeros
+    # an identity or a permutation is orthogonal too, but has zeros
     drawn = [
         RNN(1, 5, 1, dtype="float64", seed=seed).parameters()["Wh_l0"].copy() for seed in range(40)
     ]
     assert {round(float(np.linalg.det(wh))) for wh in drawn} <= {-1, 1}
     assert min(float(np.abs(wh).min()) for wh in drawn) > 0.0
-    # of rotation-invariant ones every element is 0 on average, with variance 1/5 (Haar measure)
+    # under the Haar measure every element has mean 0 and variance 1/5
     assert np.abs(np.mean(drawn, axis=0)).max() < 5.0 * math.sqrt(0.2 / 40)
 
 

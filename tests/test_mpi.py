@@ -1,4 +1,4 @@
-"""Data-parallel training over MPI, with the very program of the documentation."""
+"""Data-parallel training over MPI, with the program of the documentation."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import crnn
 from crnn import RNN, Trainer
 
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "beyond-one-machine.md"
-LINES = 30  # the recipe has fewer
+LINES = 30  # at most; the recipe has fewer
 
-# The program is left as it is: what it trained is written down behind it.
+# The program is unchanged. This is appended to save its parameters.
 REPORT = """
 np.savez(sys.argv[1] + str(comm.rank), **model.state_dict())
 """
@@ -35,11 +35,11 @@ def program() -> str:
 
 
 def launcher() -> list[str]:
-    """How a program is started with a number of ranks; the number comes behind."""
-    beside = os.path.dirname(sys.executable)  # an MPI from a wheel is there
+    """The command that starts a program with several ranks, without their number."""
+    beside = os.path.dirname(sys.executable)  # for an MPI from a wheel
     found = shutil.which("mpiexec", path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
     if found is None:
-        pytest.skip("no mpiexec: MPICH or Open MPI is missing")
+        pytest.skip("no mpiexec: MPICH or Open MPI is not installed")
     version = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
     extra = []
     if "Open MPI" in version.stdout or "OpenRTE" in version.stdout:
@@ -48,7 +48,7 @@ def launcher() -> list[str]:
 
 
 def ranks_of(command: list[str]) -> list[str]:
-    """What the first of two ranks takes for their number; each is the first if MPIs differ."""
+    """The number of ranks that rank 0 of two sees: 1 if mpiexec and mpi4py use other MPIs."""
     script = "from mpi4py.MPI import COMM_WORLD as c; c.rank or print(c.size)"
     done = subprocess.run(
         [*command, "2", sys.executable, "-c", script],
@@ -64,10 +64,10 @@ def ranks_of(command: list[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def mpi() -> list[str]:
-    """The launcher of an MPI that mpi4py works with."""
+    """The launcher of the MPI that mpi4py uses."""
     if not PAGE.exists():
-        pytest.skip("the page is not beside the tests")
-    pytest.importorskip("mpi4py", reason="mpi4py is no requirement of the tests")
+        pytest.skip("the page is not here")
+    pytest.importorskip("mpi4py", reason="mpi4py is not installed")
     command = launcher()
     if ranks_of(command) != ["2"]:
         pytest.skip("mpiexec and mpi4py belong to different MPIs")
@@ -75,7 +75,7 @@ def mpi() -> list[str]:
 
 
 def trained(command: list[str], ranks: int, folder: Path) -> list[dict[str, Array]]:
-    """The parameters that each rank ends with."""
+    """The final parameters of each rank."""
     folder.mkdir()
     script = folder / "train.py"
     script.write_text("import sys\n" + program() + REPORT)
@@ -89,7 +89,7 @@ def trained(command: list[str], ranks: int, folder: Path) -> list[dict[str, Arra
 
 
 def in_one_process() -> dict[str, Array]:
-    """What the recipe says that it trains, by `fit`."""
+    """The training of the recipe, by `fit` in one process."""
     series = crnn.dataset.mackey_glass(1000, seed=0)
     x, y = crnn.dataset.windows((series - series.mean()) / series.std(), timesteps=50)
     model = RNN(1, 64, 1, dtype="float64", seed=0)
@@ -101,7 +101,7 @@ def in_one_process() -> dict[str, Array]:
 
 def test_the_recipe_is_short() -> None:
     if not PAGE.exists():
-        pytest.skip("the page is not beside the tests")
+        pytest.skip("the page is not here")
     assert len(program().strip().splitlines()) < LINES
 
 

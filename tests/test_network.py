@@ -1,4 +1,4 @@
-"""The whole network against the reference: every kind of it, its bits, its training."""
+"""Networks of every kind against the reference: results, bits and training."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PAIRS = [
     Case(**kinds) for kinds in pairs({**KINDS, "dtype": ["float64", "float32"], "sizes": SIZES})
 ]
 
-# Many settings at once, at sizes where shards, chunks and vectors end in odd places.
+# Many settings at once, at sizes that are no multiples of shards, chunks and vectors.
 FULL = [
     Case(2, True, "tanh", "all", True, False, "mse", True, True, "float64", (40, 100, 3, 17, 2)),
     Case(3, True, "tanh", "last", True, True, "cross_entropy", True, True, "float64",
@@ -68,7 +68,7 @@ FULL = [
 
 
 class Solved(NamedTuple):
-    """What the reference gives for a case, from the numbers in the case's type."""
+    """The reference's results for a case, from numbers in the case's type."""
 
     data: Data
     run: reference.Run
@@ -77,7 +77,7 @@ class Solved(NamedTuple):
 
 
 def doubled(case: Case, data: Data) -> tuple[Array, Array, dict[str, Any]]:
-    """x, y and the settings of the reference's loss, in float64, the weights scaled."""
+    """x, y and the settings of the reference's loss, in float64, with scaled weights."""
     x = data.x if case.tokens else data.x.astype(np.float64)
     y = data.y if case.loss == "cross_entropy" else data.y.astype(np.float64)
     settings = problem(case, data)
@@ -88,7 +88,7 @@ def doubled(case: Case, data: Data) -> tuple[Array, Array, dict[str, Any]]:
 
 @cache
 def solved(case: Case) -> Solved:
-    """The reference's answers; every test of the case shares them."""
+    """The reference's results, shared by all tests of the case."""
     data = drawn(case)
     x, y, settings = doubled(case, data)
     values = reference.double(case_network(case).parameters())
@@ -115,7 +115,7 @@ class TestAgainstTheReference:
         data, done = solved(case)[:2]
         states = case_network(case).states(data.x, lengths=data.lengths)
         assert (states.dtype, states.shape) == (np.dtype(case.dtype), done.states.shape)
-        for t in range(case.sizes[1]):  # a wrong step does not hide among the others
+        for t in range(case.sizes[1]):  # each step alone, so that none hides an error
             assert relative_error(states[:, t], done.states[:, t]) <= NETWORK[case.dtype]
         assert not states[~done.active].any()
 
@@ -141,12 +141,12 @@ class TestAgainstTheReference:
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_first_steps_are_felt_at_the_end(
+def test_the_first_steps_affect_the_last_loss(
     bidirectional: bool, layers: int, nonlinearity: str, sizes: Sizes
 ) -> None:
-    # How much the loss of the last output moves with x_t, by complex steps and of one row. A
-    # network that forgets has nothing to lose at a boundary, and the other tests here would prove
-    # nothing. A third layer is a third of the way: what it owes to the others is felt as well.
+    # The derivative of the last output's loss with respect to x_t, by complex steps, for one row.
+    # In a network that forgets, an error at a boundary would be invisible, and the other tests here
+    # prove nothing.
     case = Case(layers, bidirectional, nonlinearity, sizes=(1, *sizes[1:]))
     data, values = drawn(case), reference.double(case_network(case).parameters())
 
@@ -297,7 +297,7 @@ def test_settings_are_attributes_and_are_kept(tmp_path: Path) -> None:
 
 # ---- the same bits ----
 
-# Work enough for several threads; two shards and more.
+# Enough work for several threads; two or more shards.
 BITS = [
     replace(case, dtype=dtype)
     for dtype in ("float32", "float64")
@@ -443,7 +443,7 @@ def unpadded(array: Array, lengths: Array) -> dataset.Sequences:
 
 @pytest.mark.parametrize("case", RAGGED, ids=lambda case: case.name)
 def test_steps_past_a_length_are_ignored(case: Case) -> None:
-    # `case_data` fills it with NaN, tokens of -1, classes out of range: here are zeros
+    # zeros instead of `case_data`'s NaN, tokens of -1 and classes out of range
     data, model = drawn(case), case_network(case)
     assert data.lengths is not None
     past = np.arange(case.sizes[1]) >= data.lengths[:, None]
@@ -496,7 +496,7 @@ def test_sequences_may_overlap_and_lie_in_any_order_and_type(tokens: bool) -> No
     starts, lengths = rng.integers(0, 100, 60), rng.integers(1, 30, 60)
     values: Array
     if tokens:
-        values = rng.integers(5, size=(130, 2)).astype(np.uint8)[:, 0]  # not one behind the other
+        values = rng.integers(5, size=(130, 2)).astype(np.uint8)[:, 0]  # not contiguous
     else:
         values = rng.standard_normal((2, 130)).astype(">f8").T
     case = Case(2, True, tokens=tokens, dtype="float32", sizes=(60, 30, 5 if tokens else 2, 17, 2))
@@ -527,7 +527,7 @@ def test_equal_lengths_have_the_bits_of_no_lengths() -> None:
 def test_tokens_of_any_integer_type(kind: Any) -> None:
     case = Case(tokens=True, output="all", loss="cross_entropy", sizes=(7, 9, 5, 8, 4))
     data, model = drawn(case), case_network(case)
-    narrow = np.zeros((7, 9, 2), kind)[:, :, 0]  # with a stride of its own
+    narrow = np.zeros((7, 9, 2), kind)[:, :, 0]  # with another stride
     narrow[...] = data.x
     assert same_bits(model.predict(narrow), model.predict(data.x))
     found = model.gradients(narrow, data.y.astype(kind), loss="cross_entropy")
@@ -538,7 +538,7 @@ def test_tokens_of_any_integer_type(kind: Any) -> None:
 
 
 def test_tokens_of_a_large_vocabulary_take_no_memory_for_each_shard() -> None:
-    # one gradient of 10,000 rows of 16 is 640 kB; sixteen shards' would be 10 MB
+    # one gradient of 10,000 rows of 16 has 640 kB; gradients of sixteen shards would have 10 MB
     model = RNN(10_000, 16, 2, tokens=True, seed=0)
     x = np.random.default_rng(0).integers(10_000, size=(256, 10))
     history = Trainer(epochs=1, batch_size=256, seed=0).fit(model, x, np.zeros((256, 2)))
@@ -650,7 +650,7 @@ def test_losses_of_large_outputs_are_numbers(dtype: str, loss: str) -> None:
     )
     value, d = model.gradients(data.x, data.y, **given(case, data))
     assert value == near(float(expected), NETWORK[dtype])
-    # a probability near 0 or 1 has lost digits of the logit, so each array is held to all of them
+    # probabilities near 0 or 1 lose digits of the logit, so errors are relative to all arrays
     whole = np.sqrt(sum(float(np.sum(g**2)) for g in d_expected.values()))
     for name, g in d_expected.items():
         assert np.linalg.norm(d[name] - g) <= NETWORK[dtype] * whole, name
@@ -683,7 +683,7 @@ def test_a_loss_by_its_name_is_the_loss_with_its_defaults() -> None:
 
 
 def test_an_output_that_meets_its_target_has_no_gradient() -> None:
-    # all parameters but the biases of the output are zero, so that the outputs are known exactly
+    # all parameters except the output's biases are zero, so the outputs are known exactly
     model = RNN(1, 3, 3, dtype="float64", seed=0)
     for w in model.parameters().values():
         w[...] = 0.0
@@ -702,7 +702,7 @@ def test_an_output_that_meets_its_target_has_no_gradient() -> None:
 
 # ---- training ----
 
-# Large enough to move every parameter by far more than its rounding.
+# So large that every parameter changes by far more than its rounding error.
 RATES = {"sgd": 0.15, "adam": 0.003}
 
 
@@ -720,7 +720,7 @@ def trained(
     shuffle: bool = True,
     data: Data | None = None,
 ) -> tuple[dict[str, Array], list[float], dict[str, Array], list[float]]:
-    """How far the epochs move the parameters, and their losses: the package's, the reference's."""
+    """Changes of the parameters and losses by epoch: the package's, the reference's."""
     data = drawn(case) if data is None else data
     model = case_network(case, dropout=dropout, recurrent_dropout=recurrent_dropout)
     rate = RATES[optimizer] if learning_rate is None else learning_rate
@@ -779,7 +779,7 @@ def trained(
 
 
 def assert_trained(case: Case, **settings: Any) -> None:
-    """The package trains as the reference does."""
+    """The package and the reference train alike."""
     moved, losses, expected, losses_expected = trained(case, **settings)
     assert losses == near(losses_expected, NETWORK_LOSSES[case.dtype])
     assert_close(moved, expected, NETWORK_TRAINED[case.dtype])
@@ -794,7 +794,7 @@ TRAINED: list[tuple[Case, int]] = [
     (FULL[7], 200),
     (FULL[8], 64),
     (FULL[9], 32),
-    # the last batch of 32 rows may lie in one shard, where full batches have shards of 20
+    # the last batch of 32 rows may be one shard, while full batches have shards of 20
     (Case(2, True, ragged=True, sizes=(72, 30, 2, 16, 2)), 40),
     (Case(1, output="all", sizes=(72, 30, 2, 16, 2)), 40),
 ]
@@ -956,7 +956,7 @@ DROPPED: list[tuple[Case, dict[str, float]]] = [
     ("case", "rates"), DROPPED, ids=lambda value: getattr(value, "name", str(value))
 )
 class TestDropout:
-    """The masks that the package gives are those that its training applies."""
+    """The masks that the package returns are those of its training."""
 
     def test_the_gradient_of_one_batch(self, case: Case, rates: dict[str, float]) -> None:
         assert_trained(case, batch_size=case.sizes[0], epochs=1, learning_rate=1.0, **rates)
@@ -1005,7 +1005,7 @@ def test_masks_drop_at_their_rate_and_keep_the_mean(rate: float, dtype: str) -> 
         assert set(drawn_mask[kept].tolist()) == {float(np.dtype(dtype).type(1.0 / (1.0 - rate)))}
         # 39,600 draws: five times the deviation of their mean
         assert abs(kept.mean() - (1.0 - rate)) < 5.0 * (rate * (1.0 - rate) / kept.size) ** 0.5
-        # no unit, sample or step is special
+        # over units, samples and steps alike
         for axis in range(kept.ndim):
             others = tuple(a for a in range(kept.ndim) if a != axis)
             each = kept.mean(axis=others)
@@ -1036,10 +1036,10 @@ def test_a_mask_depends_on_its_key_alone() -> None:
         np.roll(whole, 1, axis=2),
     ]
     for other in others:
-        # two independent masks at a rate of a half agree in half of 39,600 places
+        # two independent masks at rate 1/2 agree in half of 39,600 places
         agree = np.mean((other != 0) == (whole != 0))
         assert abs(agree - 0.5) < 5.0 * 0.5 / whole.size**0.5
-    # nor does a mask between layers begin with the recurrent one of another cell
+    # a mask between layers also differs from the recurrent mask of another cell
     for layer, direction in ((0, 0), (0, 1), (1, 0), (1, 1)):
         first = mask(1, 2, SAMPLES, layer, direction, STEPS, 33, "float64")[0]
         for other_layer, other_direction in ((0, 0), (0, 1), (1, 0), (1, 1)):

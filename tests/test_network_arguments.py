@@ -1,4 +1,4 @@
-"""Bad input to the whole network: the error, the argument's name in it, no parameter changed."""
+"""Bad input to networks: the type of the error, the argument's name, no parameter changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVERY = Case(2, output="all", dtype="float32", sizes=SIZES)
 TOKENS = Case(2, tokens=True, dtype="float32", sizes=(8, 5, 4, 6, 3))
 BOTH = Case(2, bidirectional=True, dtype="float32", sizes=SIZES)
 
-# By their name: what is called with a model, x, y and more.
+# Calls by name, with a model, x, y and more.
 METHODS: dict[str, Callable[..., object]] = {
     "predict": lambda model, x, y, **more: model.predict(x, **more),
     "states": lambda model, x, y, **more: model.states(x, **more),
@@ -45,7 +45,7 @@ WITH_TARGETS = ["loss", "gradients", "fit"]
 def refused(
     name: str, error: Any, method: str, case: Case, x: Any = None, y: Any = None, **more: Any
 ) -> str:
-    """The message of the error, which names the argument; the model's parameters stay."""
+    """The message of the error, which names the argument. The parameters do not change."""
     model, data = case_network(case), drawn(case)
     before = bits(model)
     with pytest.raises(error, match=named(name)) as caught:
@@ -55,7 +55,7 @@ def refused(
 
 
 def says(message: str, *words: object) -> None:
-    """The message holds each of these."""
+    """The message contains each of these."""
     for word in words:
         assert str(word) in message, message
 
@@ -142,7 +142,7 @@ def test_two_directions_cannot_be_truncated() -> None:
 def test_two_directions_have_no_stream() -> None:
     with pytest.raises(ValueError, match="bidirectional") as caught:
         case_network(BOTH).stream()
-    assert len(str(caught.value).split()) > 5  # it says why
+    assert len(str(caught.value).split()) > 5  # it gives a reason
 
 
 @pytest.mark.parametrize("method", ["predict", "states", "loss", "gradients"])
@@ -315,7 +315,7 @@ def test_a_token_out_of_range(sample: int, step: int, token: int, method: str) -
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint32, np.uint64], ids=str)
 def test_a_token_out_of_range_in_any_type(kind: Any) -> None:
-    # the largest number of an unsigned type must not come round to a good one
+    # the largest number of an unsigned type must not wrap to a valid one
     x = GOOD_TOKENS.astype(kind)
     x[5, 1] = np.iinfo(kind).max
     for method in METHODS:
@@ -524,7 +524,7 @@ def test_bad_weights(case: str, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["loss", "gradients"])
-def test_no_weight_on_what_has_a_target(method: str) -> None:
+def test_weights_that_are_zero_for_all_targets(method: str) -> None:
     y, weights = np.full((N, O), np.nan), np.zeros(N)
     y[0], weights[1] = 0.0, 1.0
     refused(

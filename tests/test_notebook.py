@@ -1,6 +1,6 @@
-"""crnn.notebook prints, learns and keeps what the notebook's own code does."""
+"""crnn.notebook prints, trains and stores the same as the notebook's code."""
 
-# The notebook draws from NumPy's global generator, and nothing else may.
+# Only the notebook draws from NumPy's global generator.
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pair(x: Array, y: Array, hidden_units: int, *, exact: bool = False, seed: in
 
 
 def small(outputs: int = 1, timesteps: int = 6, hidden: int = 7) -> Pair:
-    """A pair on random data, with weights that are not small (tanh bends, gradients clip)."""
+    """A pair on random data, with weights so large that tanh bends and gradients are clipped."""
     rng = np.random.default_rng(4)
     x = rng.standard_normal((9, timesteps, 1))
     y = 2.0 * rng.standard_normal((9, outputs))
@@ -64,7 +64,7 @@ def assert_same_list(actual: Any, expected: list[Array]) -> None:
 
 
 def assert_same_forward(ours: Any, theirs: Any) -> None:
-    """What forward() sets."""
+    """The attributes that forward() sets."""
     assert_same_list(ours.inputs, theirs.inputs)
     assert_same_list(ours.hidden_states, theirs.hidden_states)
     assert ours.yt.shape == theirs.yt.shape
@@ -162,7 +162,7 @@ def test_verbose_is_the_third_argument_and_two_by_default(
 
 @pytest.mark.parametrize(("outputs", "timesteps", "hidden"), [(1, 6, 7), (3, 2, 16), (1, 1, 1)])
 def test_forward_and_backward_one_by_one(outputs: int, timesteps: int, hidden: int) -> None:
-    # T = 1 pairs the only step with the state before it, and with itself through index -1
+    # T = 1: the only step uses the state before it, and itself through index -1
     ours, theirs = small(outputs, timesteps, hidden)
     for rnn in (ours, theirs):
         rnn.lr = 0.1
@@ -225,7 +225,7 @@ def test_training_continues_from_weights_and_data_that_were_set(
     for rnn in (ours, theirs):
         rnn.train(2, 1e-2)
         rnn.Wh = wh.copy()
-        rnn.test(x, y)  # leaves its data behind
+        rnn.test(x, y)  # keeps its data
         rnn.train(2, 1e-2)
     capsys.readouterr()
     assert_same_weights(ours, theirs)
@@ -259,13 +259,13 @@ def test_gradients_that_live_for_three_hundred_steps(exact: bool) -> None:
         rnn.Wx, rnn.Wh, rnn.Wy = (values[name].copy() for name in ("Wx_l0", "Wh_l0", "Wy"))
         rnn.train(2, 0.01, verbose=0)
     assert_same_weights(ours, theirs, LASTING_TRAINED["float64"])
-    assert relative_error(ours.Wh, values["Wh_l0"]) > 0.01  # they went somewhere
+    assert relative_error(ours.Wh, values["Wh_l0"]) > 0.01  # the weights have changed
 
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")
 def test_a_gradient_that_is_no_number_makes_the_weights_none() -> None:
-    # dh = dy Wy' is infinite, and h' da = 0 * inf at the first step: clipping must not hide it
-    # (of two samples: the very last one runs in Python)
+    # dh = dy Wy' is infinite, and h' da = 0 * inf at the first step: clipping must not hide it.
+    # Two samples, because the last one runs in Python.
     x, y = np.zeros((2, 4, 1)), np.array([[1e308], [0.0]])
     ours, theirs = pair(x, y, 3, exact=True)
     for rnn in (ours, theirs):

@@ -1,4 +1,4 @@
-"""Optimisers and clipping by norm: against the reference and PyTorch, and the same bits always."""
+"""Optimisers and clipping by norm against the reference and PyTorch, and equal bits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from crnn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 
 EITHER = (TypeError, ValueError)
 
-# Every argument away from its default, and every branch of the kernels.
+# Every argument with a value other than its default, and every branch of the kernels.
 CASES: list[Optimizer] = [
     SGD(),
     SGD(weight_decay=0.1),
@@ -65,7 +65,7 @@ def batches(x: Array, y: Array, batch_size: int, epochs: int) -> Iterator[tuple[
             yield x[start : start + batch_size], y[start : start + batch_size]
 
 
-# ---- what an optimiser is ----
+# ---- optimisers as objects ----
 
 
 @pytest.mark.parametrize("optimizer", CASES, ids=case_id)
@@ -85,7 +85,7 @@ def test_a_name_stands_for_the_defaults(name: str) -> None:
 
 
 def test_defaults_are_those_of_pytorch() -> None:
-    torch: Any = pytest.importorskip("torch", reason="torch is no requirement of the tests")
+    torch: Any = pytest.importorskip("torch", reason="torch is not installed")
     weight = [torch.zeros(1, requires_grad=True)]
     for kind in (SGD, RMSprop, Adam, AdamW):
         defaults = getattr(torch.optim, kind.__name__)(weight, lr=0.1).defaults
@@ -248,7 +248,7 @@ def test_float32_follows_the_float64_reference(optimizer: Optimizer) -> None:
 @pytest.mark.parametrize("clip_norm", [None, 0.3])
 @pytest.mark.parametrize("optimizer", CASES, ids=case_id)
 def test_twenty_steps_agree_with_pytorch(optimizer: Optimizer, clip_norm: float | None) -> None:
-    torch: Any = pytest.importorskip("torch", reason="torch is no requirement of the tests")
+    torch: Any = pytest.importorskip("torch", reason="torch is not installed")
     sizes = (19, 5, 2, 11, 2)
     model, (x, y) = network(sizes), batch(sizes)
     w = {
@@ -296,7 +296,7 @@ def data_of(model: RNN, samples: int, timesteps: int) -> tuple[Array, Array]:
     each = (samples, timesteps)
     y = rng.standard_normal((*(each if model.output == "all" else each[:1]), model.output_size))
     if model.tokens:
-        return rng.integers(0, model.input_size - 1, each), y  # the last token never comes
+        return rng.integers(0, model.input_size - 1, each), y  # the last token never occurs
     return rng.standard_normal((*each, model.input_size)), y
 
 
@@ -355,11 +355,11 @@ def test_clipping_acts_by_norm_first_and_then_by_value(batch_size: int) -> None:
     halves = np.array(norms).reshape(2, -1)
     assert [mean for mean, _ in history.gradient_norm] == near(halves.mean(1), FLOAT64_TRAINED)
     assert [most for _, most in history.gradient_norm] == near(halves.max(1), FLOAT64_TRAINED)
-    assert halves.min() < 1.3 < halves.max()  # some are clipped and some are not
+    assert halves.min() < 1.3 < halves.max()  # some are clipped, some are not
 
 
 def test_the_norm_is_that_of_pytorch() -> None:
-    torch: Any = pytest.importorskip("torch", reason="torch is no requirement of the tests")
+    torch: Any = pytest.importorskip("torch", reason="torch is not installed")
     sizes = (24, 5, 2, 9, 1)
     model, (x, y) = network(sizes), batch(sizes)
     _, d = model.gradients(x, y)
@@ -417,9 +417,12 @@ def test_bits_do_not_depend_on_threads(
 FUSED = [isa for isa in _cell.available() if isa != "portable"]
 
 
-@pytest.mark.skipif(len(FUSED) < 2, reason="this machine has one instruction set that fuses")
+@pytest.mark.skipif(
+    len(FUSED) < 2,
+    reason="this machine has fewer than two instruction sets with fused multiply-adds",
+)
 def test_bits_do_not_depend_on_the_instruction_set() -> None:
-    # widths whose rows are padded to 24 or 20, 32 or 24, 80 or 72 numbers, by the vector's length
+    # widths whose padding depends on the vector's length: rows of 24 or 20, 32 or 24, 80 or 72
     script = f"""
     import hashlib
     from crnn.optimizers import SGD, RMSprop, Adam, AdamW
@@ -478,13 +481,13 @@ def test_a_norm_that_is_not_finite_is_a_divergence(batch_size: int, clip_norm: f
     assert bits(model) == before
 
 
-# ---- what a checkpoint keeps ----
+# ---- the state in a checkpoint ----
 
 
 def training_of(
     model: RNN, x: Array, y: Array, batch_size: int, optimizer: Optimizer, clip_norm: float | None
 ) -> tuple[_cell.Training, Array]:
-    """A training of all rows, and the plan of its epoch."""
+    """A training on all rows, and the plan of its epoch."""
     samples, wanted = _samples.Samples(x), _samples.Samples(y[:, np.newaxis])
     training = _cell.Training(
         model._weights,

@@ -1,4 +1,4 @@
-"""The pictures: what is on the axes, and that nothing else is touched."""
+"""The plots: what the axes show, and that nothing else changes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_plain_list_is_drawn_as_a_history_is():
         ([1.0, 0.5, 0.009], [], "log"),
         ([1.0, 0.9], [0.001, 0.001], "log"),
         ([0.0, 0.0], [], "linear"),
-        ([1.0, 0.0], [], "linear"),  # one positive loss spans nothing
+        ([1.0, 0.0], [], "linear"),  # one positive loss has no range
         ([1.0, np.nan, np.inf, 0.001], [], "log"),
         ([np.nan], [], "linear"),
         ([1e-100, 1e100], [], "log"),
@@ -159,7 +159,7 @@ def test_dates_below_the_axis_do_not_touch(step, count):
 
 
 class Shell:
-    """IPython where a notebook runs: keeps what is displayed."""
+    """A fake IPython in a notebook, which records what is displayed."""
 
     def __init__(self):
         self.shown = []
@@ -176,7 +176,7 @@ def test_show_displays_in_a_notebook_and_nowhere_else(monkeypatch):
     figure.show()
     assert shell.shown == [figure]
     monkeypatch.setattr(shell, "get_ipython", lambda: None)
-    with pytest.raises(AttributeError, match="pyplot"):  # as Matplotlib's own figures
+    with pytest.raises(AttributeError, match="pyplot"):  # like Matplotlib's figures
         figure.show()
     assert shell.shown == [figure]
 
@@ -203,7 +203,7 @@ def test_a_forecast_goes_on_from_the_series_with_its_interval():
     ],
 )
 def test_a_notebook_shows_the_picture(draw):
-    formatters = pytest.importorskip("IPython.core.formatters", reason="IPython shows notebooks")
+    formatters = pytest.importorskip("IPython.core.formatters", reason="IPython is not installed")
     shown, _ = formatters.DisplayFormatter().format(draw())
     assert shown["image/png"].startswith(b"\x89PNG\r\n")
 

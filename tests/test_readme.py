@@ -1,4 +1,4 @@
-"""What the README and the page on the command show is what one gets."""
+"""The README and the page on the command show real output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ README = ROOT / "README.md"
 COMMAND = ROOT / "docs" / "reference" / "command.md"
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?")
 
-pytestmark = pytest.mark.skipif(not README.exists(), reason="the README is not beside the tests")
+pytestmark = pytest.mark.skipif(not README.exists(), reason="the README is not here")
 
 
 def blocks(language: str, page: Path = README) -> list[str]:
@@ -28,7 +28,7 @@ def blocks(language: str, page: Path = README) -> list[str]:
 
 
 def alike(line: str, shown: str) -> bool:
-    """The same words and whole numbers, and the others as near as other roundings leave them."""
+    """Equal words and whole numbers, and other numbers within rounding errors."""
     if NUMBER.sub("#", line).split() != NUMBER.sub("#", shown).split():
         return False
     for came, expected in zip(NUMBER.findall(line), NUMBER.findall(shown), strict=True):
@@ -82,7 +82,7 @@ def test_the_command_prints_the_text_below_it(
         printed, shown = capsys.readouterr().out.splitlines(), text.splitlines()
         assert len(printed) == len(shown)
         for line, other in zip(printed, shown, strict=True):
-            if commands == "crnn info\n":  # the machine's own
+            if commands == "crnn info\n":  # depends on the machine
                 assert line.split()[0] == other.split()[0]
             else:
                 assert alike(line, other), (line, other)

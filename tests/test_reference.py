@@ -1,6 +1,6 @@
-"""The reference is right: complex steps, hand-worked values, the notebook's own lines."""
+"""The reference is correct: complex steps, values by hand, the notebook's code."""
 
-# The notebook draws from NumPy's global generator, and nothing else may.
+# Only the notebook draws from NumPy's global generator.
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_clip_counts_what_it_changes() -> None:
 
 
 def test_adam_moves_by_the_learning_rate_at_first() -> None:
-    # m_hat / sqrt(v_hat) is the gradient's sign at the first step, whatever its size
+    # in the first step m_hat / sqrt(v_hat) is the gradient's sign, whatever its size
     w = {"w": np.array([1.0, 1.0, 1.0])}
     after = reference.Adam(0.01).step(w, {"w": np.array([1e3, -1e-3, 0.0])})
     expected = [1.0 - 0.01 * 1e3 / (1e3 + 1e-8), 1.0 + 0.01 * 1e-3 / (1e-3 + 1e-8), 1.0]
@@ -119,7 +119,7 @@ def test_an_epoch_weights_its_last_short_batch_by_rows() -> None:
 
 # ---- the whole network ----
 
-# Three inputs and outputs at most: a forward pass for each parameter.
+# At most three inputs and outputs, because each parameter needs a forward pass.
 SMALL = [Case(**kinds, sizes=(4, 4, 2, 3, 3)) for kinds in pairs(KINDS)]
 
 
@@ -141,7 +141,7 @@ def test_few_combinations_are_every_pair() -> None:
 
 
 def masks_of(case: Case, seed: int = 5) -> dict[str, Any]:
-    """Masks of both dropouts at a rate of 0.4, drawn."""
+    """Random masks of both dropouts at a rate of 0.4."""
     n, timesteps, _, hidden, _ = case.sizes
     rng = np.random.default_rng(seed)
 
@@ -182,7 +182,7 @@ def test_gradients_with_masks_and_a_first_state_agree_with_complex_step(
 
 
 def test_two_layers_in_both_directions_by_hand() -> None:
-    # one unit each; the second row has one step, and the NaN behind it is not looked at
+    # one unit each; the second row has one step, and the NaN after it is not read
     w = {
         "Wx_l0": 0.5,
         "Wh_l0": -0.25,
@@ -363,7 +363,7 @@ def test_losses_by_hand() -> None:
     assert one(reference.Criterion("mae"), e, y) == [2.0, 0.5, 0.0]
     assert one(reference.Criterion("huber"), e, y) == [1.5, 0.125, 0.0]
     assert one(reference.Criterion("huber", delta=4.0), e, y) == [2.0, 0.125, 0.0]
-    # an answer that is too low costs q, one that is too high 1 - q
+    # an output that is too low costs q, one that is too high 1 - q
     assert one(reference.Criterion("quantile", q=0.75), e, y) == [0.5, 0.375, 0.0]
     assert one(reference.Criterion("quantile", q=[0.75, 0.25, 0.5]), e, y) == [0.5, 0.125, 0.0]
     logits, truth = [0.0, 2.0, -2.0, 1000.0, -1000.0, 0.0], [1.0, 1.0, 1.0, 0.0, 0.0, 0.25]
@@ -398,7 +398,7 @@ def test_a_chunk_of_every_step_is_the_whole() -> None:
 
 
 def test_truncated_updates_one_by_one() -> None:
-    # rows of 5, 3 and 2 steps in chunks of 2: at every step, and at the last alone
+    # rows of 5, 3 and 2 steps in chunks of 2, with outputs at every step or only at the last
     case = Case(layers=2, sizes=(3, 5, 2, 3, 2))
     before, data = case_parameters(case), case_data(case)
     lengths, x = np.array([5, 3, 2]), data.x
@@ -508,7 +508,7 @@ def test_the_notebook_differs_from_the_chain_rule_in_its_recurrent_weights_alone
         rnn.backward()
         after = {"Wx_l0": rnn.Wx, "Wh_l0": rnn.Wh, "Wy": rnn.Wy}
         steps[exact] = {name: before[name] - after[name] for name in before}
-    # the notebook's loss is half the squared error, ours of one row and one output is all of it
+    # the notebook's loss is half the squared error; with one row and one output, ours is all of it
     _, d = reference.gradients(before, x, y)
     expected, _ = reference.clip({name: 0.5 * g for name, g in d.items()}, 1.0)
     assert_close(steps[True], expected, DIFFERENCE_OF_WEIGHTS)

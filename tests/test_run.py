@@ -1,4 +1,4 @@
-"""TrainingRun, validation, early stopping, metrics, callbacks: what happens around the epochs."""
+"""TrainingRun, validation, early stopping, metrics and callbacks."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_run_has_the_settings_of_its_start() -> None:
 
 
 def test_a_stop_ends_the_epoch_after_its_batch() -> None:
-    # an epoch of 200 000 updates, which another thread stops as soon as it sees one
+    # another thread stops this epoch of 200 000 updates after the first
     x, y = np.tile(X, (1064, 1, 1)), np.tile(Y, (1064, 1))
     plain, whole = RNN(1, 4, 1, seed=0), RNN(1, 4, 1, seed=0)
     trainer(batch_size=1).start(whole, x, y).epoch()
@@ -86,9 +86,9 @@ def test_a_stop_ends_the_epoch_after_its_batch() -> None:
     thread.join()
     assert run.stopped
     after = bits(plain)
-    assert after != before  # what was learned is kept
+    assert after != before  # the updates are kept
     assert after != bits(whole)
-    assert len(run.history.loss) == 1  # the part that was trained is noted
+    assert len(run.history.loss) == 1  # the trained part is recorded
     run.epoch()
     assert bits(plain) == after
     assert len(run.history.loss) == 1
@@ -98,7 +98,7 @@ def test_a_stop_ends_the_epoch_after_its_batch() -> None:
     not hasattr(signal, "pthread_kill"), reason="this system cannot signal a thread"
 )
 def test_ctrl_c_in_the_main_thread_can_stop_the_runs_of_a_pool() -> None:
-    # as the page on many networks has it
+    # as on the page on many networks
     children.run(
         """
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -112,7 +112,7 @@ def epochs(run):
     while not run.stopped:
         run.epoch()
 
-def interrupt():  # a waiting main thread wakes up by a signal of its own only
+def interrupt():  # only a signal to the main thread itself wakes it up
     while bits(runs[0].model) == before[0]:
         time.sleep(1e-3)
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
@@ -316,7 +316,7 @@ def noisy() -> tuple[RNN, np.ndarray, np.ndarray]:
 
 def test_the_parameters_of_the_best_epoch_are_restored() -> None:
     best, losses, states = best_by_hand()
-    assert 1 < best < 25  # it overfits from there on
+    assert 1 < best < 25  # it overfits after that
     network, x, y = noisy()
     history = overfitting(30).fit(
         network, x, y, validation=0.4, early_stopping=EarlyStopping(patience=4)

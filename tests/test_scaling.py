@@ -1,4 +1,4 @@
-"""Numbers far from mean 0 and deviation 1: one warning that names them, and none without need."""
+"""Numbers far from mean 0 and deviation 1: one warning that names them, and no false ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def warned(x: Any, y: Any, model: RNN | None = None, **arguments: Any) -> list[s
                 network, x, y, **arguments
             )
         assert all(w.category is UserWarning for w in caught)
-        assert all(w.filename == __file__ for w in caught)  # it points at the caller's line
+        assert all(w.filename == __file__ for w in caught)  # the warning shows the caller's line
         heard.append([str(w.message) for w in caught])
     assert heard[0] == heard[1]
     return heard[0]
@@ -55,7 +55,7 @@ def warned(x: Any, y: Any, model: RNN | None = None, **arguments: Any) -> list[s
         (lambda values: (values * 1e4).astype(np.int64), "standard deviation"),
     ],
 )
-def test_numbers_in_their_own_unit_are_named_once(name: str, change: Any, words: str) -> None:
+def test_unscaled_numbers_give_one_warning(name: str, change: Any, words: str) -> None:
     x, y = (change(X), Y) if name == "x" else (X, change(Y))
     found = warned(x, y)
     assert len(found) == 1
@@ -92,11 +92,11 @@ def category() -> Array:
 
 @pytest.mark.parametrize("factor", [0.02, 1.0, 80.0])
 @pytest.mark.parametrize("shift", [0.0, 8.0, -8.0])
-def test_a_scale_that_suits_needs_no_word(factor: float, shift: float) -> None:
+def test_scaled_numbers_give_no_warning(factor: float, shift: float) -> None:
     assert warned(factor * (X + shift), factor * (Y + shift)) == []
 
 
-def test_what_has_no_scale_of_its_own_needs_no_word() -> None:
+def test_numbers_without_a_scale_give_no_warning() -> None:
     tokens = RNN(5000, 4, 1, tokens=True, seed=0)
     assert warned(RANDOM.integers(0, 5000, (50, 9)), PANEL[:, 0, 0], tokens) == []
     classes = RNN(3, 4, 1000, seed=0)
@@ -108,10 +108,10 @@ def test_what_has_no_scale_of_its_own_needs_no_word() -> None:
     rare_category = category()
     assert warned(rare_category, rare_category[:, 0, 0], RNN(3, 4, 1, seed=0)) == []
     assert warned(np.full_like(X, 3.0), np.zeros_like(Y)) == []  # constants
-    assert warned(X[:1, :5] * 1e-3 + 2, Y[:1]) == []  # five numbers have no deviation to speak of
+    assert warned(X[:1, :5] * 1e-3 + 2, Y[:1]) == []  # five numbers are too few for a deviation
 
 
-def test_what_is_not_trained_on_is_not_looked_at() -> None:
+def test_numbers_that_are_not_trained_on_are_not_checked() -> None:
     x, lengths = padded(1e6)
     assert warned(x, PANEL[:, 0, 0], RNN(3, 4, 1, seed=0), lengths=lengths) == []
     values = np.concatenate([PANEL.reshape(-1, 3), np.full((400, 3), 1e6)])
@@ -127,7 +127,7 @@ def test_what_is_not_trained_on_is_not_looked_at() -> None:
         Trainer(epochs=1, seed=0).fit(RNN(1, 4, 1, seed=0), x, y, validation=0.5, gap=20)
 
 
-def test_all_of_a_large_array_has_a_say() -> None:
+def test_all_parts_of_a_large_array_count() -> None:
     x = np.zeros((300, 1500, 1), np.float32)
     x[:] = RANDOM.standard_normal((300, 1, 1))
     assert warned(x, x[:, 0]) == []
@@ -148,7 +148,7 @@ def test_a_warning_that_is_an_error_changes_no_parameter() -> None:
 
 
 def test_what_scales_by_itself_gives_no_warning() -> None:
-    pytest.importorskip("sklearn", reason="the estimators are scikit-learn's, which is missing")
+    pytest.importorskip("sklearn", reason="the estimators need scikit-learn")
     from crnn.estimators import RNNRegressor
 
     for factor in (1e-6, 1e6):

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: against PyTorch's, what a training makes of them, and bad rates."""
+"""Learning-rate schedules: against PyTorch's, in a training, and bad rates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crnn import Trainer, schedules
 from crnn.optimizers import SGD
 from crnn.schedules import Cosine, Exponential, ReduceOnPlateau, Schedule, Step, Warmup
 
-# A loss that falls, rises, stays, is not a number, and falls by less than the threshold.
+# A loss that falls, rises, stays, is NaN, and falls by less than the threshold.
 LOSSES = [
     5.0,
     4.0,
@@ -36,7 +36,7 @@ LOSSES = [
 
 
 def inverse(epoch: int) -> float:
-    """A rate that a user may write."""
+    """A learning-rate function of a user."""
     return 0.1 / (epoch + 1)
 
 
@@ -69,7 +69,7 @@ def all_rates(schedule: Schedule, epochs: int, updates: int = 1) -> list[float]:
         (Step(0.3, 1, 0.5), "StepLR", {"step_size": 1, "gamma": 0.5}, 13),
         (Exponential(0.3, 0.9), "ExponentialLR", {"gamma": 0.9}, 13),
         (Exponential(0.3, 1.5), "ExponentialLR", {"gamma": 1.5}, 13),
-        # up to its end, after which PyTorch's rises again
+        # up to its end; after it, PyTorch's rises again
         (Cosine(0.3, 12), "CosineAnnealingLR", {"T_max": 12}, 12),
         (Cosine(0.3, 7, 0.01), "CosineAnnealingLR", {"T_max": 7, "eta_min": 0.01}, 8),
     ],
@@ -78,7 +78,7 @@ def all_rates(schedule: Schedule, epochs: int, updates: int = 1) -> list[float]:
 def test_rates_are_those_of_pytorch(
     ours: Schedule, theirs: str, settings: dict[str, Any], epochs: int
 ) -> None:
-    torch: Any = pytest.importorskip("torch", reason="torch is no requirement of the tests")
+    torch: Any = pytest.importorskip("torch", reason="torch is not installed")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
     scheduler = getattr(torch.optim.lr_scheduler, theirs)(optimizer, **settings)
     expected = []
@@ -91,7 +91,7 @@ def test_rates_are_those_of_pytorch(
 
 @pytest.mark.parametrize("start_factor", [1 / 3, 0.01, 1.0])
 def test_warm_up_is_that_of_pytorch(start_factor: float) -> None:
-    torch: Any = pytest.importorskip("torch", reason="torch is no requirement of the tests")
+    torch: Any = pytest.importorskip("torch", reason="torch is not installed")
     updates, epochs = 4, 6
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
     rising = torch.optim.lr_scheduler.LinearLR(
@@ -122,7 +122,7 @@ def test_warm_up_is_that_of_pytorch(start_factor: float) -> None:
     ids=str,
 )
 def test_plateaus_are_those_of_pytorch(settings: dict[str, Any]) -> None:
-    torch: Any = pytest.importorskip("torch", reason="torch is no requirement of the tests")
+    torch: Any = pytest.importorskip("torch", reason="torch is not installed")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
     theirs = {("min_lr" if name == "min_rate" else name): v for name, v in settings.items()}
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, eps=0.0, **theirs)
@@ -136,10 +136,10 @@ def test_plateaus_are_those_of_pytorch(settings: dict[str, Any]) -> None:
         state = json.loads(json.dumps(schedule.after(epoch, loss, state)))
     assert rates == near(expected, LEARNING_RATE)
     if settings:
-        assert len(set(rates)) > 2  # else the case would prove nothing
+        assert len(set(rates)) > 2  # otherwise the case proves nothing
 
 
-# ---- where ours differ, and what is ours alone ----
+# ---- differences from PyTorch ----
 
 
 def test_the_cosine_stays_at_its_end() -> None:
@@ -284,7 +284,7 @@ SIZES = (23, 4, 2, 9, 1)
     "learning_rate", [Step(0.1, 2), Exponential(0.1, 0.5), Cosine(0.1, 3), inverse], ids=repr
 )
 def test_an_epoch_with_a_schedule_is_one_with_its_rate(learning_rate: Any, batch_size: int) -> None:
-    # plain SGD has no state: epochs one by one are one fit
+    # plain SGD has no state, so epochs one by one equal one fit
     model, again, (x, y) = network(SIZES), network(SIZES), batch(SIZES)
     settings: dict[str, Any] = {"batch_size": batch_size, "shuffle": False}
     history = Trainer(epochs=5, learning_rate=learning_rate, **settings).fit(model, x, y)
@@ -334,7 +334,7 @@ def test_a_plateau_watches_the_validation_loss_or_the_training_loss(validated: b
         expected.append(schedule.at(epoch, state))
         state = schedule.after(epoch, loss, state)
     assert history.learning_rate == expected
-    assert len(set(expected)) > 2  # else the case would prove nothing
+    assert len(set(expected)) > 2  # otherwise the case proves nothing
 
 
 def test_a_second_fit_starts_the_schedule_again() -> None:

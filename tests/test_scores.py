@@ -1,4 +1,4 @@
-"""The honest table: every model is given the same values, and none has seen what is scored."""
+"""The table of scores: all models get the same inputs, none has seen the scored values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERIES = 50 + 20 * np.sin(0.6 * np.arange(80)) + np.random.default_rng(0).normal
 
 
 class Mean:
-    """Forecasts the mean of its window, and keeps what it was given."""
+    """Forecasts the mean of its window, and records its inputs."""
 
     def __init__(self, horizon=1, timesteps=6):
         self.horizon = horizon
@@ -158,7 +158,7 @@ def test_the_table_and_its_verdict():
         (1.0, 1.01, "the forecaster is best"),
         (1.01, 1.0, "is better"),
         (0.0, 0.0, "as good as"),
-        (1e-14, 1e-13, "as good as"),  # both are rounding
+        (1e-14, 1e-13, "as good as"),  # both are rounding errors
         (1e-13, 1e-3, "the forecaster is best"),
         (1e-3, 0.0, "is better"),
         (0.0, 1e-3, "the forecaster is best"),

@@ -1,4 +1,4 @@
-"""Errors of forecasts and the forecasts to beat: by hand, against NumPy, on a known benchmark."""
+"""Errors of forecasts and simple forecasts: by hand, against NumPy, on a known benchmark."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def plain_fit(x_train: Array, y_train: Array, x_test: Array) -> Array:
 
 @functools.cache
 def noisy_series(size: int, features: int = 1) -> Array:
-    """A damped oscillation kept alive by noise: (size, features)."""
+    """A damped oscillation, driven by noise: (size, features)."""
     series = np.random.default_rng(0).standard_normal((size, features))
     for t in range(2, size):
         series[t] += 1.6 * series[t - 1] - 0.9 * series[t - 2]
@@ -83,9 +83,9 @@ def test_rmse_is_the_root_of_the_mean_square(rows: int, columns: int, seed: int)
 
 def test_mase_by_hand() -> None:
     training = [3.0, 1.0, 4.0, 1.0, 5.0]
-    # Persistence errs by 2, 3, 3, 4 inside the training series: 3 on average.
+    # Errors of persistence in the training series: 2, 3, 3, 4, on average 3.
     assert scoring.mase([9.0, 2.0], [6.0, 5.0], training) == 1.0
-    # The season of 2 errs by 1, 0, 1.
+    # Errors with a season of 2: 1, 0, 1.
     assert scoring.mase([9.0, 2.0], [6.0, 5.0], training, season=2) == near(4.5, SCORE)
 
 
@@ -105,7 +105,7 @@ def test_mase_of_persistence_on_its_own_training_series_is_one() -> None:
     assert scoring.mase(y, naive, series, season=7) == near(1.0, SCORE)
 
 
-def test_mase_does_not_hang_on_the_unit() -> None:
+def test_mase_does_not_depend_on_the_unit() -> None:
     series = noisy_series(50)[:, 0]
     predicted = series[30:] + 0.5
     one = scoring.mase(series[30:], predicted, series[:30])
@@ -211,7 +211,7 @@ def test_dependent_windows_are_fitted_in_any_unit(unit: float, offset: float) ->
 
 def test_features_of_different_units_are_all_used() -> None:
     leading = np.random.default_rng(0).standard_normal(400)
-    # The second feature alone tells the first one's next value, in a unit 1e16 times as small.
+    # Only the second feature determines the first one's next value, in a unit 1e16 times smaller.
     series = np.stack([np.roll(leading, 1), 1e-16 * leading], axis=1)[1:]
     x, y = dataset.windows(series, 1)
     forecast = scoring.least_squares_ar(x[:300], y[:300, :1], x[300:])
@@ -220,7 +220,7 @@ def test_features_of_different_units_are_all_used() -> None:
 
 @pytest.mark.parametrize("unit", [1e-307, 1e308])
 def test_windows_near_the_ends_of_float64_are_fitted(unit: float) -> None:
-    # the span of the windows, twice their largest number, has no float
+    # the range of the windows, twice their largest number, overflows
     x, y = dataset.windows(dataset.sine_wave(60), 2)
     forecast = scoring.least_squares_ar(unit * x[:40], y[:40], unit * x[40:])
     assert relative_error(forecast, y[40:]) < LEAST_SQUARES
@@ -240,8 +240,8 @@ def test_a_constant_series_is_forecast_as_that_constant() -> None:
 
 
 def test_a_smooth_series_keeps_its_digits() -> None:
-    # The design's condition number is 2e7. Its square, which the normal equations have, leaves
-    # float64 a digit or two.
+    # The design's condition number is 2e7. The normal equations have its square, which leaves one
+    # or two digits of float64.
     x, y = dataset.windows(dataset.mackey_glass(3000, seed=0), 50)
     forecast = scoring.least_squares_ar(x[:2500], y[:2500], x[2500:])
     wanted = plain_fit(x[:2500], y[:2500], x[2500:])
@@ -257,7 +257,7 @@ def test_least_squares_ar_makes_no_copy_of_the_windows() -> None:
         used = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert used < x.nbytes  # 12.8e6; as float64 the windows would be 25.6e6 and the mask 3.2e6
+    assert used < x.nbytes  # 12.8 MB; the windows in float64 would have 25.6 MB and the mask 3.2 MB
 
 
 def test_two_sines_naive_forecast() -> None:
@@ -275,7 +275,7 @@ def test_two_sines_least_squares() -> None:
 X, Y = np.ones((6, 3, 1)), np.arange(6.0)
 NAN = np.array([1.0, np.nan, 2.0, 3.0, 4.0, 5.0])
 NOT_FINITE = [np.nan, np.inf, -np.inf]
-unchecked: Any = scoring  # to be called with what the annotations forbid
+unchecked: Any = scoring  # for calls that the annotations forbid
 
 
 @pytest.mark.parametrize("bad", NOT_FINITE)

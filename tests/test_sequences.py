@@ -1,4 +1,4 @@
-"""Sequences of different lengths: what each one holds, that nothing is copied, what is refused."""
+"""Sequences of different lengths: their rows, views instead of copies, errors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from samples import Array
 from crnn import dataset
 from crnn.dataset import Sequences
 
-# Every kind of number that values may hold, foreign byte order and float128 included.
+# Every dtype that values may have, with the other byte order and float128.
 DTYPES = ["i1", "u1", "<i2", ">i4", "<i8", "<u8", "<f2", "<f4", ">f4", "<f8", ">f8", "g"]
 STEPS = st.sampled_from([-3, -2, -1, 1, 2, 3])
 
-unchecked: Any = dataset  # to be called with what the annotations forbid
+unchecked: Any = dataset  # for calls that the annotations forbid
 
 
 def three() -> Sequences:
@@ -30,7 +30,7 @@ def three() -> Sequences:
 
 @st.composite
 def arrays(draw: st.DrawFn, axes: int) -> Array:
-    """An array of one to five along each of so many axes, with any strides."""
+    """An array with sizes of one to five along each axis, with any strides."""
     steps = [draw(STEPS) for _ in range(axes)]
     shape = tuple(draw(st.integers(1, 5)) * abs(step) for step in steps)
     memory = (np.arange(np.prod(shape)) % 100).astype(draw(st.sampled_from(DTYPES)))
@@ -48,7 +48,7 @@ def cases(draw: st.DrawFn) -> tuple[Array, list[int], list[int]]:
 
 
 def assert_holds(sequences: Sequences, expected: list[Array]) -> None:
-    """The same sequences in the same order, in shape, dtype and numbers."""
+    """Equal sequences in the same order: shape, dtype and numbers."""
     assert len(sequences) == len(expected)
     for index, (sequence, wanted) in enumerate(zip(sequences, expected, strict=True)):
         assert sequence.shape == wanted.shape
@@ -60,7 +60,7 @@ def assert_holds(sequences: Sequences, expected: list[Array]) -> None:
 
 
 def bounds(array: Array) -> tuple[int, int]:
-    """The addresses of an array's first byte and of the one behind its last."""
+    """The addresses of an array's first byte and of the byte after its last."""
     first = array.__array_interface__["data"][0]
     reach = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)]
     return first + sum(min(r, 0) for r in reach), (
@@ -230,7 +230,7 @@ def test_bad_indices(error: type[Exception], index: Any) -> None:
         three()[index]
 
 
-# ---- the other ways in and out ----
+# ---- conversions ----
 
 
 @st.composite
@@ -443,7 +443,7 @@ def test_repr_tells_count_lengths_and_values() -> None:
 
 
 def test_numpy_does_not_convert_them_to_an_array() -> None:
-    # it would go through Python one number at a time, and fail where lengths differ
+    # it would convert number by number in Python, and fail if lengths differ
     for sequences in (three(), three()[:1]):
         with pytest.raises(TypeError, match="padded"):
             np.asarray(sequences)

@@ -1,4 +1,4 @@
-"""A series as callers pass it: indexes of pandas that go on, that fall and that have holes."""
+"""Series that callers pass: pandas indexes that continue, fall or have gaps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pandas: Any = pytest.importorskip("pandas")
 
 SIZE = 40
 
-# Each index is cut after SIZE values, and what was cut off is what has to follow.
+# Each index is cut after SIZE values. The rest is the expected continuation.
 INDEXES: dict[str, Any] = {
     "month ends": pandas.date_range("2020-01-31", periods=60, freq="ME"),
     "month starts": pandas.date_range("2020-01-01", periods=60, freq="MS", name="month"),
@@ -50,7 +50,7 @@ INDEXES: dict[str, Any] = {
     "float32": pandas.Index(np.arange(60, dtype=np.float32)),
     "time deltas": pandas.timedelta_range(0, periods=60, freq="15min", name="after"),
 }
-# What only pandas knows: the step is no rule of the dates themselves.
+# Steps that only pandas knows, because they do not follow from the dates.
 WITH_FREQUENCY: dict[str, Any] = {
     "half months": pandas.date_range("2000-01-01", periods=60, freq="SMS"),
     "nanoseconds": pandas.date_range("2000-01-01", periods=60, freq="100ns"),
@@ -61,7 +61,7 @@ WITH_FREQUENCY: dict[str, Any] = {
 
 
 def assert_same(found: Any, expected: Any) -> None:
-    """Values, type and name; a frequency is compared apart."""
+    """Equal values, type and name; the frequency is not compared."""
     assert type(found) is type(expected) or not hasattr(found, "freq")
     assert (found.dtype, found.name) == (expected.dtype, expected.name)
     assert found.tolist() == expected.tolist()
@@ -82,7 +82,7 @@ def test_index_goes_on(name: str) -> None:
 
 @pytest.mark.parametrize("name", INDEXES)
 def test_index_without_a_frequency_goes_on(name: str) -> None:
-    """As it is read from a file."""
+    """The index as read from a file, without a frequency."""
     index = INDEXES[name]
     found = read(index[np.arange(SIZE)]).after(60 - SIZE)
     assert_same(found, index[SIZE:])
@@ -93,7 +93,7 @@ def test_hole_is_an_error_or_a_missing_value(name: str) -> None:
     index = INDEXES[name]
     kept = np.delete(np.arange(SIZE), [20, 21, 30])
     with pytest.raises(
-        ValueError, match=r"series must have an index without holes, got 2, the first after"
+        ValueError, match=r"series must have an index without gaps, got 2, the first after"
     ) as caught:
         read(index[kept])
     assert str(index[19]) in str(caught.value)
@@ -167,7 +167,7 @@ def test_small_integers_grow() -> None:
 
 
 def test_day_whose_midnight_is_skipped() -> None:
-    """In Beirut the clocks go on at midnight: 31 March 2024 begins at one o'clock."""
+    """In Beirut the clocks skip midnight on 31 March 2024: the day begins at one o'clock."""
     index = pandas.date_range("2024-03-01", periods=29, freq="D", tz="Asia/Beirut")
     found = read(index[np.arange(29)]).after(4)
     assert [(time.day, time.hour) for time in found] == [(30, 0), (31, 1), (1, 0), (2, 0)]

@@ -1,7 +1,7 @@
-"""How often compiled code looks for a signal, counted in readings of the clock and not in seconds.
+"""How often compiled code checks for signals, counted in readings of the clock, not in seconds.
 
-Between two looks the main thread adds up its work, and reads the clock when that is worth it. So
-the readings tell how much work a signal may have to wait for, on any machine and under any load.
+Between two checks the main thread adds up its work, and reads the clock after enough work. So the
+number of readings shows how much work a signal may wait for, on any machine and under any load.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ pytestmark = [
     pytest.mark.kernel,
     pytest.mark.skipif(
         not (sys.platform == "linux" and sys.maxsize > 2**32),
-        reason="puts itself before the C library's clock_gettime, as 64-bit Linux lets it",
+        reason="replaces clock_gettime of the C library, which needs 64-bit Linux",
     ),
     pytest.mark.skipif(
-        "san" in os.environ.get("LD_PRELOAD", ""), reason="a sanitizer stands there already"
+        "san" in os.environ.get("LD_PRELOAD", ""), reason="sanitizers replace clock_gettime too"
     ),
 ]
 
@@ -32,7 +32,7 @@ CLOCK = """
 #include <unistd.h>
 
 long readings;
-long step = -1; /* nanoseconds that pass from one reading to the next; below 0: as they do */
+long step = -1; /* nanoseconds from one reading to the next; below 0: real time */
 
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
@@ -45,8 +45,8 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 }
 """
 
-# Multiply-adds that a signal may wait for: 10 ms at one a nanosecond, which is a slow processor
-# without vectors, and a tenth of what is promised.
+# Multiply-adds that a signal may wait for: 10 ms on a slow processor without vectors, which does
+# one per nanosecond. That is a tenth of the promised time.
 PATIENCE = 1e7
 
 
@@ -61,7 +61,7 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def readings(clock: Path, script: str) -> list[int]:
-    """What the script prints with `count(call)`: the clock's readings during the call."""
+    """The output of a script. Its `count(call)` prints the clock readings during the call."""
     preamble = f"""
 import ctypes
 total, step = (ctypes.c_long.in_dll(ctypes.CDLL({str(clock)!r}), n) for n in ("readings", "step"))
@@ -81,7 +81,7 @@ def data(rows, steps, hidden):
 
 
 @pytest.mark.parametrize(("rows", "steps", "hidden"), [(1, 10_000, 128), (40, 1000, 64)])
-def test_predicting_and_training_look_often(
+def test_predicting_and_training_check_for_signals_often(
     clock: Path, rows: int, steps: int, hidden: int
 ) -> None:
     forward, gradients, fit = readings(
@@ -96,15 +96,15 @@ count(lambda: trainer.fit(model, x, y))
     )
     work = rows * steps * hidden * hidden
     assert forward > work / PATIENCE
-    # back-propagation through the cell is as much work as the forward pass; the sums beside it come
-    # in longer pieces
+    # back-propagation through the cell is as much work as the forward pass; the sums of the
+    # weights' gradients run in longer pieces
     assert gradients > 1.8 * forward
     assert fit > 1.8 * forward
 
 
-def test_after_a_tenth_of_a_second_it_looks(clock: Path) -> None:
-    # who looks reads the clock once more: in a time that stands still there is nothing to look for,
-    # and where 0.1 s pass from reading to reading each of them has to look
+def test_signals_are_checked_after_a_tenth_of_a_second(clock: Path) -> None:
+    # a check reads the clock once more: without passing time there is no check; if 0.1 s pass
+    # between readings, each reading leads to a check
     still, fast = readings(
         clock,
         """
@@ -120,7 +120,7 @@ count(lambda: model.gradients(x, y, threads=1))
 
 
 @pytest.mark.parametrize(("steps", "inputs"), [(50_000, 1), (50, 1000), (2, 25_000)])
-def test_looking_for_nan_looks_for_signals_too(clock: Path, steps: int, inputs: int) -> None:
+def test_the_check_for_nan_checks_for_signals_too(clock: Path, steps: int, inputs: int) -> None:
     (found,) = readings(
         clock,
         f"""

@@ -1,7 +1,7 @@
-"""crnn.storage: what is written comes back, and everything else is refused.
+"""crnn.storage: written files are read back unchanged, all others are refused.
 
-`sealed` restates the format from its description, digest included. So a forged file here has a
-right digest, and it is the check under test that refuses it.
+`sealed` implements the format from its description, with the digest. So forged files here have a
+correct digest, and the check under test must refuse them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SETTINGS = {"input_size": 2, "dtype": "float32", "scaling": [0.25, None, True]}
 
 
 def honest() -> dict[str, Any]:
-    """The header of a network with the arrays `a` (float32, 2) and `b` (float64, 1), undigested."""
+    """The header of a network with arrays `a` (float32, 2) and `b` (float64, 1), no digest."""
     return {
         "__metadata__": {
             "crnn_format": "1",
@@ -74,7 +74,7 @@ def sealed(header: object, data: bytes = DATA) -> bytes:
 
 
 def changed(path: str, value: object) -> dict[str, Any]:
-    """The honest header with the value at `path` ("a/shape/0") replaced, or added."""
+    """The valid header with the value at `path` ("a/shape/0") replaced or added."""
     header = honest()
     *parents, last = path.split("/")
     place: Any = header
@@ -95,21 +95,21 @@ def without(path: str) -> dict[str, Any]:
 
 
 def refusal(path: Path, kind: str = "network") -> str:
-    """What read says of a file that it refuses; it must name the path."""
+    """The message of read's error, which must name the path."""
     with pytest.raises(ValueError, match=re.escape(str(path))) as caught:
         read(path, kind)
     return str(caught.value).removeprefix(f"{path}: ")
 
 
 def swap_dtypes(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.dtype[Any]]:
-    """Let the files be of the other byte order; give their types."""
+    """Give files the other byte order; return their types."""
     swapped = {code: dtype.newbyteorder() for code, dtype in storage._DTYPES.items()}
     monkeypatch.setattr(storage, "_DTYPES", swapped)
     return swapped
 
 
 def assert_same(found: dict[str, Array], expected: dict[str, Array]) -> None:
-    """The same names, types, shapes and bits, byte order apart; new arrays that are fit for use."""
+    """Equal names, types, shapes and bits, except byte order; new, aligned, writable arrays."""
     assert found.keys() == expected.keys()
     for name, array in expected.items():
         native = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
@@ -122,7 +122,7 @@ def assert_same(found: dict[str, Array], expected: dict[str, Array]) -> None:
 
 class TestRoundTrip:
     @pytest.mark.parametrize("kind", KINDS)
-    def test_everything_comes_back(self, tmp_path: Path, kind: str) -> None:
+    def test_everything_written_is_read_back(self, tmp_path: Path, kind: str) -> None:
         write(tmp_path / "m", kind, ARRAYS, SETTINGS)
         arrays, found = read(tmp_path / "m", kind)
         assert_same(arrays, ARRAYS)
@@ -165,7 +165,7 @@ class TestRoundTrip:
     def test_properties(
         self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
     ) -> None:
-        """Any arrays and settings: the same bits back, and the same file again from what came."""
+        """Any arrays and settings: read returns the same bits; written again, the same file."""
         path = tmp_path_factory.getbasetemp() / "property"
         kind = data.draw(st.sampled_from(KINDS))
         finite = kind != "checkpoint"
@@ -213,7 +213,7 @@ class TestRoundTrip:
 
 class TestFormat:
     def test_the_bytes_of_version_1(self, tmp_path: Path) -> None:
-        """The format as described, made without crnn: it cannot change unnoticed."""
+        """A file of the documented format, made without crnn: any change of the format fails."""
         arrays = {"a": np.array([1, -2], np.float32), "b": np.array([0.5])}
         write(tmp_path / "m", "network", arrays, {"bias": True})
         content = (tmp_path / "m").read_bytes()
@@ -228,7 +228,7 @@ class TestFormat:
     def test_a_machine_of_the_other_byte_order(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Played by a file of the other byte order: either way the two differ, and are swapped."""
+        """Simulated by a file of the other byte order: machine and file differ in both cases."""
         swapped = swap_dtypes(monkeypatch)
         data = np.array([0.5], swapped["F64"]).tobytes()
         data += np.array([1, -2], swapped["F32"]).tobytes()
@@ -419,7 +419,7 @@ class TestDamage:
     def test_any_spliced_file(
         self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
     ) -> None:
-        """Bytes put in place of bytes: a refusal, or the file as it was."""
+        """Replace some bytes by others: an error, unless the file is unchanged."""
         path = tmp_path_factory.getbasetemp() / "spliced"
         content = sealed(honest())
         begin = data.draw(st.integers(0, len(content)))
@@ -474,7 +474,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "two values": (sealed(compact(honest()) + "{}"), "its JSON is invalid"),
     "deep": (sealed('{"a":' + NESTED + "}"), "nested more than"),
     "deep and open": (sealed("[" * 500_000), "nested more than"),
-    "deep behind strings": (sealed('{"]]]\\"]]":"}}","a":' + NESTED + "}"), "nested more than"),
+    "deep after strings": (sealed('{"]]]\\"]]":"}}","a":' + NESTED + "}"), "nested more than"),
     "key twice": (
         sealed(compact(honest()).replace('"a":', '"a":{},"a":', 1)),
         "header is not one that crnn writes",
@@ -579,7 +579,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     ),
 }
 
-# Files of a megabyte of header that are as costly as JSON can be; their refusals are above.
+# Headers of one megabyte that are the most expensive JSON. Their messages are above.
 BOMBS: dict[str, bytes] = {
     "empty objects": settings_of('{"a":[' + ",".join(["{}"] * 300_000) + ",NaN]}"),
     "empty objects in the header": sealed('{"a":[' + ",".join(["{}"] * 300_000) + "]}"),
@@ -603,7 +603,7 @@ class TestHostileFiles:
 
     @pytest.mark.parametrize(("content", "reason"), HOSTILE.values(), ids=HOSTILE)
     def test_refused(self, tmp_path: Path, content: bytes, reason: str) -> None:
-        """Each file has a right digest: what is tested is the check that the test names."""
+        """Files with a correct digest: each test is for the check in its name."""
         path = tmp_path / "hostile"
         path.write_bytes(content)
         message = refusal(path)
@@ -613,7 +613,7 @@ class TestHostileFiles:
 
     @pytest.mark.parametrize("content", BOMBS.values(), ids=BOMBS)
     def test_refused_in_bounded_memory(self, tmp_path: Path, content: bytes) -> None:
-        """48 MiB, most of it the parser's, for a header of 1 MiB, the most there may be."""
+        """48 MiB, mostly in the parser, for the largest header, 1 MiB."""
         path = tmp_path / "bomb"
         path.write_bytes(content)
         assert peak(lambda: refusal(path)) < 48 * MEBIBYTE
@@ -628,9 +628,9 @@ class TestHostileFiles:
     def test_an_honest_file_takes_its_own_size(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
     ) -> None:
-        """The arrays, and a byte an element while they are looked through for NaN."""
+        """The arrays, and one byte per element during the check for NaN."""
         write(tmp_path / "m", "network", {"a": np.zeros(MEBIBYTE)}, {})
-        if order == "the other":  # every zero's bytes are the same
+        if order == "the other":  # zero has the same bytes in both orders
             swap_dtypes(monkeypatch)
         assert peak(lambda: read(tmp_path / "m", "network")) < 10 * MEBIBYTE
 
@@ -647,7 +647,7 @@ class TestHostileFiles:
     def test_a_pickle_is_not_unpickled(self, tmp_path: Path, protocol: int) -> None:
         marker = tmp_path / "marker"
         payload = pickle.dumps(Payload(str(marker)), protocol)
-        pickle.loads(payload)  # it works, so the check below can fail
+        pickle.loads(payload)  # the attack works, so the check below can fail
         marker.rmdir()
         for content in (payload, sealed(honest(), payload), sealed(payload.decode("latin-1"))):
             (tmp_path / "m").write_bytes(content)
@@ -666,7 +666,7 @@ class Payload:
 
 
 def peak(action: Callable[[], object]) -> int:
-    """Bytes that Python and NumPy held at most during `action`, beyond those of before."""
+    """Peak memory of Python and NumPy during `action`, in bytes above the start."""
     tracemalloc.start()
     try:
         action()
@@ -700,7 +700,7 @@ class TestPaths:
 
     @posix
     def test_a_fifo(self, tmp_path: Path) -> None:
-        """Without a writer: opening it as usual would wait forever."""
+        """Without a writer: a normal open would wait forever."""
         os.mkfifo(tmp_path / "fifo")
         assert refusal(tmp_path / "fifo") == "is not a regular file"
         with pytest.raises(ValueError, match="not a regular file"):
@@ -710,7 +710,7 @@ class TestPaths:
     @posix
     @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
     def test_a_device(self, tmp_path: Path, device: str) -> None:
-        """Through a link, so that a write that is not refused would replace only the link."""
+        """Through a link, so that a wrong write would replace only the link."""
         link = tmp_path / "device"
         link.symlink_to(device)
         assert refusal(link) == "is not a regular file"
@@ -723,7 +723,7 @@ class TestPaths:
         (tmp_path / "folder").mkdir()
         link, target = tmp_path / "link", tmp_path / "folder" / "target"
         link.symlink_to(target)
-        for _ in range(2):  # the first makes the target, the second replaces it
+        for _ in range(2):  # the first creates the target, the second replaces it
             write(link, "network", ARRAYS, SETTINGS)
             assert link.is_symlink()
             assert_same(read(target, "network")[0], ARRAYS)
@@ -777,7 +777,7 @@ class TestWholeOrNotAtAll:
     def test_what_a_signals_handler_raises_is_raised(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Also while the folder is synchronised, which the system may refuse."""
+        """Also during the synchronisation of the folder, which may fail without an error."""
         fsync = os.fsync
 
         def interrupted(descriptor: int) -> None:
@@ -793,7 +793,7 @@ class TestWholeOrNotAtAll:
     def test_flushed_before_it_takes_the_name(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """All bytes are in a file of the same folder and synchronised; then it is renamed."""
+        """All bytes are written to a file in the same folder and synchronised before the rename."""
         steps: list[str] = []
         fsync, replace = os.fsync, os.replace
 
@@ -862,7 +862,7 @@ except OSError as error:
     def test_arrays_that_change_during_writing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A model that another thread trains is saved as it was at one moment, not damaged."""
+        """A model that another thread trains is saved in a valid state of one moment."""
         array = np.zeros(1000)
 
         def changing(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -881,7 +881,7 @@ except OSError as error:
         assert_same(read(tmp_path / "m", "network")[0], {"a": np.zeros(1000)})
 
 
-# ---- the whole network's settings ----
+# ---- settings of networks ----
 
 
 def test_a_network_of_version_0_1_loads(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Streams have the bits of predict, and predict those of one row alone."""
+"""Streams have the bits of predict, and rows of predict those of the row alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crnn import RNN, Stream
 
 pytestmark = pytest.mark.kernel
 
-# One unit, around vectors of 2 to 16 lanes, around panels of 32 columns, and well past them.
+# One unit, near vectors of 2 to 16 lanes, near panels of 32 columns, and well above.
 HIDDEN = [1, 2, 7, 15, 16, 17, 31, 32, 33, 100, 129]
 DTYPES = ["float32", "float64"]
 
@@ -45,7 +45,7 @@ def test_predict_does_not_depend_on_the_rows_beside(hidden: int, dtype: str) -> 
     sizes = (700, 4, 2, hidden, 2)
     model, (x, _) = network(sizes, dtype), batch(sizes, dtype)
     whole = model.predict(x)
-    # around tiles of 4 to 16 rows, around blocks of a power of two, and from the middle
+    # near tiles of 4 to 16 rows, near blocks of a power of two, and from the middle
     for start, rows in [(0, n) for n in (2, 3, 11, 12, 13, 63, 64, 65, 255, 257)] + [(5, 600)]:
         part = model.predict(x[start : start + rows])
         assert same_bits(part, whole[start : start + rows]), (start, rows)
@@ -191,7 +191,7 @@ def test_reset_of_some_rows_leaves_the_others(rows: Any) -> None:
     after = np.array(stream.state)
     for row in range(4):
         assert same_bits(after[row], np.zeros(33) if row in list(rows) else before[row]), row
-    # a row that was reset goes on as a sequence that starts now, the others as if nothing was
+    # a reset row continues as a new sequence, the others as if there was no reset
     for t in (3, 4):
         y_t = stream.step(x[:, t])
     for row in range(4):
@@ -238,11 +238,13 @@ def test_a_state_can_be_taken_and_given_back() -> None:
     taken = stream.state
     kept = np.array(taken)
     expected = [np.array(stream.step(x[:, t])) for t in range(3, 6)]
-    assert same_bits(np.asarray(taken), kept)  # what was taken is a copy: stepping left it alone
+    assert same_bits(
+        np.asarray(taken), kept
+    )  # a state that was read is a copy, which steps do not change
     other = model.stream(2)
     other.state = taken
     stream.state = taken
-    taken[...] = 0.0  # and so is what was given
+    taken[...] = 0.0  # and so is a state that was set
     for t in range(3, 6):
         assert same_bits(np.asarray(stream.step(x[:, t])), expected[t - 3])
         assert same_bits(np.asarray(other.step(x[:, t])), expected[t - 3])
@@ -260,7 +262,7 @@ def test_a_copy_goes_on_from_the_same_state_and_on_its_own(steps: int) -> None:
     kept = stream.state
     ahead = [other.step(x[:, t]) for t in range(steps, 6)]
     assert same_bits(stream.state, kept)
-    model.parameters()["Wy"][:] = 0.0  # neither has the model's weights but those of its making
+    model.parameters()["Wy"][:] = 0.0  # both keep the weights of their creation, not the model's
     for t in range(steps, 6):
         assert same_bits(stream.step(x[:, t]), ahead[t - steps]), t
 
@@ -413,5 +415,5 @@ def test_bad_rows_are_refused_and_reset_nothing(rows: Any, error: type[Exception
 def test_a_stream_comes_from_a_model() -> None:
     model = RNN(1, 4, 1, seed=0)
     stream = model.stream()
-    del model  # what the stream steps with lives as long as the stream
+    del model  # the stream keeps its weights alive
     assert np.isfinite(stream.step(np.zeros((1, 1)))).all()

@@ -1,4 +1,4 @@
-"""Whatever the memory of x and y looks like, the results are those of plain contiguous copies."""
+"""x and y of any memory layout give the results of contiguous copies."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from crnn import Trainer
 
 pytestmark = [pytest.mark.kernel, UNSCALED]
 
-# Of a few hundred values of x the largest are 8 in steps of 1/8: exact in float16, and whole
-# numbers for the integer types, so that every conversion is exact and the bits must be equal.
+# Values of x are at most 8 in steps of 1/8, exact in float16, and whole numbers for integer types.
+# So all conversions are exact and the bits must be equal.
 STEP, LARGEST = 0.125, 64
 
 FLOATS = ["float16", "float32", "float64", "longdouble"]
@@ -54,7 +54,7 @@ def middle(a: Array) -> Array:
 
 
 def swapped_axes(a: Array) -> Array:
-    """The first and the last axis change places in memory."""
+    """The first and the last axis are swapped in memory."""
     return np.ascontiguousarray(np.moveaxis(a, 0, -1)).transpose(a.ndim - 1, *range(a.ndim - 1))
 
 
@@ -69,7 +69,7 @@ def swapped_bytes(a: Array) -> Array:
 
 
 def unaligned(a: Array) -> Array:
-    """The same elements one byte behind an aligned address."""
+    """The same elements one byte after an aligned address."""
     memory = np.zeros(a.nbytes + 1, dtype=np.uint8)
     view = memory[1:].view(a.dtype).reshape(a.shape)
     view[...] = a
@@ -77,7 +77,7 @@ def unaligned(a: Array) -> Array:
 
 
 def unaligned_swapped_strided(a: Array) -> Array:
-    """A field of packed records: odd strides, odd addresses, foreign bytes."""
+    """A field of packed records: odd strides and addresses, the other byte order."""
     kind = np.dtype([("flag", "u1"), ("value", a.dtype.newbyteorder())])
     records = np.zeros(a.shape, dtype=kind)
     records["value"] = a
@@ -99,7 +99,7 @@ VIEWS: list[Callable[[Array], Array]] = [
 
 
 def results(x: Any, y: Any, sizes: tuple[int, int, int], dtype: str) -> list[Any]:
-    """Everything that a model makes of x and y, to the bit."""
+    """All results of a model for x and y, as bytes."""
     inputs, hidden, outputs = sizes
     model = network((0, 0, inputs, hidden, outputs), dtype)
     loss, d = model.gradients(x, y)
@@ -198,7 +198,7 @@ def test_every_half_is_read_as_numpy_reads_it(dtype: str, view: Callable[[Array]
     model = network((1, 1, 1, 3, 1), dtype)
     weights = model.parameters()
     weights["b_l0"][:] = 0.0
-    for scale in (1e-5, 1e5):  # so that the largest are apart, and so that the smallest are felt
+    for scale in (1e-5, 1e5):  # the first shows the largest values, the second the smallest
         weights["Wx_l0"][:] = scale
         expected = model.predict(halves.astype(dtype)[:, np.newaxis, np.newaxis])
         assert same_bits(model.predict(view(halves)[:, np.newaxis, np.newaxis]), expected)
@@ -214,7 +214,7 @@ def test_float64_rounds_to_float32_as_numpy_does() -> None:
 
 
 def test_large_integers_round_as_numpy_does() -> None:
-    # 2^24 + 1 and 2^53 + 1 are no float32 and no float64, and are rounded to even
+    # 2^24 + 1 is no float32, 2^53 + 1 no float64: both are rounded to even
     for dtype, edge in (("float32", 2**24), ("float64", 2**53)):
         x = np.array([[[edge + 1]], [[edge + 3]], [[-edge - 1]]], dtype=np.int64)
         model = network((0, 0, 1, 4, 1), dtype)

@@ -1,4 +1,4 @@
-"""Files as people have them: the right numbers and dates, or the error that says what to do."""
+"""Text files of many forms: the right numbers and dates, or an error that says what to do."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read(tmp_path):
 
 @pytest.fixture
 def refused(read):
-    """The error for a file: one line, without the path before it."""
+    """The one-line error for a file, without its path."""
 
     def refused(content, column=None, **options):
         with pytest.raises(ValueError, match=r"file\.csv: ") as caught:
@@ -149,13 +149,13 @@ def test_forms_of_one_table(content, assumed, read):
     assert series.name == "b"
     for phrase in assumed:
         assert any(phrase in said for said in series.assumed), series.assumed
-    assert "column 'a' holds the dates (not: --dates none)" in series.assumed  # 1990 is a number
+    assert "column 'a' holds the dates (if not: --dates none)" in series.assumed  # 1990 is a number
     if not assumed:
         assert {*series.assumed[1:], *series.assumed[:-1]} <= {
-            "column 'a' holds the dates (not: --dates none)",
+            "column 'a' holds the dates (if not: --dates none)",
             "2 lines before the data left out",
         }
-    # With one column of numbers its name may be left out.
+    # With one column of numbers, its name is optional.
     assert read(content).values.tolist() == VALUES
 
 
@@ -193,7 +193,7 @@ def test_what_is_no_table(content, message, refused):
     assert message in refused(content)
 
 
-# What one number means is decided over the column.
+# The whole column decides what a number means.
 
 
 @pytest.mark.parametrize(
@@ -242,10 +242,10 @@ def test_other_columns_tell_a_thousands_dot_from_a_decimal_point(read):
 
 
 @pytest.mark.parametrize("c", [",", "."])
-def test_what_stays_open_is_an_error_that_names_both_options(c, read, refused):
+def test_a_number_with_two_readings_is_an_error_that_names_both_options(c, read, refused):
     content = lines("a;b", "1990;935", f"1991;1{c}105", f"1992;1{c}183")
     message = refused(content, "b")
-    assert message.startswith(f"line 3 (column 'b') holds '1{c}105' beside '935'")
+    assert message.startswith(f"line 3 (column 'b') holds '1{c}105' (and '935'): it has")
     assert f"--decimal {c} or --thousands {c}" in message
     assert read(content, "b", thousands=c).values.tolist() == [935, 1105, 1183]
     assert read(content, "b", decimal=c).values.tolist() == [935, 1.105, 1.183]
@@ -278,7 +278,7 @@ def test_many_numbers_without_a_fraction_have_thousands(read):
     ("values", "message"),
     [
         (["1.5", "1,5"], "line 3 (column 'b') holds '1,5'"),
-        (["1.234.567", "1.5"], "line 2 (column 'b') holds '1.234.567', which does not go"),
+        (["1.234.567", "1.5"], "line 2 (column 'b') holds '1.234.567', which does not fit"),
         (["1.5", "two"], "line 3 (column 'b') holds 'two', not a finite number; --na two"),
         (["1.5", "?0.2"], "line 3 (column 'b') holds '?0.2'"),
         (["1.5", "inf"], "line 3 (column 'b') holds 'inf', not a finite number; --na inf"),
@@ -362,7 +362,7 @@ def test_without_a_header_columns_have_numbers(read, refused):
     assert read(lines("86", "141", "95")).values.tolist() == [86, 141, 95]
     assert read(lines("86", "141", "95"), header=False).values.tolist() == [86, 141, 95]
     words = lines("x,y", "1,4", "2,9")
-    assert "line 1 is no row of the table: 'x,y'" in refused(words, "1", header=False)
+    assert "line 1 is not a row of the table: 'x,y'" in refused(words, "1", header=False)
     assert read(words, "1", header=False, skip=1).values.tolist() == [1, 2]
 
 
@@ -427,10 +427,10 @@ def test_decimal_commas_alone_are_one_column(read):
     [
         ("a,b\n2001,2\n2002,2,5\n2003,3\n", "line 3 has 3 fields, the others 2: a comma inside"),
         ("a,b,c\n2001,2,1\n2002,2\n2003,3,1\n", "line 3 has 2 fields, the others 3"),
-        ("a b c\n2001 2 1\n2002 2\n2003 3 1\n", "line 3 has 2 fields, the others 3: a blank field"),
-        ("a,b\n2001,2\nsecond part\n2003,3\n", "line 3 is no row of the table"),
-        ("a,b\n2001,2\na,b\n2003,3\n2004,4\n", "line 3 is no row of the table: 'a,b'"),
-        ("b\n2001\ntwo\n2003\n", "line 3 is no row of the table: 'two'"),
+        ("a b c\n2001 2 1\n2002 2\n2003 3 1\n", "line 3 has 2 fields, the others 3: with blanks"),
+        ("a,b\n2001,2\nsecond part\n2003,3\n", "line 3 is not a row of the table"),
+        ("a,b\n2001,2\na,b\n2003,3\n2004,4\n", "line 3 is not a row of the table: 'a,b'"),
+        ("b\n2001\ntwo\n2003\n", "line 3 is not a row of the table: 'two'"),
         ('"a"b\n', "line 1 is not quoted as CSV"),
         ('a,b\n2001,"2\n2002,3\n', "line 2 opens a quote that is never closed"),
         ('a,b\n2001,"2"3\n2002,3\n2003,4\n', "line 2 is not quoted as CSV"),
@@ -688,7 +688,7 @@ def test_day_and_month_are_told_apart_by_the_whole_column_or_not_at_all(read, re
     assert "line 3" in refused(dated(["31/01/2020", "01/31/2020"]), "b")
 
 
-def test_two_digits_are_a_year_that_has_begun(read):
+def test_two_digits_are_a_year_up_to_next_year(read):
     series = read(dated([f"{m}-{y}" for y in (68, 69) for m in ("Jan", "Jul")]), "b")
     assert dates_of(series) == ["1968-01", "1968-07", "1969-01", "1969-07"]
     assert "years of two digits from 1968 to 1969" in series.assumed
@@ -762,7 +762,7 @@ def test_plain_numbers_go_on_and_rows_without_dates_are_counted(read):
     assert series.dates.name == "row"
 
 
-def test_dates_without_a_regular_step_are_said(read):
+def test_dates_without_a_regular_step_are_reported(read):
     series = read(dated(["2020-01-01", "2020-01-04", "2020-02-11", "2020-05-30"]), "b")
     assert series.dates.after(2) == ["5", "6"]
     assert any("no regular step" in phrase for phrase in series.assumed)
@@ -789,7 +789,7 @@ def test_what_is_no_date_is_named(dates, line, refused):
     assert "--dates none" in message
 
 
-def test_text_that_may_be_dates_is_not_passed_over(read, refused):
+def test_text_that_may_be_dates_is_an_error(read, refused):
     content = dated(["2e trim. 90", "3e trim. 90", "4e trim. 90", "1e trim. 91"])
     message = refused(content, "b")
     assert "column 'when' may hold dates" in message
@@ -871,32 +871,32 @@ def test_a_sum_under_labels_that_are_no_dates_is_left_out(read):
 
 def test_the_label_that_is_no_date_is_the_one_shown(refused):
     rows = [r for y in (2000, 2001) for r in (*(f"{y}-{m},1" for m in range(10, 13)), f"Sum {y},3")]
-    assert "'Sum 2000' is none that is known" in refused(lines("Month,b", *rows), "b")
+    assert "'Sum 2000' has no known form" in refused(lines("Month,b", *rows), "b")
 
 
-def test_a_column_that_promises_times_and_holds_none_is_named(read):
+def test_a_column_named_like_dates_without_dates_is_reported(read):
     months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun"]
     content = lines("Month,b", *(f"{month},{i}" for i, month in enumerate(months * 2)))
     assert read(content, "b").assumed == (
-        "column 'Month' holds no dates: the rows are in their order",
+        "column 'Month' holds no dates: the rows keep their order",
     )
     assert read(content, "b", dates="none").assumed == ()
 
 
 @pytest.mark.parametrize("code", ["-9999", "-999.9", "99999", "-99.99"])
 @pytest.mark.parametrize(("count", "times"), [(1, "once"), (2, "2 times")])
-def test_a_number_that_may_stand_for_missing_is_named(code, count, times, read):
+def test_a_number_that_may_mean_missing_is_reported(code, count, times, read):
     values = ["20.5", "21.25", "19.75", "20.0", "22.5", *[code] * count]
     series = read(lines("b", *values), "b")
     assert any(f"{times}: missing? (--na {code}" in said for said in series.assumed)
     assert not any("missing?" in said for said in read(lines("b", *values[:5]), "b").assumed)
 
 
-def test_years_out_of_order_may_be_values_and_that_is_said(read, refused):
+def test_years_out_of_order_may_be_values_and_are_reported(read, refused):
     content = lines("when,b", "1990,1", "1992,3", "1991,2", "1993,4")
     series = read(content, "b")
     assert series.dates.name == "row"
-    said = "column 'when' is not in order and not taken for dates (not: --dates when)"
+    said = "column 'when' is not in order and not taken for dates (if not: --dates when)"
     assert said in series.assumed
     assert "--sort" in refused(content, "b", dates="when")
     assert read(content, "b", dates="when", sort=True).values.tolist() == [1, 2, 3, 4]
@@ -905,7 +905,7 @@ def test_years_out_of_order_may_be_values_and_that_is_said(read, refused):
 
 def test_the_date_column_can_be_named(read):
     content = lines("made,when,b", *(f"2020-01-0{9 - i},2021-01-0{i + 1},{i}" for i in range(5)))
-    assert read(content, "b").dates.after(1) == ["2020-01-10"]  # the first one, turned round
+    assert read(content, "b").dates.after(1) == ["2020-01-10"]  # reversed, from the first row
     series = read(content, "b", dates="when")
     assert series.dates.after(1) == ["2021-01-06"]
     assert series.values.tolist() == [0, 1, 2, 3, 4]
@@ -937,7 +937,7 @@ def test_days_and_months_of_two_notations_are_an_error(refused):
 # Order
 
 
-def test_newest_first_is_turned_round_and_said(read):
+def test_newest_first_is_reversed_and_reported(read):
     for dates in (
         ["2021-04-30", "2021-04-23", "2021-04-16"],
         ["04/30/2021", "04/23/2021", "04/16/2021"],
@@ -945,7 +945,7 @@ def test_newest_first_is_turned_round_and_said(read):
     ):
         series = read(dated(dates), "b")
         assert series.values.tolist() == [2.5, 1.5, 0.5]
-        assert "newest first: turned round by 'when'" in series.assumed
+        assert "newest first by 'when': reversed" in series.assumed
         assert series.dates.after(1)[0] in ("2021-05-07", "1993")
     series = read(lines(",b", "2,5", "1,6", "0,7"), "b")
     assert series.values.tolist() == [7, 6, 5]
@@ -1022,14 +1022,14 @@ def test_a_gap_longer_than_the_series_is_no_missing_values(read, refused):
 @pytest.mark.parametrize(
     ("head", "first", "said"),
     [
-        ("x,b", "{}0", "column 'x' is the time axis (not: --dates none)"),
-        (",b", "{}", "is the time axis (not: --dates none)"),
-        ("index,b", "{}", "column 'index' is the time axis (not: --dates none)"),
-        ("rpm,b", "15{}0", "column 'rpm' holds the dates (not: --dates none)"),
-        ("t,b", "0.{}", "column 't' is the time axis (not: --dates none)"),
+        ("x,b", "{}0", "column 'x' is the time axis (if not: --dates none)"),
+        (",b", "{}", "is the time axis (if not: --dates none)"),
+        ("index,b", "{}", "column 'index' is the time axis (if not: --dates none)"),
+        ("rpm,b", "15{}0", "column 'rpm' holds the dates (if not: --dates none)"),
+        ("t,b", "0.{}", "column 't' is the time axis (if not: --dates none)"),
     ],
 )
-def test_that_a_column_of_numbers_is_the_time_axis_is_said(head, first, said, read):
+def test_a_column_of_numbers_as_time_axis_is_reported(head, first, said, read):
     content = lines(head, *(f"{first.format(i)},{i * i + 3}" for i in range(1, 9)))
     series = read(content, "b")
     assert any(said in phrase for phrase in series.assumed), series.assumed
@@ -1076,7 +1076,7 @@ def test_several_series_are_never_taken_as_one(read, refused):
         # newest first, one after the other
         (lines("plaza;month;b", *(f"{p};{12 - i:02d}/2020;{i}" for p in ("P 1", "P 2")
                                   for i in range(12))), "--id plaza --series 'P 1'"),
-        # and days that cannot be told from months
+        # and ambiguous days and months
         (lines("km;plaza;month;b", *(f"{k};P{k};01/{m:02d}/{y};{m}" for k in (1, 2)
                                      for y in (2014, 2015) for m in range(1, 13))),
          "2 series, by column 'plaza': P1, P2"),
@@ -1088,7 +1088,7 @@ def test_several_series_are_never_taken_as_one(read, refused):
         # no times at all
         (lines("item_id,b", *(f"{c},{i}" for i in range(5) for c in "AB")), "by column 'item_id'"),
         (lines("who,b", *(f"{c},{i}" for c in "AB" for i in range(5))), "by column 'who'"),
-        # named as a series' name, with times in order
+        # a column name for series, with times in order
         (lines("series_id,day,b", *(f"{'AB'[i // 4]},2020-01-0{i + 1},{i}" for i in range(8))),
          "by column 'series_id'"),
     ],
@@ -1111,9 +1111,9 @@ def test_series_in_turn_are_seen_by_their_regular_steps(names, read, refused):
 def test_numbers_beside_equal_days_may_be_the_time_of_day(refused):
     rows = [f"2020-01-{1 + i // 48:02d},{i % 48 + 1},{i}" for i in range(480)]
     message = refused(lines("day,period,b", *rows), "b")
-    assert message.endswith("--id period --series 1; --id none if it is one")
+    assert message.endswith("--id period --series 1; --id none if it is one series")
     message = refused(lines("day,period,b", *rows), "b", id="none")
-    assert "--dates none takes them as they are" in message
+    assert "--dates none keeps their order" in message
 
 
 def test_a_series_by_two_columns(read, refused):
@@ -1130,7 +1130,7 @@ def test_a_series_by_two_columns(read, refused):
     assert "by column 'item': x, y" in refused(content, "b", id="shop", series="B")
 
 
-def test_words_beside_one_series_are_no_names(read):
+def test_text_columns_of_one_series_are_no_ids(read):
     rows = [f"2020-01-{i + 1:02d},{('Mon', 'Tue', 'Wed')[i % 3]},{i}" for i in range(20)]
     assert len(read(lines("day,weekday,b", *rows), "b").values) == 20
     rows = [f"{('warm', 'cold')[i // 10]},{i}" for i in range(20)]
@@ -1167,14 +1167,14 @@ def test_words_beside_one_series_are_no_names(read):
         ),
     ],
 )
-def test_a_series_a_row_is_refused(content, refused):
+def test_one_series_per_row_is_refused(content, refused):
     for column in (None, "3"):
         message = refused(content, column)
-        assert "series a row" in message
+        assert "one series per row" in message
         assert " to ." not in message
 
 
-# Whole files, like those that people had
+# Whole files, like those of users
 
 
 def test_a_column_a_year_beside_numbers_is_no_series_a_row(read):
@@ -1218,7 +1218,7 @@ def test_prices_with_thousands_newest_first(read):
     assert series.dates.after(1) == ["2020-12-01"]
 
 
-# What the reader is made of
+# Parts of the reader
 
 
 def test_without_pandas_the_error_says_what_to_install(read, monkeypatch):
@@ -1260,7 +1260,7 @@ def test_numbers_written_by_any_notation_come_back_or_are_refused(numbers, decim
     try:
         found = read(decimal=None, thousands=None)
     except _numbers.NotationError as error:
-        assert "--decimal" in str(error)  # noqa: PT017 - it may be read as well
+        assert "--decimal" in str(error)  # noqa: PT017 - it may also be read
     else:
         said = any("(not:" in phrase for phrase in found.assumed)
         assert found.values.tolist() == expected or said

@@ -1,4 +1,4 @@
-"""Threads change the time and nothing else; forks and neighbours do no harm."""
+"""Threads change only the time; forks and other threads do no harm."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.kernel, UNSCALED]
 
 THREADS = [2, 3, 4, 7]
 
-# Small and odd sizes, which may well stay on one thread whatever is asked for: one row, one unit,
-# primes, fewer rows than threads.
+# Small and odd sizes, which may run on one thread whatever `threads` is: one row, one unit, primes,
+# fewer rows than threads.
 SMALL: list[tuple[Sizes, int]] = [
     ((67, 13, 3, 37, 2), 29),
     ((50, 5, 1, 1, 1), 50),
@@ -32,8 +32,8 @@ SMALL: list[tuple[Sizes, int]] = [
     ((5, 9, 2, 33, 2), 1),
 ]
 
-# Odd sizes of 250 to 460 MFLOP a batch, so that several threads do have a part: B neither a whole
-# number of shards nor of tiles, and in the third and fourth case a shorter last batch.
+# Odd sizes of 250 to 460 MFLOP per batch, so that several threads have work. B is no multiple of
+# shards or tiles. The third and fourth case have a shorter last batch.
 LARGE: list[tuple[Sizes, int]] = [
     ((83, 29, 3, 131, 2), 83),
     ((53, 13, 3, 257, 5), 53),
@@ -44,7 +44,7 @@ LARGE: list[tuple[Sizes, int]] = [
 
 @pytest.fixture
 def crews(monkeypatch: pytest.MonkeyPatch) -> list[_cell.Crew]:
-    """The crews that there were so far: equal bits of one thread and one thread say nothing."""
+    """All crews so far, to prove that equal bits come from different numbers of threads."""
     crews = []
 
     class Noted(_cell.Crew):
@@ -68,7 +68,7 @@ def case_name(case: tuple[Sizes, int]) -> str:
 def trained(
     sizes: Sizes, x: Array, y: Array, **settings: Any
 ) -> tuple[dict[str, bytes], list[float], list[float]]:
-    """Parameters and History of an epoch or two, to the bit (the losses' too)."""
+    """Parameters and History after one or two epochs, to the bit."""
     model = network(sizes, x.dtype.name)
     history = Trainer(seed=3, clip_value=0.1, **settings).fit(model, x, y)
     return bits(model), history.loss, history.clipped_fraction
@@ -113,7 +113,7 @@ def test_so_many_threads_have_the_same_bits_however_small_the_work(
     crews: list[_cell.Crew],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # 8 shards of 14 or 15 rows, and 2 in the last batch, where some threads find nothing to do
+    # 8 shards of 14 or 15 rows, and 2 in the last batch, where some threads have no work
     sizes = (131, 5, 3, 67, 2)
     x, y = batch(sizes, dtype)
     settings = {"epochs": 3, "batch_size": 113, "optimizer": optimizer}
@@ -150,7 +150,7 @@ def test_validation_has_the_same_bits_at_any_thread_count() -> None:
 
 
 def test_one_thread_is_the_callers(crews: list[_cell.Crew]) -> None:
-    # in a pool of workers every thread more than was asked for is one too many
+    # in a pool of workers, more threads than requested are too many
     sizes, batch_size = LARGE[1]
     model, (x, y) = network(sizes), batch(sizes)
     model.predict(x, threads=1)
@@ -201,7 +201,7 @@ def test_each_thread_has_enough_work_and_its_own_piece() -> None:
         ("3", 3),
         (" 2 ", 2),
         ("2,4", 2),
-        ("9", 4),  # more than there are processors
+        ("9", 4),  # more than the processors
         ("0", 4),
         ("-1", 4),
         ("", 4),
@@ -218,7 +218,7 @@ def test_omp_num_threads_limits_the_default_at_each_call(
     assert _threads.choose(None, work, 100) == 4
     monkeypatch.setenv("OMP_NUM_THREADS", value)
     assert _threads.choose(None, work, 100) == expected
-    assert _threads.choose(3, work, 100) == 3  # what is asked for is no default
+    assert _threads.choose(3, work, 100) == 3  # a request is not limited by the default
     assert _threads.choose(None, 1.0, 100) == 1
 
 
@@ -291,7 +291,7 @@ def test_of_a_quota_only_whole_processors_count(
         monkeypatch.setattr(os, "cpu_count", lambda: 8)
     assert _threads.processors() == expected
     assert _threads.choose(None, 1e15, 10**9) == expected
-    assert _threads.choose(3, 1e15, 10**9) == 3  # who asks for more than the quota gets it
+    assert _threads.choose(3, 1e15, 10**9) == 3  # a request may exceed the quota
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
@@ -342,7 +342,7 @@ def test_one_model_predicts_in_several_threads_at_once() -> None:
 
 
 def test_fit_in_a_worker_thread() -> None:
-    # signals are the main thread's: a worker has none to look at, and must not try
+    # only the main thread gets signals: a worker must not check for them
     sizes = (200, 12, 2, 128, 1)
     here, there, (x, y) = network(sizes), network(sizes), batch(sizes)
     trainer = Trainer(epochs=2, batch_size=100, seed=0, threads=2)
@@ -358,7 +358,7 @@ def test_fit_in_a_worker_thread() -> None:
     not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python always has a GIL"
 )
 def test_importing_every_module_leaves_the_gil_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTHON_GIL", raising=False)  # the child decides by itself
+    monkeypatch.delenv("PYTHON_GIL", raising=False)  # the child decides itself
     children.run(
         """
 import pkgutil
@@ -372,7 +372,7 @@ assert not sys._is_gil_enabled()
 
 FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
-# The fork's own end is by alarm if it hangs, and its exit code says how it went.
+# An alarm ends a fork that hangs. Its exit code is the result.
 FORKED = """
 rng = np.random.default_rng(0)
 x = rng.standard_normal((200, 20, 3)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The same gradients as PyTorch's autograd, and the same steps as its optimisers."""
+"""Gradients against PyTorch's autograd, steps against its optimisers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tolerances import AUTOGRAD, assert_close, near
 from crnn import Trainer
 
 torch: Any = pytest.importorskip(
-    "torch", reason="torch is no requirement of the tests: install it to compare with autograd"
+    "torch", reason="torch is not installed: install it to compare with autograd"
 )
 
 
@@ -44,7 +44,7 @@ def tensors(values: dict[str, Array]) -> dict[str, Any]:
 def torch_loss(w: dict[str, Any], x: Array, y: Array, case: Case | None = None, **by: Any) -> Any:
     """The loss through torch.nn.RNN, whose weights are the transposes of ours.
 
-    Rows of different lengths are packed; tokens are one-hot vectors; `by` are the reference's
+    Rows of different lengths are packed, tokens are one-hot vectors. `by` has the reference's
     settings.
     """
     case = Case() if case is None else case
@@ -90,7 +90,7 @@ def torch_loss(w: dict[str, Any], x: Array, y: Array, case: Case | None = None, 
 
 
 def torch_elements(case: Case, output: Any, target: Any) -> Any:
-    """The loss of each element by PyTorch's own functions, of which there is none for quantiles."""
+    """The loss of each element by PyTorch's functions, and by a formula for quantiles."""
     functional = torch.nn.functional
     if case.loss == "cross_entropy":
         return functional.cross_entropy(output.movedim(-1, 1), target, reduction="none")
@@ -141,7 +141,7 @@ def test_gradients_that_live_for_a_hundred_steps_agree_with_autograd(sizes: Size
     assert_close(d, d_expected, AUTOGRAD)
 
 
-# Settings of which each two meet, and some of everything at once.
+# Settings that contain every pair, and some with many at once.
 CASES = [Case(**kinds, sizes=(9, 12, 3, 8, 4)) for kinds in pairs(KINDS)]
 CASES += [
     Case(

@@ -1,6 +1,6 @@
 """crnn.Trainer: epochs against the reference, History, seeds, divergence, silence and Ctrl-C."""
 
-# The notebook draws from NumPy's global generator, and nothing else may.
+# Only the notebook draws from NumPy's global generator.
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from crnn import RNN, History, Trainer, TrainingDiverged, _cell
 
 # ---- one epoch and several, against the reference ----
 
-# Ten times this makes H = 100, B = 1 chaotic: the reference itself, from parameters moved by one
-# ulp, then ends 4e-5 (adam) to 1.5 (sgd, not clipped) of their norm away after four epochs. At this
-# rate it ends 4e-14 away.
+# Ten times this rate makes H = 100, B = 1 chaotic: if the reference's initial parameters change by
+# one ulp, its parameters after four epochs change by 4e-5 (adam) to 1.5 (sgd, not clipped) of their
+# norm. At this rate they change by 4e-14.
 LEARNING_RATE = 0.003
 
 
@@ -85,7 +85,7 @@ def test_training_equals_the_reference(
     if clip_value is None:
         assert history.clipped_fraction == [0.0] * epochs
     elif clip_value == 0.02:
-        assert min(history.clipped_fraction) > 0.0  # else the case would prove nothing
+        assert min(history.clipped_fraction) > 0.0  # otherwise the case proves nothing
 
 
 @pytest.mark.kernel
@@ -208,7 +208,7 @@ def test_validation_loss_is_that_of_the_parameters_after_each_epoch() -> None:
     other_x, other_y = batch((13, 5, 2, 7, 2), seed=9)
     one = Trainer(epochs=1, batch_size=6, shuffle=False)
     expected = []
-    for _ in range(3):  # plain SGD keeps no state: three fits of one epoch are one of three
+    for _ in range(3):  # plain SGD has no state: three fits of one epoch equal one fit of three
         one.fit(model, x, y)
         expected.append(model.loss(other_x, other_y))
     again = network(sizes)
@@ -228,8 +228,8 @@ def test_validation_does_not_touch_the_training() -> None:
 
 
 def test_every_row_is_trained_on_once_an_epoch() -> None:
-    # with hardly a step, the epoch's loss is the loss of all rows: of one twice and another left
-    # out it would be another number, since every row's loss is twice the one before
+    # with tiny steps, the epoch's loss is the loss of all rows. Each row's loss is twice the one
+    # before, so a repeated or omitted row would change it
     sizes = (17, 3, 1, 4, 1)
     model, (x, _) = network(sizes), batch(sizes)
     y = model.predict(x) + np.sqrt(2.0 ** np.arange(17))[:, np.newaxis]
@@ -244,7 +244,7 @@ def test_the_workspace_does_not_grow_with_the_data() -> None:
     trainer = Trainer(epochs=1, batch_size=32, threads=1)
     small = trainer.fit(network(sizes), x[:200], y[:200]).workspace_bytes
     large = trainer.fit(network(sizes), x, y).workspace_bytes
-    assert large - small <= 8 * (2000 - 200)  # the permutation may be counted
+    assert large - small <= 8 * (2000 - 200)  # the permutation counts too
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -269,13 +269,13 @@ def test_windows_are_never_copied(dtype: str) -> None:
 
 
 def orders(seed: int, samples: int, epochs: int) -> list[Array]:
-    """The order in which each epoch, counted from 0, takes the samples."""
+    """The order of the samples in each epoch, counted from 0."""
     return [np.random.default_rng([seed, epoch]).permutation(samples) for epoch in range(epochs)]
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_the_orders_of_a_seed(batch_size: int) -> None:
-    # plain SGD has no state: epochs one by one on samples put in order are one fit that shuffles
+    # plain SGD has no state: epochs one by one on sorted samples equal one fit that shuffles
     sizes = (50, 4, 2, 12, 2)
     model, in_order, (x, y) = network(sizes), network(sizes), batch(sizes)
     Trainer(epochs=3, batch_size=batch_size, seed=5).fit(model, x, y)
@@ -309,8 +309,8 @@ def test_a_trainer_holds_settings_only() -> None:
 
 
 def test_every_epoch_has_a_new_order() -> None:
-    # if each epoch took the rows in the first one's order, two epochs of plain SGD would be one
-    # epoch twice from the same seed
+    # if each epoch had the first one's order, two epochs of plain SGD would equal one epoch twice
+    # from the same seed
     sizes = (50, 4, 2, 12, 2)
     twice, once_again, (x, y) = network(sizes), network(sizes), batch(sizes)
     Trainer(epochs=2, batch_size=1, seed=5).fit(twice, x, y)
@@ -325,7 +325,7 @@ def test_shuffling_changes_the_order_and_nothing_else() -> None:
     Trainer(epochs=1, batch_size=1, seed=5).fit(shuffled, x, y)
     Trainer(epochs=1, batch_size=1, seed=5, shuffle=False).fit(straight, x, y)
     assert bits(shuffled) != bits(straight)
-    # in one batch of all rows the order is that of a sum
+    # in one batch of all rows, the order changes only the order of sums
     shuffled, straight = network(sizes), network(sizes)
     Trainer(epochs=1, batch_size=50, seed=5).fit(shuffled, x, y)
     Trainer(epochs=1, batch_size=50, seed=5, shuffle=False).fit(straight, x, y)
@@ -372,9 +372,9 @@ def test_data_and_global_state_are_left_alone() -> None:
 
 
 def growing(e0: float) -> tuple[RNN, Array, Array]:
-    """A network of which SGD moves the output bias alone: h = 0 as x = 0, dWy = h' dy, db ~ Wy = 0.
+    """A network in which SGD changes only by: h = 0 as x = 0, dWy = h' dy, db ~ Wy = 0.
 
-    by' = by - lr 2 (by - y), so that the error is multiplied by 1 - 2 lr at every batch.
+    by' = by - lr 2 (by - y), so every batch multiplies the error by 1 - 2 lr.
     """
     model = RNN(1, 3, 1, dtype="float64", seed=0)
     state = model.state_dict()
@@ -384,8 +384,8 @@ def growing(e0: float) -> tuple[RNN, Array, Array]:
 
 
 def test_divergence_names_epoch_and_batch_and_restores_the_last_good_epoch() -> None:
-    # the error is -1, 1000, -1000^2, ...: the batches' losses 10^(6 (j - 1)), the first beyond
-    # 1.8e308 in batch 53, the third of the sixth epoch of ten
+    # the error is -1, 1000, -1000^2, ...; the batches' losses are 10^(6 (j - 1)). The first above
+    # 1.8e308 is batch 53, the third batch of the sixth epoch of ten
     settings: dict[str, Any] = {
         "batch_size": 2,
         "learning_rate": 500.5,
@@ -516,7 +516,7 @@ def test_progress_without_tqdm_is_plain_lines(
 
 
 def test_progress_with_tqdm_is_a_bar(capfd: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("tqdm", reason="tqdm is the extra 'progress': without it lines are shown")
+    pytest.importorskip("tqdm", reason="needs the extra crnn[progress]")
     sizes = (20, 3, 2, 7, 2)
     model, silent, (x, y) = network(sizes), network(sizes), batch(sizes)
     Trainer(epochs=3, seed=0, progress=True).fit(model, x, y)
@@ -552,7 +552,7 @@ def test_interrupted_training_leaves_the_parameters_after_a_whole_batch(threads:
         assert finite(model)
         reached = bits(model)
         assert reached != before, "no batch was trained"
-        # plain SGD has no state but the parameters: the same batches one fit at a time
+        # plain SGD has no state besides the parameters: replay batch by batch
         one = crnn.Trainer(epochs=1, **settings)
         for start in range(0, len(y), rows):
             if bits(replayed) == reached:
@@ -560,7 +560,7 @@ def test_interrupted_training_leaves_the_parameters_after_a_whole_batch(threads:
             one.fit(replayed, x[start : start + rows], y[start : start + rows])
         else:
             sys.exit("no number of whole batches gives these parameters")
-        # usable after: training and predicting go on
+        # the model can still train and predict
         one.fit(model, x[:320], y[:320])
         assert finite(model) and bits(model) != reached
         assert np.isfinite(model.predict(x[:100])).all()
@@ -570,8 +570,8 @@ def test_interrupted_training_leaves_the_parameters_after_a_whole_batch(threads:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_is_answered_inside_a_large_batch(threads: int) -> None:
-    # One batch of 160 GFLOP: an answer that waited for its end would find it trained. The signal
-    # comes when the first of its shards has back-propagated a chunk of timesteps.
+    # One batch of 160 GFLOP: if the interrupt waited for its end, the parameters would change. The
+    # signal comes after the first shard has back-propagated a chunk of timesteps.
     children.run(
         f"""
         rng = np.random.default_rng(0)
@@ -597,7 +597,7 @@ def test_ctrl_c_is_answered_inside_a_large_batch(threads: int) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_is_answered_inside_predict(threads: int) -> None:
-    # 6.5 TFLOP in all, and the answer must come before any of it is returned
+    # 6.5 TFLOP in all; the interrupt must come before anything is returned
     children.run(
         f"""
         series = np.random.default_rng(0).standard_normal(1_000_050).astype(np.float32)
@@ -638,6 +638,6 @@ def test_ctrl_c_is_answered_while_validating() -> None:
             sys.exit("not interrupted")
         assert np.isfinite(outputs[0]).any() and np.isnan(outputs[0]).any()
         trainer.fit(replayed, x[:8], y[:8])
-        assert bits(model) == bits(replayed)  # the epoch is trained, whatever became of its score
+        assert bits(model) == bits(replayed)  # the epoch is trained, without its score
         """
     )

@@ -17,8 +17,8 @@ def test_the_network_beats_least_squares() -> None:
     history = Trainer(epochs=30, batch_size=128, learning_rate=2e-3, optimizer="adam", seed=42).fit(
         model, data.x_train, data.y_train, validation_data=(data.x_validation, data.y_validation)
     )
-    # adam's validation loss jumps by a tenth from epoch to epoch: the median of the last ten, not
-    # the luckiest
+    # adam's validation loss changes by a tenth from epoch to epoch: take the median of the last
+    # ten, not the best
     assert np.median(history.validation_loss[-10:]) < LEAST_SQUARES
     final = np.mean((model.predict(data.x_validation) - data.y_validation) ** 2)
     assert final == near(history.validation_loss[-1], LOSS_IN_FLOAT32)

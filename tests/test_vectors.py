@@ -1,4 +1,4 @@
-"""Forward results of two other projects' tests: numbers, with their source, from vectors.json."""
+"""Forward results from the tests of two other projects: vectors.json has numbers and sources."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VECTORS: dict[str, dict[str, Any]] = {
 
 
 def weights(vector: dict[str, Any]) -> dict[str, Array]:
-    """The parameters of a vector, with an output layer that gives the states unless it has one."""
+    """The parameters of a vector. Without an output layer, one is added that returns the states."""
     values = {
         name: w["eye"] * np.eye(*w["shape"]) if isinstance(w, dict) else np.array(w)
         for name, w in vector["weights"].items()
@@ -40,7 +40,7 @@ def weights(vector: dict[str, Any]) -> dict[str, Array]:
 
 
 class Reference:
-    """The reference, called as the package is."""
+    """The reference, with the interface of the package."""
 
     def __init__(self, values: dict[str, Array], nonlinearity: str, output: str) -> None:
         self.values = values
@@ -53,7 +53,7 @@ class Reference:
 
 
 def network(kind: str, values: dict[str, Array], nonlinearity: str, output: str) -> Any:
-    """The network with these parameters: the reference's, or the package's in a type."""
+    """A network with these parameters, of the reference or, with a dtype, of the package."""
     if kind == "reference":
         return Reference(values, nonlinearity, output)
     model = RNN(
@@ -71,7 +71,7 @@ def network(kind: str, values: dict[str, Array], nonlinearity: str, output: str)
 
 
 def merged(output: Array, mode: str) -> Array:
-    """The two directions' halves of an output, merged as Keras does."""
+    """The two directions' halves of an output, merged as in Keras."""
     forward, backward = np.split(output, 2, axis=-1)
     return {
         "sum": forward + backward,
@@ -86,11 +86,11 @@ def test_forward_results_of_other_projects(name: str, kind: str) -> None:
     vector = VECTORS[name]
     values, x = weights(vector), np.array(vector["x"])
     if vector.get("reverse"):
-        # one direction alone, the backward one: our forward direction over the steps turned round,
-        # which gives the states in the order of processing, as the vectors have them
+        # a backward direction alone: our forward direction over the reversed steps, which gives the
+        # states in the order of processing, like the vectors
         assert vector["processing_order"]
         x = x[:, ::-1]
-    if vector["kind"] == "calls":  # each of a few steps, the states of both directions carried on
+    if vector["kind"] == "calls":  # a few steps each, with the states of the call before
         calls = [call[np.newaxis] for call in x]
     else:
         calls = [x] * vector.get("passes", 1)

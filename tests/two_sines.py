@@ -1,13 +1,13 @@
 """The benchmark of "Hands-On Machine Learning", 2nd edition, chapter 15: two noisy sine waves.
 
-With a, b, c, d drawn from U[0, 1) for each series, noise from U[-0.5, 0.5) for each point, and t
-running from 0 to 1 over the steps,
+For each series, a, b, c and d are drawn from U[0, 1). Noise is drawn from U[-0.5, 0.5) for each
+point. t runs from 0 to 1 over the steps:
 
     s(t) = 0.5 sin((t - c) (10 a + 10)) + 0.2 sin((t - d) (20 b + 20)) + 0.1 noise
 
-10 000 series of 51 steps, drawn with seed 42: 50 steps are the input, the last is the target. The
-first 7000 series train, 2000 validate and 1000 test. On the validation part the naive forecast has
-a mean-squared error of 0.0202 and the least-squares fit 0.00293.
+There are 10 000 series of 51 steps, drawn with seed 42. 50 steps are the input, the last is the
+target. 7000 series are for training, 2000 for validation and 1000 for the test. On the validation
+part, the naive forecast has a mean squared error of 0.0202, and the least-squares fit 0.00293.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class TwoSines:
 
 
 def two_sines() -> TwoSines:
-    """The benchmark's three parts."""
-    # The book's own legacy generator, as an object: its numbers without the global state.
+    """The benchmark's training, validation and test part."""
+    # The book's legacy generator, as an object: the same numbers without global state.
     random = np.random.RandomState(42)
     count, steps = 10_000, 51
     a, b, c, d = random.rand(4, count, 1)

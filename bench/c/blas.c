@@ -1,10 +1,10 @@
-/* c-blas: batched BPTT on a library's matrix products: every buffer made once, one product for the gradients of many
-   steps.
+/* c-blas: batched BPTT on a library's matrix products. Buffers are allocated once, and one product gives the gradients
+   of many steps.
 
-   Compiled with what cell.h asks for and -DBLAS_INT=, the library's integer. Sizes are known at run time only.
+   Compile with the macros of cell.h and -DBLAS_INT=, the library's integer. Sizes are known only at run time.
 
-   A row of S holds [h_t | x_{t+1} | 1 | 0], the rows of W are those of Wh, Wx and b. So one product a step adds the
-   inputs and the bias to the states, and one long product S' D is the gradient of all three. */
+   A row of S holds [h_t | x_{t+1} | 1 | 0]. The rows of W are those of Wh, Wx and b. So one product per step adds up
+   states, inputs and bias, and one long product S' D is the gradient of all three. */
 #include "cell.h"
 #include "gemm.h"
 
@@ -37,7 +37,7 @@ static void backward(const real *d)
     else blas.gemm(ROW_MAJOR, PLAIN, TRANSPOSED, B, H, H, 1, d, HP, W, HP, 0, dh, HP);
 }
 
-/* The first H columns of s (B, SP) = tanh(A); what follows them stays. */
+/* The first H columns of s (B, SP) = tanh(A). The others keep their values. */
 static void activate(real *s)
 {
     const int whole = H / LANES * LANES;
@@ -56,7 +56,7 @@ static void slope(real *d, const real *s)
 {
     for (int b = 0; b < B; b++, d += HP, s += SP) {
         const real *g = dh + (size_t)b * HP;
-        for (int j = 0; j < HP; j += LANES) { /* past H dh is zero */
+        for (int j = 0; j < HP; j += LANES) { /* dh is zero past H */
             const vec h = LOAD(s + j);
             STORE(d + j, LOAD(g + j) * (1 - h * h));
         }
@@ -116,7 +116,7 @@ void predict(real *y, const real *x, int N)
     }
 }
 
-/* Makes the buffers; sizes: T, I, H, O, B, chunk and the steps whose states are kept (T, or 0 for predict). */
+/* Allocates the buffers. sizes: T, I, H, O, B, chunk, and the steps with stored states (T, or 0 for predict). */
 void start(const library *functions, const int *sizes)
 {
     blas = *functions;
@@ -134,7 +134,7 @@ void start(const library *functions, const int *sizes)
     }
 }
 
-/* Takes the weights, row by row. */
+/* Copies the weights in, row by row. */
 void load(const real *Wx, const real *Wh, const real *b, const real *Wy_, const real *by_)
 {
     for (int i = 0; i < K; i++)
@@ -145,7 +145,7 @@ void load(const real *Wx, const real *Wh, const real *b, const real *Wy_, const 
     if (P) blas.pack(ROW_MAJOR, B_MATRIX, PLAIN, B, H, K, 1, W, HP, P);
 }
 
-/* Gives the weights back, row by row. */
+/* Copies the weights out, row by row. */
 void store(real *Wx, real *Wh, real *b, real *Wy_, real *by_)
 {
     for (int i = 0; i < K; i++)

@@ -1,18 +1,18 @@
 /* c-blas for networks of several layers, directions or outputs: each cell as in blas.c, one cell after the other.
 
-   Compiled as blas.c is. H is a multiple of LANES and B more than 1; outputs at every step need one direction.
+   Compile as blas.c. H is a multiple of LANES and B more than 1. Outputs at every step need one direction.
 
-   A cell walks its steps in its own order: step k is time k forward and time T - 1 - k backward. A row of its S holds
-   [state before step k | input | 1 | 0], the rows of its W are those of Wh, Wx and b. One product a step adds all three.
-   One product back gives [gradient of that state | gradient of the input]: E. */
+   A cell has its own order of steps: step k is time k forward and time T - 1 - k backward. A row of its S holds
+   [state before step k | input | 1 | 0]. The rows of its W are those of Wh, Wx and b. One product per step adds up all
+   three. In the backward pass one product gives E: [gradient of that state | gradient of the input]. */
 #include "cell.h"
 #include "gemm.h"
 
 typedef struct {
     int inputs;     /* 0: rows of a table, by token */
     int K, SP, EP;  /* H + inputs + 1, and the strides of S and E */
-    int back;       /* columns of E: H + inputs, or H where no gradient of the input is needed */
-    size_t next;    /* from one step's E to the next one's; 0 where only the last is needed */
+    int back;       /* columns of E: H + inputs, or H if the gradient of the input is not needed */
+    size_t next;    /* from one step's E to the next one's; 0 if only the last is needed */
     real *S;        /* (T + 1, B, SP) */
     real *E;        /* (T + 1, B, EP) */
     real *dA;       /* (T, B, H): da */
@@ -119,7 +119,7 @@ static void backward(int l, int d, const int32_t *token)
     for (int k = T - 1; k >= 0; k--) {
         slope(l, d, k);
         real *e = c->E + k * c->next;
-        if (k == 0 && c->back == H) { /* nothing needs it */
+        if (k == 0 && c->back == H) { /* not needed */
         } else if (c->Pt) blas.compute(ROW_MAJOR, PLAIN, PACKED, B, c->back, H, c->dA + k * da, H, c->Pt, H, 0, e, c->EP);
         else blas.gemm(ROW_MAJOR, PLAIN, TRANSPOSED, B, c->back, H, 1, c->dA + k * da, H, c->W, H, 0, e, c->EP);
         if (k && every && l == L - 1)
@@ -184,7 +184,7 @@ void train(const void *x, const void *y, int N)
     for (int n = 0; n < N; n += B) batch((const char *)x + n * T * inputs, (const char *)y + n * targets);
 }
 
-/* Makes the buffers; sizes: T, I, H, O, B, chunk, L, D, every, tokens, classes. */
+/* Allocates the buffers. sizes: T, I, H, O, B, chunk, L, D, every, tokens, classes. */
 void start(const library *functions, const int *sizes)
 {
     blas = *functions;
@@ -218,7 +218,7 @@ static void move(real *ours, real *theirs, size_t size, int back)
     memcpy(back ? theirs : ours, back ? ours : theirs, sizeof(real) * size);
 }
 
-/* Wx, Wh and b of each cell, then Wy and by: taken, or given back. */
+/* Copies Wx, Wh and b of each cell, then Wy and by, in or out. */
 static void exchange(real *const *arrays, int back)
 {
     for (int l = 0; l < L; l++)

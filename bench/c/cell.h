@@ -1,7 +1,7 @@
-/* What the programs here share: the real type, vectors of it, tanh, one clipped step, the output layer.
+/* Shared by all programs here: the real type, vectors of it, tanh, one clipped step, the output layer.
 
-   Compiled with -DVECTOR_BYTES=16, 32 or 64, and -DDOUBLE for float64. Vectors are GCC's and Clang's own
-   types, so that one text serves every instruction set. */
+   Compile with -DVECTOR_BYTES=16, 32 or 64, and -DDOUBLE for float64. Vectors are types of GCC and Clang, so one
+   source serves every instruction set. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ typedef real vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real))
 #define STORE(p, v) (*(vec *)(p) = (v))
 #define ALL(x) ((vec){0} + (real)(x))
 
-/* C has no minimum of vectors. */
+/* GCC's vector types have no minimum. */
 #if VECTOR_BYTES == 64 && defined __AVX512F__
 #define WIDE(name) _mm512_##name
 #elif VECTOR_BYTES == 32 && defined __AVX__

@@ -1,6 +1,6 @@
-/* c-fixed: batched BPTT in C whose sizes the compiler knows, without a library.
+/* c-fixed: batched BPTT in C, with sizes fixed at compile time and without a library.
 
-   Compiled with what tiles.h asks for, and -DPREDICT for predict. */
+   Compile with the macros of tiles.h, and -DPREDICT for predict. */
 #include "tiles.h"
 
 enum {
@@ -17,8 +17,8 @@ static real (*W)[HP][PANEL], (*Wt)[HP][PANEL], (*G)[HP][PANEL]; /* Wh, its trans
 static real (*Wx)[I + 1][PANEL], (*Gx)[I + 1][PANEL];           /* the last row is the bias */
 static real *Wy, *by, *last, *dlast;                            /* (O, HP), (O), (B, HP), (B, HP) */
 
-/* `add` for one row. Fewer than 8 sums would wait for the latency of their multiply-adds: even and odd terms are
-   summed apart. */
+/* `add` for one row. Even and odd terms have separate sums, because fewer than 8 sums would wait for the latency of
+   their multiply-adds. */
 INLINE void add_row(const int V, vec *sums, const real *a, const long ak, const real *w, const long wk, const int K)
 {
     if (V >= 8) {
@@ -103,8 +103,8 @@ void predict(real *y, const real *x, int N)
 
 #else
 
-/* h[.][t + 1] from h[.][t] for one row, whose sums stay in registers. W is walked forth on even steps and back on
-   odd ones, so that what the cache kept of it is used first. */
+/* h[.][t + 1] from h[.][t] for one row, whose sums stay in registers. Even steps read W forwards and odd steps
+   backwards, so that each reads the cached part first. */
 INLINE void forward_panel(const int V, int q, int t, const real *x)
 {
     vec sums[SUMS];
@@ -129,7 +129,7 @@ static void forward_row(int t, const real *x)
     }
 }
 
-/* d[.][t - 1] from d[.][t] for one row: dot products with the rows of W, four at a time; W is walked forth and back */
+/* d[.][t - 1] from d[.][t] for one row: dot products with the rows of W, four at a time; W as in forward_panel */
 static void backward_row(int t)
 {
     for (int n = 0; n < H; n += 4) {
@@ -229,7 +229,7 @@ void train(const real *x, const real *y, int N)
 
 #endif
 
-/* Takes the weights, row by row, and makes the buffers at the first call. */
+/* Copies the weights in, row by row. The first call allocates the buffers. */
 void load(const real *Wx_, const real *Wh, const real *b, const real *Wy_, const real *by_)
 {
     if (!h) {
@@ -248,7 +248,7 @@ void load(const real *Wx_, const real *Wh, const real *b, const real *Wy_, const
     memcpy(by, by_, sizeof(real) * O);
 }
 
-/* Gives the weights back, row by row. */
+/* Copies the weights out, row by row. */
 void store(real *Wx_, real *Wh, real *b, real *Wy_, real *by_)
 {
     for (int j = 0; j < H; j++) {

@@ -1,6 +1,6 @@
 /* c-fixed for networks of several layers, directions or outputs, and for tokens.
 
-   Compiled with what tiles.h asks for, -DLAYERS=, -DDIRECTIONS=, and 0 or 1 for -DEVERY= (an output at every step: one
+   Compile with the macros of tiles.h, -DLAYERS=, -DDIRECTIONS=, and 0 or 1 for -DEVERY= (an output at every step: one
    direction, O a multiple of LANES), -DTOKENS= and -DCLASSES=. B is more than 1.
 
    A term is one `add`. A state's sums have a term for each source of input and one for the state before; a state's
@@ -184,7 +184,7 @@ INLINE void output_tile(const int R, const int V, int j, int t, int row)
         for (int v = 0; v < V; v++) STORE(&z[t][row + r][j + v * LANES], sums[r * V + v]);
 }
 
-/* z = the gradient of the loss by the outputs */
+/* z = the gradient of the loss with respect to the outputs */
 static void every_output(const void *y)
 {
 #define TILE(R, V, row) output_tile(R, V, j, t, row)
@@ -289,7 +289,7 @@ static void move(real *ours, real *theirs, int back)
     else *ours = *theirs;
 }
 
-/* Wx, Wh and b of each cell, then Wy and by: taken, or given back. */
+/* Copies Wx, Wh and b of each cell, then Wy and by, in or out. */
 static void exchange(real *const *arrays, int back)
 {
     for (int l = 0; l < L; l++)

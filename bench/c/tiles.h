@@ -1,12 +1,12 @@
-/* What fixed.c and fixed_network.c share: sizes that the compiler knows, and products in tiles.
+/* Shared by fixed.c and fixed_network.c: sizes fixed at compile time, and products in tiles.
 
-   Compiled with -DTIMESTEPS= -DINPUTS= -DHIDDEN= -DOUTPUTS= -DBATCH= (the rows of a batch, or of a block of predict),
+   Compile with -DTIMESTEPS= -DINPUTS= -DHIDDEN= -DOUTPUTS= -DBATCH= (the rows of a batch, or of a block of predict),
    -DROWS= and -DTILE_VECTORS= (rows and vectors of a tile, at most), -DPANEL_VECTORS= (vectors of a panel, at
-   most), -DROW_VECTORS= (the same for a batch of one), -DCHUNK= (steps of one product for dWh), and what cell.h asks
-   for.
+   most), -DROW_VECTORS= (the same for a batch of one), -DCHUNK= (steps of one product for dWh), and the macros of
+   cell.h.
 
-   Columns lie in panels of a few vectors, one panel after the other, so that every product reads all its operands
-   in memory order. A tile stays in registers from its first term to its tanh, slope or update. */
+   Columns are stored in panels of a few vectors, so every product reads its operands in memory order. A
+   tile stays in registers from its first term to its tanh, slope or update. */
 #include "cell.h"
 
 enum {

@@ -1,8 +1,8 @@
-"""The contestants: crnn and its peers, each written as well as a good user of it writes.
+"""The contestants: crnn and its peers, each written as an expert user would write it.
 
-A peer's library is imported inside its functions, by name, in a worker process of its own; an
+A peer's library is imported by name, inside its functions, in its own worker process. An
 ImportError there means that the peer is absent. Every runner starts from `workloads.weights` and
-works on `workloads.data`; parameters go by crnn's names.
+uses `workloads.data`. Parameters have crnn's names.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Runner(Protocol):
     """One peer on one workload."""
 
     def reset(self) -> None:
-        """Back to the initial weights and state; not timed."""
+        """Restore the initial weights and state; not timed."""
 
     def run(self, units: int) -> None:
-        """`units` epochs, calls or steps; timed."""
+        """Run `units` epochs, calls or steps; timed."""
 
     def result(self) -> dict[str, Array]:
-        """What `reference.expected` describes, after `run`."""
+        """The result of `run`, in the form of `reference.expected`."""
 
 
 def _numpy_train(workload: Workload, threads: int) -> Runner:
@@ -67,7 +67,7 @@ RUNNERS: dict[tuple[str, Kind], Callable[[Workload, int], Runner]] = {
 for _name, _variant in c.VARIANTS.items():
     RUNNERS[_name, "train"] = RUNNERS[_name, "predict"] = functools.partial(c.on_blas, _variant)
 
-# The peers that train networks which are not basic.
+# The peers that train networks other than basic ones.
 BROAD = ("crnn", "numpy", "torch", "jax", "c-fixed", *c.VARIANTS)
 
 FRAMEWORKS = ("notebook", "numpy", "torch", "jax", "jax-unrolled", "onnxruntime")
@@ -76,7 +76,7 @@ PEERS = (*FRAMEWORKS, *C_PEERS)
 
 
 def contestants(peer: str) -> list[str]:
-    """The peers that stand behind one name of `PEERS`: c-blas is one for each library and way."""
+    """The contestants of one name of `PEERS`: c-blas has one for each library and variant."""
     return list(c.VARIANTS) if peer == "c-blas" else [peer]
 
 
@@ -88,7 +88,7 @@ def column(peer: str) -> str:
 def enters(peer: str, workload: Workload) -> bool:
     """Whether `peer` has an entry for the row.
 
-    The notebook's own size and type is its only row; unrolling is for the short sequences.
+    The notebook enters only the row of its own size and type; unrolling is for short sequences.
     """
     if workload.kind == "import":
         return peer in ("crnn", "python", "numpy", "torch", "jax", "onnxruntime")
@@ -98,7 +98,7 @@ def enters(peer: str, workload: Workload) -> bool:
         return False
     if peer == "jax-unrolled" and workload.T > jax.JaxUnrolledTrain.UNROLL:
         return False
-    # No page of C leaves the steps out that a sequence lacks.
+    # No peer in C skips the steps past a sequence's length.
     if workload.shortest and column(peer) in C_PEERS:
         return False
     if peer in c.VARIANTS and not c.enters(c.VARIANTS[peer], workload):
@@ -107,7 +107,7 @@ def enters(peer: str, workload: Workload) -> bool:
 
 
 def runner(peer: str, workload: Workload, threads: int) -> Runner:
-    """The runner of `peer`; raises ImportError where its library is absent."""
+    """The runner of `peer`; raises ImportError if its library is absent."""
     if workload.kind == "import":
         return interpreter.Import(peer)
     return RUNNERS[peer, workload.kind](workload, threads)

@@ -1,4 +1,4 @@
-"""Finds the BLAS libraries that c-blas is linked with: MKL, OpenBLAS, AOCL."""
+"""Find the BLAS libraries for c-blas: MKL, OpenBLAS, AOCL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Blas:
         For the report.
     library : ctypes.CDLL
     prefix, suffix : str
-        Around the names of its functions.
+        Of the names of its functions.
     integer : str
         The C type of its sizes.
     """
@@ -37,7 +37,7 @@ class Blas:
     integer: str = "int"
 
     def address(self, function: str) -> int:
-        """Where `function` is; ImportError if the library lacks it."""
+        """The address of `function`; ImportError if the library lacks it."""
         name = self.prefix + function + self.suffix
         try:
             found = getattr(self.library, name)
@@ -47,7 +47,7 @@ class Blas:
 
 
 def mkl() -> Blas:
-    """Of the wheel `mkl`, or of the system."""
+    """MKL from the wheel `mkl`, or from the system."""
     library = _first([*sorted(Path(sys.prefix, "lib").glob("libmkl_rt.so*")), "mkl_rt"], "mkl")
     text = ctypes.create_string_buffer(200)
     library.mkl_get_version_string(text, len(text))
@@ -55,7 +55,7 @@ def mkl() -> Blas:
 
 
 def openblas() -> Blas:
-    """Of the wheel `scipy-openblas32`, of NumPy, or of the system, in this order."""
+    """OpenBLAS from the wheel `scipy-openblas32`, from NumPy, or from the system, in this order."""
     wheel = _folder("scipy_openblas32", "lib").glob("libscipy_openblas.*")
     bundled = Path(np.__file__).parent.parent.glob("numpy.libs/libscipy_openblas64_*")
     places = [(wheel, "scipy_", "", "int"), (bundled, "scipy_", "64_", "int64_t")]
@@ -66,9 +66,9 @@ def openblas() -> Blas:
 
 
 def aocl() -> Blas:
-    """AMD's BLIS: of the wheel `aoclda`, or of the system."""
+    """AMD's BLIS from the wheel `aoclda`, or from the system."""
     wheel = _folder("aoclda").parent / "aoclda.libs"
-    for runtime in wheel.glob("libomp-*"):  # libblis asks for it by this name alone
+    for runtime in wheel.glob("libomp-*"):  # libblis finds it only under this name
         ctypes.CDLL(str(runtime), mode=ctypes.RTLD_GLOBAL)
     library = _first([*wheel.glob("libblis*.so*"), "blis-mt", "blis"], "aoclda")
     library.bli_info_get_version_str.restype = ctypes.c_char_p
@@ -82,13 +82,13 @@ def _openblas(library: ctypes.CDLL, prefix: str, suffix: str, integer: str) -> B
 
 
 def _number(text: bytes) -> str:
-    """The first version number in what a library says of itself."""
+    """The first version number in a library's description."""
     found = re.search(r"\d+(\.\d+)+", text.decode())
     return found.group() if found else ""
 
 
 def _first(candidates: list[Path | str], wheel: str) -> ctypes.CDLL:
-    """The first that loads; a plain name is looked up in the system."""
+    """The first library that loads. The system is searched for a plain name."""
     for path in _existing(candidates):
         return ctypes.CDLL(path)
     raise ImportError(f"no library (pip install {wheel})")
@@ -103,7 +103,7 @@ def _existing(candidates: list[Path | str]) -> Iterator[str]:
 
 
 def _folder(package: str, *parts: str) -> Path:
-    """A folder of an installed package, without importing it; for an absent one, no folder."""
+    """A folder of an installed package, without importing it; a missing path if absent."""
     spec = importlib.util.find_spec(package)
     home = Path(spec.origin).parent if spec and spec.origin else Path("/nonexistent", package)
     return home.joinpath(*parts)

@@ -1,7 +1,7 @@
 """The peers in C: `c/blas*.c` on each BLAS, `c/fixed*.c` with its sizes compiled in.
 
-They are compiled when a row starts, into the folder that $CRNN_BENCH_BUILD names. An ImportError
-says why one cannot run.
+They are compiled when a row starts, into the folder $CRNN_BENCH_BUILD. An ImportError says why one
+cannot run.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Variant:
     Attributes
     ----------
     find : callable
-        Gives the library.
+        Returns the library.
     packed : bool
-        The library packs the weights once a batch (predict: once), and each product uses them so.
+        Whether the library packs the weights once per batch (predict: once) for all products.
     chunks : bool
-        The gradients' product is taken every few steps, while their states are in the cache.
+        Whether the gradients' product is taken every few steps, while their states are cached.
     """
 
     find: Callable[[], blas.Blas]
@@ -60,7 +60,7 @@ VARIANTS = {
 
 
 def enters(variant: Variant, workload: Workload) -> bool:
-    """A batch of one has no product to pack, and one product for its gradients is short."""
+    """Whether a variant enters a row: a batch of one has no product to pack or to cut up."""
     if workload.kind == "train" and workload.B == 1:
         return not (variant.packed or variant.chunks)
     return workload.kind == "train" or not variant.chunks
@@ -70,11 +70,11 @@ class Trained:
     """Epochs of a compiled program: `load`, `train`, `store`."""
 
     def __init__(self, program: ctypes.CDLL, workload: Workload, *, ones: bool) -> None:
-        """`ones`: x gets a last column of ones, which the bias is trained with."""
+        """`ones`: x gets a last column of ones, for the bias."""
         self.program = program
         x, self.y = data(workload)
         batches, T, B = workload.N // workload.B, workload.T, workload.B
-        # Time-major batches, laid out once, as JAX gets them.
+        # Time-major batches, copied once, as for JAX.
         features = workload.input_size
         self.x = np.ones((batches, T, B, features + ones), workload.dtype)
         self.x[..., :features] = x.reshape(batches, B, T, features).transpose(0, 2, 1, 3)
@@ -95,7 +95,7 @@ class Trained:
 
 
 class TrainedNetwork:
-    """The same for a network that is not basic: tokens and classes are int32."""
+    """Epochs of a network that is not basic: tokens and classes are int32."""
 
     def __init__(self, program: ctypes.CDLL, workload: Workload) -> None:
         self.program, self.N = program, workload.N
@@ -142,7 +142,7 @@ class Predicted:
 def on_blas(
     variant: Variant, workload: Workload, threads: int
 ) -> Trained | TrainedNetwork | Predicted:
-    """`c/blas.c` or `c/blas_network.c` on a library, whose threads are set by the environment."""
+    """`c/blas.c` or `c/blas_network.c` on a library. The environment sets its threads."""
     found = variant.find()
     letter = "s" if workload.dtype == "float32" else "d"
     names = ["gemm", "gemv"]
@@ -170,13 +170,13 @@ def on_blas(
     return Trained(program, workload, ones=False) if train else Predicted(program, workload)
 
 
-# Rows of a block of predict. 64 to 512 differ by less than 10 % on the libraries, 48 to 96 by
-# less than 2 % with sizes compiled in.
+# Rows of a block of predict. Times from 64 to 512 differ by less than 10 % on the libraries, and
+# from 48 to 96 by less than 2 % with sizes compiled in.
 PREDICT_ROWS_BLAS = 128
 PREDICT_ROWS_FIXED = 48
 
-# By bytes of a vector: rows and vectors of a tile, so that its sums fit the registers (16 of 32
-# bytes, 32 of the others) beside what they are made of; and vectors of a row of a batch of one.
+# By bytes of a vector: rows and vectors of a tile, and vectors of a row of a batch of one. The sums
+# of a tile and their operands fit the registers (16 of 32 bytes, 32 of the other sizes).
 _TILES = {16: (6, 4, 24), 32: (6, 2, 13), 64: (12, 2, 28)}
 
 
@@ -197,9 +197,9 @@ def fixed(workload: Workload, threads: int) -> Trained | TrainedNetwork | Predic
         "ROWS": tile_rows,
         "TILE_VECTORS": tile_vectors,
         "ROW_VECTORS": row_vectors,
-        # Panels of 16 numbers at least: shorter ones cost mid64 10 % with AVX2.
+        # Panels of at least 16 numbers: with shorter ones, mid64 takes 10 % longer on AVX2.
         "PANEL_VECTORS": max(tile_vectors, 16 * workload.itemsize // vector),
-        # 256 rows of states and slopes fit L2 up to H = 256 or so; 2 to 16 steps differ by 3 %.
+        # 256 rows of states and slopes fit L2 up to about H = 256. 2 to 16 steps differ by 3 %.
         "CHUNK": max(1, 256 // rows),
     }
     if not workload.basic:
@@ -255,7 +255,7 @@ def _vector_bytes() -> int:
 
 
 def _target() -> list[str]:
-    """What the compiler may use: this processor's instructions, or those of AVX2 alone."""
+    """Compiler options: all instructions of this processor, or only AVX2."""
     if os.environ.get("CRNN_ISA") == "avx2":
         return ["-march=x86-64-v3", "-mtune=native"]
     if platform.machine() in ("x86_64", "AMD64"):
@@ -268,5 +268,5 @@ def _addresses(arrays: Any) -> list[ctypes.c_void_p]:
 
 
 def _pointers(arrays: dict[str, Array]) -> Any:
-    """The addresses as one array in C, in the order of the names."""
+    """The addresses as one C array, in the order of the names."""
     return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays.values()))

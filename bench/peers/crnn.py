@@ -1,4 +1,4 @@
-"""crnn itself, by the calls that a user makes."""
+"""crnn itself, with the calls of a user."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, data, le
 
 
 def package() -> Any:
-    """The package; ImportError where its compiled module is not built."""
+    """The package; ImportError if its compiled module is not built."""
     importlib.import_module("crnn._cell")
     return importlib.import_module("crnn")
 
 
 def _settings(workload: Workload) -> dict[str, Any]:
-    """Those of the network, besides its sizes."""
+    """The network's arguments besides its sizes."""
     return {
         "num_layers": workload.L,
         "bidirectional": workload.D == 2,
@@ -28,7 +28,7 @@ def _settings(workload: Workload) -> dict[str, Any]:
 
 
 class CrnnTrain:
-    """`Trainer.fit`, whole calls: its checks and its workspaces are in the time."""
+    """Whole calls of `Trainer.fit`: the time includes its checks and workspaces."""
 
     def __init__(self, workload: Workload, threads: int) -> None:
         crnn = package()
@@ -63,7 +63,7 @@ class CrnnTrain:
 
 
 class CrnnPredict:
-    """`RNN.predict` on the whole of x."""
+    """`RNN.predict` on all of x."""
 
     def __init__(self, workload: Workload, threads: int) -> None:
         crnn = package()
@@ -86,7 +86,7 @@ class CrnnPredict:
 
 
 class CrnnStep:
-    """`Stream.step`, one call a step from a Python loop."""
+    """`Stream.step`, one call per step from a Python loop."""
 
     def __init__(self, workload: Workload, threads: int) -> None:
         crnn = package()

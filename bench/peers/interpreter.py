@@ -11,7 +11,7 @@ from bench.workloads import Array
 
 
 class Import:
-    """A new interpreter that imports one module and ends; "python" imports nothing."""
+    """A new interpreter that imports one module and exits; "python" imports nothing."""
 
     def __init__(self, module: str) -> None:
         statement = "pass" if module == "python" else f"import {module}"

@@ -11,9 +11,9 @@ from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, lengths,
 
 
 class JaxTrain:
-    """The whole epoch in one jit: lax.scan over batches, in it over steps; parameters donated.
+    """The whole epoch in one jit: a lax.scan over batches and one over steps; parameters donated.
 
-    Sequences of different lengths are padded, and keep their state through the padding.
+    Sequences of different lengths are padded. They keep their state through the padding.
     """
 
     UNROLL = 1
@@ -22,7 +22,7 @@ class JaxTrain:
         jax = self.jax = importlib.import_module("jax")
         jnp: Any = importlib.import_module("jax.numpy")
         jax.config.update("jax_enable_x64", True)
-        # Time-major batches, laid out once.
+        # Time-major batches, copied once.
         x, y = (jnp.asarray(array) for array in time_major(workload))
         steps = jnp.asarray(lengths(workload).reshape(-1, workload.B))
         self.batches = x, y, steps
@@ -30,7 +30,7 @@ class JaxTrain:
         D, last = workload.D, workload.output == "last"
 
         def cell(params: Any, name: str, inputs: Any, steps: Any, reverse: bool) -> tuple[Any, Any]:
-            """The last state and, unless nothing reads them, those after each step."""
+            """The last state, and the states after each step if they are needed."""
             Wx, Wh = params["Wx" + name], params["Wh" + name]
             product = Wx[inputs] if inputs.ndim == 2 else inputs @ Wx
             a = product + params["b" + name]
@@ -93,9 +93,9 @@ class JaxTrain:
 
 
 class JaxUnrolledTrain(JaxTrain):
-    """The same, all 25 timesteps unrolled: 19 ms for 24 on seed64, 8.5 for 13 on small.
+    """The same, with all 25 timesteps unrolled: 19 ms instead of 24 on seed64, 8.5 not 13 on small.
 
-    From T = 50 upwards it is slower than the plain scan.
+    From T = 50 it is slower than the plain scan.
     """
 
     UNROLL = 25

@@ -10,7 +10,7 @@ from bench.workloads import LEARNING_RATE, Array, Workload, data, weights
 class NotebookTrain:
     """One sample at a time, a Python list of states, the gradient shifted by one step, float64.
 
-    Half the squared error and no biases, as the notebook has them.
+    Half the squared error and no biases, as in the notebook.
     """
 
     def __init__(self, workload: Workload, threads: int) -> None:

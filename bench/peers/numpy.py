@@ -1,4 +1,4 @@
-"""NumPy, written with care: buffers made once, long products."""
+"""Optimised NumPy: buffers allocated once, long products."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.workloads import CLIP_VALUE, LEARNING_RATE, Array, Workload, data, we
 
 
 def views(flat: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
-    """Named arrays that lie one behind the other in `flat`."""
+    """Named arrays, one after the other in `flat`."""
     views, at = {}, 0
     for name, shape in shapes.items():
         size = int(np.prod(shape))
@@ -18,10 +18,10 @@ def views(flat: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
 
 
 class NumpyTrain:
-    """Batched BPTT: every buffer made once, x Wx and the weights' gradients for all steps at once.
+    """Batched BPTT: buffers allocated once, x Wx and the weights' gradients for all steps at once.
 
-    All parameters lie in one array, and all gradients in another, so that clipping and the step
-    are four calls a batch. np.dot, as its call costs 0.4 us less than np.matmul's.
+    All parameters share one array, and all gradients another, so clipping and the update are four
+    calls per batch. np.dot, because its call takes 0.4 us less than that of np.matmul.
     """
 
     def __init__(self, workload: Workload, threads: int) -> None:
@@ -89,7 +89,7 @@ class NumpyTrain:
 
 
 class NumpyPredict:
-    """Blocks of rows that fit the cache, buffers made once."""
+    """Blocks of rows that fit the cache, buffers allocated once."""
 
     ROWS = 512
 

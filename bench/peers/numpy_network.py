@@ -1,4 +1,4 @@
-"""NumPy, written with care, for networks of several layers, directions, outputs and lengths."""
+"""Optimised NumPy for networks of several layers, directions, outputs and lengths."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bench.workloads import (
 
 @dataclass
 class Batch:
-    """Rows of one batch, longest first and step by step: those of step t, then those of t + 1.
+    """Rows of one batch, longest first: all rows of step t, then all rows of step t + 1.
 
     Attributes
     ----------
@@ -33,10 +33,10 @@ class Batch:
     ends : ndarray, shape (B,)
         Each sequence's row at its last step.
     before : ndarray or None
-        The row of the step before, for all rows but those of the first step. None if all steps have
-        B rows, as they are then those B rows higher.
+        The row of the previous step, for all rows except those of the first step. None if all steps
+        have B rows: the previous step is then B rows higher.
     one_hot : ndarray, shape (rows, I)
-        Of tokens; else empty. Their gradient is a product with it, which is faster than np.add.at.
+        Of tokens; else empty. A product with it gives their gradient, faster than np.add.at.
     """
 
     x: Array
@@ -49,7 +49,7 @@ class Batch:
 
 @dataclass
 class Cell:
-    """A cell's buffers: states, and what is first the sums' inputs and then da, both (rows, H)."""
+    """A cell's buffers, both (rows, H): the states; and `a`, first x Wx + b, then da."""
 
     name: str
     h: Array
@@ -58,9 +58,9 @@ class Cell:
 
 
 class NumpyNetwork:
-    """Batched BPTT: buffers made once, x Wx and the weights' gradients for all steps at once.
+    """Batched BPTT: buffers allocated once, x Wx and the weights' gradients for all steps at once.
 
-    Batches are laid out once. A step has the rows of the sequences that are long enough for it.
+    Batches are copied once. A step has the rows of the sequences that are long enough for it.
     """
 
     def __init__(self, workload: Workload, threads: int) -> None:
@@ -142,12 +142,12 @@ class NumpyNetwork:
             np.tanh(product, out=h[now])
 
     def _backward(self, cell: Cell, inputs: Array, above: Array, last: bool, batch: Batch) -> None:
-        """Gradients of a cell, and da in cell.a; `above` is dh of all steps, or of the last."""
+        """Gradients of a cell; writes da to cell.a. `above` is dh of all steps, or of the last."""
         Wh, rows, B = self.params["Wh" + cell.name], len(inputs), self.workload.B
         h, da, dh = cell.h[:rows], cell.a[:rows], self.dh
         np.multiply(h, h, out=da)
         np.subtract(1.0, da, out=da)
-        # A row that ends at an earlier step keeps what it begins with until then.
+        # Until its own last step, a shorter row keeps its initial value.
         dh[...] = above if last else 0.0
         for now in reversed(cell.spans):
             dh_t, da_t = dh[: now.stop - now.start], da[now]
@@ -166,7 +166,7 @@ class NumpyNetwork:
         np.sum(da, axis=0, out=db)
 
     def _loss_gradient(self, read: Array, y: Array) -> Array:
-        """Of the squared error or the cross entropy, by the outputs."""
+        """Gradient of the squared error or the cross entropy with respect to the outputs."""
         z: Array = np.dot(read, self.params["Wy"])
         z += self.params["by"]
         if not self.workload.classes:
@@ -182,7 +182,7 @@ class NumpyNetwork:
 
 
 def _batches(workload: Workload) -> list[Batch]:
-    """The batches of an epoch, laid out."""
+    """The batches of an epoch."""
     x, y = data(workload)
     steps = lengths(workload)
     one_hot = np.eye(workload.input_size, dtype=workload.dtype)

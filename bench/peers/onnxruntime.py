@@ -73,7 +73,7 @@ class OnnxPredict:
 
 
 class OnnxStep:
-    """The RNN operator at length 1, the state handed out and in."""
+    """The RNN operator at length 1: the state is output and input again."""
 
     def __init__(self, workload: Workload, threads: int) -> None:
         x, _ = data(workload)

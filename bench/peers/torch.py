@@ -24,10 +24,10 @@ def _torch(threads: int) -> Any:
 
 
 def _tensors(cell: Any, linear: Any, suffixes: list[str]) -> dict[str, Any]:
-    """PyTorch's parameters by our names; all are transposed. `suffixes`: of the cells."""
+    """PyTorch's parameters under crnn's names, all transposed. `suffixes`: those of the cells."""
     named = {}
     for suffix in suffixes:
-        theirs = suffix if hasattr(cell, "weight_ih" + suffix) else ""  # RNNCell's have none
+        theirs = suffix if hasattr(cell, "weight_ih" + suffix) else ""  # RNNCell has no suffixes
         named["Wx" + suffix] = getattr(cell, "weight_ih" + theirs)
         named["Wh" + suffix] = getattr(cell, "weight_hh" + theirs)
         named["b" + suffix] = getattr(cell, "bias_ih" + theirs)
@@ -35,9 +35,9 @@ def _tensors(cell: Any, linear: Any, suffixes: list[str]) -> dict[str, Any]:
 
 
 def _load_torch(cell: Any, linear: Any, start: dict[str, Array]) -> dict[str, Any]:
-    """Our weights into a recurrent module and an output layer; the tensors by our names.
+    """Copy weights into a recurrent module and an output layer; returns the tensors by name.
 
-    PyTorch has two recurrent biases where the formula has one: the second is zero and not trained.
+    PyTorch has two recurrent biases, the formula has one: the second is zero and not trained.
     """
     torch: Any = importlib.import_module("torch")
     tensors = _tensors(cell, linear, [name[2:] for name in start if name.startswith("Wx")])
@@ -102,7 +102,7 @@ class TorchTrain:
         return {name: w.detach().numpy().T.copy() for name, w in self.tensors.items()}
 
     def _states(self, x: Any, steps: Any) -> Any:
-        """Those that the output layer reads: of all steps, or of the last."""
+        """The states for the output layer: of all steps, or of the last."""
         if self.workload.shortest:
             pack = self.torch.nn.utils.rnn.pack_padded_sequence
             x = pack(x, steps, batch_first=True)
@@ -117,8 +117,8 @@ class TorchTrain:
 class TorchPredict:
     """nn.RNN and nn.Linear under inference_mode, in blocks of rows that fit the cache.
 
-    512 rows a call took 15.5, 60 and 249 ms where all 4096 took 14 to 29, 94 and 297 (H = 32, 100,
-    256).
+    Calls of 512 rows took 15.5, 60 and 249 ms (H = 32, 100, 256); one call of all 4096 rows took 14
+    to 29, 94 and 297 ms.
     """
 
     ROWS = 512
@@ -145,7 +145,7 @@ class TorchPredict:
 
 
 class TorchStep:
-    """RNNCell and Linear under inference_mode, one call of each a step."""
+    """RNNCell and Linear under inference_mode, one call of each per step."""
 
     def __init__(self, workload: Workload, threads: int) -> None:
         torch = self.torch = _torch(threads)

@@ -1,6 +1,6 @@
-"""A demand that depends on yesterday, the day of the week, and cold and heat, for the examples.
+"""The series of the examples: a demand that depends on yesterday, the weekday and temperature.
 
-Heating and cooling make it a V of the temperature, which a linear model cannot follow::
+Heating and cooling give a V over the temperature, which a linear model cannot fit::
 
     demand_t = 0.6 demand_{t-1} + 1.5 |temperature_t - 17| + week_t + noise
 """
@@ -12,7 +12,7 @@ import pandas as pd
 
 
 def demand(days: int = 1000, *, level: float = 20.0, seed: int = 0) -> pd.DataFrame:
-    """Columns demand and temperature, one row a day; the temperature is known in advance."""
+    """Columns demand and temperature, one row per day. The temperature is known in advance."""
     random = np.random.default_rng(seed)
     index = pd.date_range("2021-01-01", periods=days, freq="D")
     day = np.arange(days)

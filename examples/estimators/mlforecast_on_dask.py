@@ -1,9 +1,9 @@
-"""mlforecast on Dask: features on the workers, and one network, trained on one of them.
+"""mlforecast on Dask: features on all workers, and one network that trains on one worker.
 
-`DistributedMLForecast` hands Dask's collections to `fit` and then reads `model_`, a fitted model.
-`OnOneWorker` is what stands between: it trains on one worker. A million windows of 24 numbers are
-0.2 GB, so that one worker is enough. The network's forecasts have the
-bits of the local `MLForecast`.
+`DistributedMLForecast` passes Dask's collections to `fit` and then reads `model_`, a fitted model.
+`OnOneWorker` adapts an estimator to this: it trains on one worker. One is enough, because a million
+windows of 24 numbers are 0.2 GB. The forecasts have the same bits as those of the local
+`MLForecast`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """darts: historical forecasts, and conformal intervals around a model that is already trained.
 
-The default order is right for one series: darts' windows are oldest first. The components of
-several are interleaved: `steps=np.arange(T * F).reshape(T, F)` reads them, and covariates come
-behind, to be shown at every step.
+For one series the default order is right: darts' windows are oldest first. The components of a
+multivariate series are interleaved: use `steps=np.arange(T * F).reshape(T, F)`. Covariates follow
+them and are shown at every step.
 
-`ConformalNaiveModel` is calibrated on the forecasts before, which the model was not
-trained on. The series is the Mackey-Glass equation's, with noise.
+`ConformalNaiveModel` is calibrated on earlier forecasts of values that the model was not trained
+on. The series solves the Mackey-Glass equation, with noise.
 """
 
 from __future__ import annotations

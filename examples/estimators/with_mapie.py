@@ -1,11 +1,11 @@
-"""MAPIE: three ways to an interval, each calibrated on rows that were not trained on.
+"""MAPIE: three kinds of intervals, each calibrated on rows that were not trained on.
 
-Split conformal gives all rows one width. Conformalised quantile regression trains a network for
-each end, with `loss="quantile"`, and then corrects both on the calibration rows: wide where the
-series is uncertain, narrow elsewhere. EnbPI trains on resampled blocks of the series and takes the
-errors of each row from the networks that did not see it.
+Split conformal gives all rows the same width. Conformalised quantile regression trains one network
+for each end, with `loss="quantile"`, and corrects both on the calibration rows. Its intervals are
+wide where the series is uncertain and narrow elsewhere. EnbPI trains on resampled blocks of the
+series and takes each row's error from the networks that did not train on it.
 
-The series is the Mackey-Glass equation's, with noise.
+The series solves the Mackey-Glass equation, with noise.
 """
 
 from __future__ import annotations

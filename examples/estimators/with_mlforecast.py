@@ -1,9 +1,9 @@
 """mlforecast: one network for several series, with a temperature and conformal intervals.
 
-`lag_order="names"`: mlforecast hands over frames in which static and exogenous columns come first,
-then lag1, lag2, ..., then the calendar. What is no lag is shown at every step. A scale for each
-series is `LocalStandardScaler`. mlforecast's intervals are calibrated on windows that were not
-trained on.
+`lag_order="names"`: mlforecast passes frames with static and exogenous columns first, then lag1,
+lag2, ..., then the calendar. Columns that are not lags are shown at every step.
+`LocalStandardScaler` scales each series. mlforecast calibrates its intervals on windows that were
+not trained on.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""scikit-learn: a search, and intervals from a part that was held out.
+"""scikit-learn: a parameter search, and intervals from held-out rows.
 
-NARMA10 answers to a random input, with products of inputs and answers up to ten steps back. The
-network and a linear model see the last 30 inputs. The intervals are split conformal: the errors on
-a part that neither the training nor the search has seen say how wide 80 % are.
+NARMA10 is the response to a random input. It depends on products of inputs and responses up to ten
+steps back. The network and a linear model see the last 30 inputs. The intervals are split
+conformal: errors on rows that neither training nor search has seen give the width for 80 %.
 
-For a series in time order, give the search `cv=TimeSeriesSplit()`. Start with `n_jobs=1`; where a
-fit takes seconds, `joblib.parallel_config(backend="threading")` starts no processes and gives the
-same scores.
+For a series in time order, use the search with `cv=TimeSeriesSplit()`. Start with `n_jobs=1`. If a
+fit takes seconds, use `joblib.parallel_config(backend="threading")`: it starts no processes and
+gives the same scores.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """skforecast: an exogenous variable, a backtest, and intervals from residuals out of sample.
 
-`lag_order="newest_first", steps=LAGS`: skforecast hands over lag_1, lag_2, ... and then the
-exogenous columns, in an array without names. The temperature and the calendar are shown at every
-step.
+`lag_order="newest_first", steps=LAGS`: skforecast passes lag_1, lag_2, ... and then the exogenous
+columns, in an array without names. The temperature and the calendar are shown at every step.
 
-Residuals on the rows that a network was trained on are too small, and intervals from them cover
-little. So a backtest on a part of its own gives the residuals, and another part says what the
-intervals cover. Leave n_jobs at 1 or at processes: the folds of a backtest share one forecaster,
-which threads would train all at once.
+Residuals on rows that a network was trained on are too small, and so are intervals from them. A
+backtest on a separate part gives the residuals, and a third part shows what the intervals cover.
+Keep n_jobs=1, or use processes: the folds of a backtest share one forecaster, and threads would
+train it at the same time.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """sktime: a reduction to regression, evaluated on an expanding window, with conformal intervals.
 
-The default order is right: sktime's windows are oldest first. With other variables X the columns
-come in blocks, one for each variable, and `steps=np.arange(F * T).reshape(F, T).T` reads them. With
+The default order is right: sktime's windows are oldest first. With exogenous variables X, the
+columns come in blocks, one per variable: use `steps=np.arange(F * T).reshape(F, T).T`. With
 `scitype="time-series-regressor"` panels are (N, F, T): swap the axes in a pipeline.
 
-The passengers grow and swing with the season: trend and season are taken out before the regression.
-`ConformalIntervals` takes its residuals from forecasts of what was not trained on.
+The airline passengers have a trend and a season. Both are removed before the regression.
+`ConformalIntervals` takes its residuals from forecasts of values that were not trained on.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Faults brought about on purpose; each script prints what it proved and fails when it did not."""
+"""Injected faults. Each script prints what it measured, and fails if a property does not hold."""

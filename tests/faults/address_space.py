@@ -1,9 +1,9 @@
-"""Too little memory: a fit under each of many limits trains, or is a harmless MemoryError.
+"""Too little memory: under any limit, a fit trains or raises a harmless MemoryError.
 
     python -m tests.faults.address_space [--limits 60]
 
-The limit is RLIMIT_AS, from nothing to spare to enough, and in small steps around what is just
-enough. Linux only; not under a sanitizer or an emulator, whose own address space is counted too.
+The limit is RLIMIT_AS, from too little to enough, in small steps around what is just enough. Linux
+only. Not under a sanitizer or an emulator, whose address space would count too.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ TRAINED, REFUSED = "trained", "MemoryError"
 
 
 def fresh() -> tuple[RNN, Trainer, Array, Array]:
-    """A fit of two shards, with a workspace of some 40 MiB a thread, which malloc maps anew."""
+    """A fit of two shards. Malloc maps its workspace of about 40 MiB per thread for each fit."""
     x, y = samples(32, 4000, 2)
     return RNN(2, 128, 1, seed=0), Trainer(epochs=1, seed=0), x, y
 
 
 def limited(spare: int, threads: int) -> None:
-    """A fit with `spare` bytes of address space left; prints what came of it, and the model."""
+    """Fit with `spare` bytes of address space left; print the outcome and the model's digest."""
     threads_before = running_threads()
     model, trainer, x, y = fresh()
     trainer.threads = threads
@@ -50,16 +50,16 @@ def limited(spare: int, threads: int) -> None:
     if outcome != TRAINED:
         assert bits(model) == before, "the parameters changed"
         trainer.fit(model, x, y)
-    assert threads_left(threads_before) == 0, "a thread was left behind"
+    assert threads_left(threads_before) == 0, "a thread is still running"
     print(hashlib.sha256(bits(model)).hexdigest(), outcome)
 
 
 def interpreter(spare: int, threads: int) -> list[str]:
-    """Digest and outcome of a limited fit in an interpreter of its own."""
+    """Digest and outcome of a limited fit in a separate interpreter."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", __spec__.name, "--limited", str(spare), str(threads)],
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # which would have stacks of its own
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # its threads would need stacks
             stdout=subprocess.PIPE,
             text=True,
             timeout=HANG,
@@ -73,7 +73,7 @@ def interpreter(spare: int, threads: int) -> list[str]:
 
 
 def probed(threads: int, count: int) -> bool:
-    """Three times so many limits: the search for the edge, right around it, and all below."""
+    """Three kinds of limits: a search for the smallest that is enough, near it, and below."""
     expected, outcome = interpreter(1 << 30, threads)
     assert outcome == TRAINED, outcome
     outcomes: Counter[str] = Counter()
@@ -96,8 +96,8 @@ def probed(threads: int, count: int) -> bool:
         one(enough * i // count)
     print(
         f"threads={threads}, {outcomes.total()} limits: {dict(outcomes)}; enough from "
-        f"{enough / KIBIBYTE / 1024:.1f} MiB; after each the model untouched or trained to the "
-        "bits that it has with memory enough",
+        f"{enough / KIBIBYTE / 1024:.1f} MiB; after each the model unchanged or trained to the "
+        "bits that it has with enough memory",
         flush=True,
     )
     return set(outcomes) == {TRAINED, REFUSED}
@@ -113,7 +113,7 @@ def main() -> None:
     print(where())
     found = [probed(threads, arguments.limits // 3) for threads in (1, 2)]
     if not all(found):
-        sys.exit("something else than a training or a MemoryError")
+        sys.exit("neither a training nor a MemoryError")
     return None
 
 

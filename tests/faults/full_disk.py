@@ -1,8 +1,8 @@
-"""A disk that fills up while a model is saved: OSError, the old file whole, nothing left behind.
+"""A full disk while a model is saved: OSError, the old file unchanged, no temporary file left.
 
     python -m tests.faults.full_disk [--sizes 40]
 
-As root on Linux it is a real full disk (a tmpfs of 300 KiB), else a limit on the size of files.
+As root on Linux, the disk is really full (a tmpfs of 300 KiB). Otherwise file size is limited.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .measuring import where
 
 @contextmanager
 def small_disk() -> Iterator[tuple[Path, bool]]:
-    """A folder, and whether it is a disk of its own."""
+    """A folder, and whether it is a separate file system."""
     with tempfile.TemporaryDirectory() as folder:
         mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "crnn", folder]
         if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
@@ -50,7 +50,7 @@ def main() -> None:
         before = path.read_bytes()
         for i in range(arguments.sizes):
             path.write_bytes(before)
-            room = 250_000 * i // arguments.sizes  # from no byte to more than the file needs
+            room = 250_000 * i // arguments.sizes  # from 0 to more than the file needs
             limits = resource.getrlimit(resource.RLIMIT_FSIZE)
             if real:
                 filler.write_bytes(bytes(250_000 - room))
@@ -70,7 +70,7 @@ def main() -> None:
                     filler.unlink()
                 else:
                     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-            assert os.listdir(folder) == [path.name], "something was left behind"
+            assert os.listdir(folder) == [path.name], "a temporary file was left"
         path.write_bytes(before)
         new.save(path)
         assert RNN.load(path).hidden_size == 200
@@ -78,7 +78,7 @@ def main() -> None:
     kind = "a full tmpfs" if real else "RLIMIT_FSIZE"
     print(
         f"{kind}, {arguments.sizes} amounts of room: {refused} saves refused with an OSError, the "
-        f"old file byte for byte there and nothing beside it; {saved} had room and were whole"
+        f"old file unchanged and no other file left; {saved} had room and were complete"
     )
 
 

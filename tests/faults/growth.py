@@ -17,7 +17,7 @@ ALLOWED = 1 << 20  # bytes
 
 
 def fits(count: int) -> int:
-    """Small fits of each kind, every tenth on two threads, every hundredth diverging."""
+    """Small fits of each kind. Every tenth has two threads, every hundredth diverges."""
     x, y = samples(40, 10, 2)
     large_x, large_y = samples(64, 20, 2)
     threaded = 0
@@ -51,7 +51,7 @@ def predicts(count: int) -> None:
 
 
 def lowest(work: Callable[[int], object], count: int) -> int:
-    """Least memory at three moments: a page more or less is the allocator's, a leak stays."""
+    """The least memory of three samples: the allocator's pages vary, a leak stays."""
     found = []
     for _ in range(3):
         work(count)
@@ -71,13 +71,13 @@ def main() -> None:
         ("fits", fits, arguments.fits),
         ("predicts", predicts, arguments.predicts),
     ):
-        work(max(100, count // 4))  # until the allocator has what it keeps
+        work(max(100, count // 4))  # fills what the allocator keeps
         before = lowest(work, count // 20)
         work(count)
         grown = lowest(work, count // 20) - before
         print(f"{count} {name}: the process grew by {grown / 1024:.0f} KiB, allowed 1024")
         assert grown < ALLOWED, grown
-    assert threads_left(threads_before) == 0, "a thread was left behind"
+    assert threads_left(threads_before) == 0, "a thread is still running"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Ctrl-C at random instants of training: how soon it is answered, and whether the model is sound.
+"""Ctrl-C at random moments of training: response times, and whether the model is valid.
 
     python -m tests.faults.interrupts [--count 200] [--threads 1 2] [--within 0.1]
 
-The times depend on who else uses the processors: measure on a quiet machine.
+Other work on the processors changes the times: measure on an idle machine.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from crnn import RNN, Trainer
 
 from .measuring import bits, finite, samples, where
 
-# Batches of some 5 ms, that can be replayed one by one; and one batch of several seconds.
+# Batches of about 5 ms, which can be replayed one by one; and one batch of several seconds.
 CASES = {"short batches": (480, 25, 8, 96, 120), "one long batch": (4000, 100, 16, 256, 4000)}
 
 HANG = 600  # seconds for all interrupts of a case, which take one to two minutes
 
 
 def trains(case: str, threads: int, count: int) -> None:
-    """The interpreter that is interrupted: a line when it begins, a line when it was stopped."""
+    """The interrupted interpreter: prints a line when it starts and when it is stopped."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     rows, steps, inputs, hidden, batch = CASES[case]
     x, y = samples(rows, steps, inputs)
@@ -44,14 +44,14 @@ def trains(case: str, threads: int, count: int) -> None:
             print(time.monotonic(), flush=True)
         assert finite(model)
         if case == "one long batch":
-            assert bits(model) == bits(before), "a part of a batch is in the parameters"
-        else:  # as after some whole number of batches; SGD has no state of its own
+            assert bits(model) == bits(before), "the parameters contain a part of a batch"
+        else:  # equal to those after some whole number of batches; SGD has no state
             replayed, batches = RNN(inputs, hidden, 1, seed=0), 0
             while bits(replayed) != bits(model):
                 part = slice(batches * batch % rows, batches * batch % rows + batch)
                 Trainer(epochs=1, **settings).fit(replayed, x[part], y[part])
                 batches += 1
-                assert batches < 1000, "the parameters are those of no whole number of batches"
+                assert batches < 1000, "the parameters match no whole number of batches"
         few = slice(0, 16)
         Trainer(epochs=1).fit(model, x[few], y[few])
         assert np.isfinite(model.predict(x[few])).all()
@@ -76,7 +76,7 @@ def interrupt(case: str, threads: int, count: int) -> list[float]:
             sent = time.monotonic()
             child.send_signal(signal.SIGINT)
             answer = child.stdout.readline()
-            assert answer, "killed after it hung, or it failed by itself"
+            assert answer, "it hung and was killed, or it failed"
             latencies.append(float(answer) - sent)
         assert child.wait(60) == 0
     finally:
@@ -107,7 +107,7 @@ def main() -> None:
             print(
                 f"threads={threads}, {case}: {found.size} interrupts answered after "
                 f"{half:.1f} ms (median), {most:.1f} (99 %), {found.max():.1f} (worst); "
-                "each model sound, with whole batches only",
+                "each model valid, with whole batches only",
                 flush=True,
             )
     if slow:

@@ -2,8 +2,8 @@
 
     python -m tests.faults.isas
 
-The parameters have the same bits everywhere; `predict` has the same bits wherever there are fused
-multiply-adds, and elsewhere agrees within the rounding of float32.
+The parameters have the same bits everywhere. `predict` has the same bits on all instruction sets
+with fused multiply-adds. The others agree within rounding errors.
 """
 
 from __future__ import annotations

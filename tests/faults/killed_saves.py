@@ -55,7 +55,7 @@ def main() -> None:
             assert os.listdir(folder) == [path.name]
     print(
         f"{arguments.count} kills while {len(new_bytes)} bytes were saved: {dict(outcomes)}, never "
-        f"anything else; {during} hit between the temporary file's first and last moment"
+        f"anything else; {during} hit while the temporary file existed"
     )
 
 

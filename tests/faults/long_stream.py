@@ -1,4 +1,4 @@
-"""A stream that runs for very long: its state, its speed and its memory stay.
+"""A very long stream: state, speed and memory stay the same.
 
 python -m tests.faults.long_stream [--steps 100000000]
 """
@@ -42,7 +42,7 @@ def main() -> None:
         rates.append(turns * len(inputs) / (time.perf_counter() - start))
     grown = resident() - before
 
-    # From here on three go side by side: the stream, one that begins with its state, and float64.
+    # From here on compare three: the stream, a new one with its state, and float64.
     state = stream.state
     young = model.stream()
     young.state = state
@@ -56,7 +56,7 @@ def main() -> None:
             x_t = np.array([[value]])
             h = np.tanh(x_t @ weights["Wx_l0"] + h @ weights["Wh_l0"] + weights["b_l0"])
             worst = max(worst, float(np.abs(h @ weights["Wy"] + weights["by"] - y_t).max()))
-    # A rounding of 6e-8 in each of 16 units; a network with orthogonal Wh forgets it slowly.
+    # A rounding error of 6e-8 in each of 16 units, which an orthogonal Wh forgets slowly.
     assert worst < 1e-4, worst
     assert grown < ALLOWED, grown
     print(

@@ -1,4 +1,4 @@
-"""What several faults need: small data, bits of a model, memory, the machine's name."""
+"""Shared by the fault scripts: small data, bits of a model, memory, the machine's name."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def address_space() -> int:
 
 
 def running_threads() -> int:
-    """Threads of this process, those that Python knows nothing of included (Linux)."""
+    """Threads of this process, also those that Python does not know (Linux)."""
     return len(os.listdir("/proc/self/task"))
 
 
 def threads_left(before: int) -> int:
-    """How many more than before there are, given ten seconds to go."""
+    """How many threads there are more than before, after at most ten seconds."""
     deadline = time.monotonic() + 10
     while running_threads() > before and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -56,7 +56,7 @@ def threads_left(before: int) -> int:
 
 
 def where() -> str:
-    """One line: on what this was measured."""
+    """One line: the machine of this measurement."""
     info = crnn.cpu_info()
     load = os.getloadavg()[0]
     return (

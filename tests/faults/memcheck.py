@@ -2,8 +2,8 @@
 
     python -m tests.faults.memcheck [--only selftest|package]
 
-valgrind has no AVX-512, so this is AVX2 and portable. Python's own reports are filtered: one counts
-when the function at its head, or the one that called the allocator or memcpy there, is crnn's.
+valgrind has no AVX-512, so this tests AVX2 and portable. Python's own reports are filtered: one
+counts only if its innermost function, or the caller of malloc or memcpy there, is crnn's.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def selftest() -> None:
             check=True,
         )
         _, output, found = valgrind(program)
-    # valgrind computes the long double of the test's own tanh in 64 bits: up to 3 ulp appear there.
+    # valgrind has only 64 bits for the long double of the test's tanh: it shows up to 3 ulp.
     failed = [line for line in output.splitlines() if line.startswith("FAILED")]
     assert all(line.split()[2:4] == ["f64", "tanh"] for line in failed), failed
     assert found == [], "\n".join("\n  ".join(frames) for frames in found[:5])
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("selftest", "package"))
     only = parser.parse_args().only
     if shutil.which("valgrind") is None:
-        sys.exit("there is no valgrind on this machine")
+        sys.exit("valgrind is not installed")
     print(where())
     for name, part in (("selftest", selftest), ("package", package)):
         if only in (None, name):

@@ -1,4 +1,4 @@
-"""fork in the middle of threads, spawn, forkserver: every child trains to the parent's bits.
+"""fork while threads run, spawn, forkserver: every child trains to the parent's bits.
 
 python -m tests.faults.processes [--children 8]
 """
@@ -14,11 +14,11 @@ from crnn import RNN, Trainer
 
 from .measuring import bits, samples, where
 
-HANG = 600  # seconds, far beyond what any takes, emulated too
+HANG = 600  # seconds; far more than any child needs, even emulated
 
 
 def work(threads: int) -> str:
-    """Train and predict; the digest of what came out."""
+    """Train and predict; return the digest of the results."""
     x, y = samples(200, 20, 3)
     model = RNN(3, 128, 1, seed=0)
     Trainer(epochs=2, batch_size=100, seed=0, threads=threads).fit(model, x, y)
@@ -53,7 +53,7 @@ def main() -> None:
     finally:
         stop.set()
         busy.join()
-    assert work(2) == expected, "the parent computes otherwise afterwards"
+    assert work(2) == expected, "the parent computes other bits afterwards"
 
 
 if __name__ == "__main__":

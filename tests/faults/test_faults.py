@@ -1,4 +1,4 @@
-"""Each fault script in a short form; RELIABILITY.md has the long ones."""
+"""Each fault script, shortened. RELIABILITY.md has the results of full runs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-HANG = 900  # seconds, far beyond what any takes, emulated or sanitized: it measures nothing
+HANG = 900  # seconds; far more than any script needs, even emulated or sanitized
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="signals, fork, /proc and RLIMIT_AS as Linux has them"
+    sys.platform != "linux", reason="needs signals, fork, /proc and RLIMIT_AS of Linux"
 )
 
 
@@ -32,7 +32,9 @@ def fault(name: str, *arguments: str) -> str:
 
 
 def test_an_interrupt_leaves_whole_batches() -> None:
-    assert "sound" in fault("interrupts", "--count", "4", "--threads", "2", "--within", "0")
+    assert "each model valid" in fault(
+        "interrupts", "--count", "4", "--threads", "2", "--within", "0"
+    )
 
 
 def test_a_killed_save_leaves_the_old_file_or_the_new_one() -> None:
@@ -48,7 +50,7 @@ def test_children_train_to_the_parents_bits() -> None:
 
 
 @pytest.mark.skipif(
-    "asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer keeps what is freed"
+    "asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer keeps freed memory"
 )
 def test_a_stream_keeps_state_and_memory() -> None:
     assert "same bits" in fault("long_stream", "--steps", "300000")
@@ -75,6 +77,6 @@ def test_too_little_memory_is_a_memory_error() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("valgrind") is None, reason="there is no valgrind")
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
 def test_valgrind_has_nothing_to_report() -> None:
     assert "no report" in fault("memcheck")

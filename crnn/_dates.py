@@ -41,7 +41,7 @@ _MONTHS = {
             "feb fev fév",
             "mar mär mrz maa mrt",
             "apr abr avr",
-            "may mai mag mei",
+            "may mai maj mag mei",
             "jun juin giu",
             "jul juil lug",
             "aug ago aou aoû",
@@ -55,9 +55,10 @@ _MONTHS = {
     for start in starts.split()
 }
 _TIME = (
-    r"(?:(?:[T ]|, )\s*(?P<H>[0-9]{1,2})[:.h](?P<M>[0-9]{2})(?:[:.](?P<S>[0-9]{2})"
-    r"(?:[.,](?P<f>[0-9]{1,9}))?)?(?:\s*(?P<p>[AaPp])\.?[Mm]\.?)?"
-    r"\s*(?P<z>Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}|))?"
+    r"(?:(?:[T _:]|, )\s*(?P<H>[0-9]{1,2})(?:[:.h](?P<M>[0-9]{2})(?:[:.](?P<S>[0-9]{2})"
+    r"(?:[.,](?P<f>[0-9]{1,9}))?)?)?(?:\s*(?P<p>[AaPp])\.?\s?[Mm]\.?)?"
+    r"\s*(?P<z>Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?|))?"
+    r"(?:\s+[-\u2013]\s+[0-9][0-9./: -]*)?"  # the end of an interval
 )
 _NAME = r"(?P<b>[^\W\d_]{3,12})\.?"
 _WEEKDAY = r"(?:[^\W\d_]{2,10}\.?,?\s+)?"
@@ -67,13 +68,19 @@ def _form(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-# Groups: y year, m month, d day, b a month's name, q quarter, w week; u and v are day and month in
-# either order.
+_YMD = r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"
+_HMS = r"(?P<H>[0-9]{2}):?(?:(?P<M>[0-9]{2}):?(?P<S>[0-9]{2})?)?(?P<z>Z?)"
+_YEAR_MONTH = _form(r"(?P<y>[0-9]{4})(?:[-/:]|-?[Mm])(?P<m>[0-9]{1,2})")
+_EXPERIMENT = _form(r"(?P<y>[0-9]{1,3})-(?P<m>[0-9]{2})")  # its year and month, from year 1
+_MONTH_DOT_YEAR = _form(r"(?P<m>[0-9]{1,2})\.(?P<y>[0-9]{4})")
+_MONTH_NAME = _form(rf"{_NAME}[-/., ']*(?P<y>[0-9]{{4}}|[0-9]{{2}})")
+# Groups: y year, m month, d day, j day of the year, b a month's name, q quarter, w week; u and v
+# are day and month in either order.
 _FORMS = [
     _form(r"(?P<y>[0-9]{4})([-/.])(?P<m>[0-9]{1,2})\2(?P<d>[0-9]{1,2})" + _TIME),
     _form(r"(?P<u>[0-9]{1,2})([-/. ])(?P<v>[0-9]{1,2})\2(?P<y>[0-9]{4}|[0-9]{2})" + _TIME),
     _form(
-        _WEEKDAY + rf"(?P<d>[0-9]{{1,2}})(?:st|nd|rd|th)?[-/. ]+(?:de )?{_NAME}[-/., ]+(?:de )?"
+        _WEEKDAY + rf"(?P<d>[0-9]{{1,2}})(?:st|nd|rd|th)?[-/. ]*(?:de )?{_NAME}[-/., ]*(?:de )?"
         r"(?P<y>[0-9]{4}|[0-9]{2})" + _TIME
     ),
     _form(
@@ -82,24 +89,27 @@ _FORMS = [
         + _TIME
     ),
     _form(rf"(?P<y>[0-9]{{4}})[-/. ]+{_NAME}[-/. ]+(?P<d>[0-9]{{1,2}})" + _TIME),
-    _form(rf"{_NAME}[-/., ']*(?P<y>[0-9]{{4}}|[0-9]{{2}})"),
+    _MONTH_NAME,
     _form(rf"(?P<y>[0-9]{{4}})[-/., ]*{_NAME}"),
     _form(r"(?P<y>[0-9]{4})[-/: ]?[QqTt](?P<q>[1-4])"),
     _form(r"(?:[QqTt](?P<q>[1-4])|(?P<q2>[1-4])[QqTt])[-/: ]?(?P<y>[0-9]{4})"),
-    _form(r"(?P<y>[0-9]{4})-?[Ww](?P<w>[0-9]{2})"),
-    _form(r"(?P<y>[0-9]{4})(?:[-/:]|-?[Mm])(?P<m>[0-9]{1,2})"),
-    _form(r"(?P<m>[0-9]{1,2})[-/.](?P<y>[0-9]{4})"),
-    _form(r"(?P<y>[0-9]{1,3})-(?P<m>[0-9]{2})"),  # year and month of an experiment, from year 1
+    _form(r"(?P<y>[0-9]{4})-?[Ww](?P<w>[0-9]{2})(?:-1)?"),
+    _form(r"(?:[Ww](?:eek)?|[Kk][Ww])[- ]?(?P<w>[0-9]{1,2})[-/, ]+(?P<y>[0-9]{4})"),
+    _YEAR_MONTH,
+    _form(r"(?P<m>[0-9]{1,2})[-/](?P<y>[0-9]{4})"),
+    _form(_YMD + r"[T :_]" + _HMS),
+    _form(r"(?P<y>[0-9]{4})-D(?P<j>[0-9]{1,3})" + _TIME),
+    _EXPERIMENT,
 ]
 # Forms that are also numbers.
 _DIGITS = [
-    _form(
-        r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"
-        r"(?:[T ]?(?P<H>[0-9]{2}):?(?:(?P<M>[0-9]{2}):?(?P<S>[0-9]{2})?)?)?(?P<z>Z?)"
-    ),
+    _form(_YMD + f"(?:{_HMS})?"),
     _form(r"(?P<y>[0-9]{4})\.(?P<m>0[1-9]|1[0-2]|1)"),
     _form(r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})"),
     _form(r"(?P<y>[0-9]{4})(?:\.0)?"),
+    _form(r"(?P<y>[0-9]{4})(?P<j>[0-9]{3})"),
+    _form(r"(?P<u>[0-9]{1,2})(?P<v>[0-9]{2})(?P<y>[0-9]{4})"),
+    _MONTH_DOT_YEAR,
 ]
 TIME_OF_DAY = re.compile(
     r"(?P<H>[0-9]{1,2})[:.h](?P<M>[0-9]{2})(?:[:.](?P<S>[0-9]{2})(?:[.,][0-9]+)?)?"
@@ -289,18 +299,28 @@ def looks_like(fields: Sequence[str], *, numbers: bool) -> bool:
         good = sum(
             match is not None and _plausible(match.groupdict(), form in _DIGITS) for match in found
         )
+        if form is _MONTH_DOT_YEAR and len({field.split(".")[0] for field in fields}) < min(
+            3, len(fields)
+        ):
+            continue  # 1.1834 and 1.1829 are numbers
         if good >= 0.95 * len(fields):
             return True
     return numbers and _decimal_years("", fields) is not None
 
 
 def are_days(fields: Sequence[str]) -> bool:
-    """Whether fields are days of eight digits (20200131) and not all the same day."""
+    """Whether fields are days in digits (20200131, 202001312359) and not all the same day."""
     texts = [field.strip() for field in fields]
-    if len(set(texts)) < 2 or not all(re.fullmatch(r"[0-9]{8}", text) for text in texts):
+    form = re.compile(r"[0-9]{8}(?:[0-9]{2}){0,3}")
+    if len(set(texts)) < 2 or not all(form.fullmatch(text) for text in texts):
         return False
+    limits = ((1, 12), (1, 31), (0, 24), (0, 59), (0, 60))
     good = sum(
-        int(text[:4]) in _YEARS and 1 <= int(text[4:6]) <= 12 and 1 <= int(text[6:]) <= 31
+        int(text[:4]) in _YEARS
+        and all(
+            low <= int(text[i : i + 2]) <= high
+            for i, (low, high) in zip(range(4, len(text), 2), limits, strict=False)
+        )
         for text in texts
     )
     return good >= 0.95 * len(texts)
@@ -326,7 +346,7 @@ def _iso(name: str, fields: Sequence[str]) -> Dates | None:
 def _plausible(m: dict[str, str], digits: bool) -> bool:
     if m.get("b") and month(m["b"]) is None:
         return False
-    if digits and int(m["y"]) not in _YEARS:
+    if digits and (int(m["y"]) not in _YEARS or not 1 <= int(m.get("j") or 1) <= 366):
         return False
     if m.get("m") and not 1 <= int(m["m"]) <= 12 and (len(m["y"]) < 4 or len(m) > 2):
         return False  # 2012-13 may be a year that ends in the next one
@@ -351,6 +371,10 @@ def _decimal_years(name: str, fields: Sequence[str]) -> Dates | None:
     return from_numbers(name, np.array([float(text) for text in texts]), decimals)
 
 
+def _unlike(fields: Sequence[str], index: int) -> DateError:
+    return DateError(f"holds {fields[index]!r}, no date like {fields[0]!r} on the first row", index)
+
+
 _Parts = tuple[int, int, int, int, int, int, int]
 
 
@@ -363,8 +387,16 @@ def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bo
     year, month, day, time, short = parts.T
     groups = form.groupindex
     if "u" in groups:
+        between = next((c for c in fields[0].strip() if not c.isdigit()), "")
+        for index, field in enumerate(fields):
+            if between not in field.strip()[1:3]:  # as a spreadsheet does to dates that it mistook
+                raise _unlike(fields, index)
         year, month, day, order = _day_and_month(parts, dayfirst, fields[0])
         assumed.append(f"dates {order}")
+    if form is _MONTH_NAME and short.all() and len(year) > 2:
+        following = (np.diff(month) == 0) & (np.abs(np.diff(year)) == 1)
+        if following.mean() > 0.5 and not (following.all() and len(year) > 31):
+            raise DateError(f"holds {fields[0]!r}, which may be a day or a year of two digits")
     if short.any():
         assumed.append(f"years of two digits from {year.min()} to {year.max()}")
     if form in _DIGITS:
@@ -372,7 +404,7 @@ def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bo
         if outside.any():
             bad = int(np.argmax(outside))
             raise DateError(f"holds {fields[bad]!r}, which is not a known form of date", bad)
-    if form is _FORMS[10] and len(year) > 1:
+    if form is _YEAR_MONTH and len(year) > 1:
         if (month == (year + 1) % 100).all():  # 2004-05, 2005-06: years that end in the next one
             month = np.ones_like(month)
             groups = {"y": 1}
@@ -381,9 +413,15 @@ def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bo
             groups = {"y": 1, "q": 2}
     if "w" in groups:
         values = _weeks(fields, year, month)
+    elif "j" in groups:
+        values = _moments(fields, year, month, np.ones_like(day)) + (day - 1).astype("m8[D]")
+        _refuse(fields, values.astype("M8[Y]").astype(int) + 1970 != year)
+        values = values + time.astype("m8[us]")
     else:
         values = _moments(fields, year, month, day) + time.astype("m8[us]")
-    unit = next((u for u, key in (("D", "d"), ("D", "u"), ("W", "w")) if key in groups), "")
+    unit = next(
+        (u for u, key in (("D", "d"), ("D", "u"), ("D", "j"), ("W", "w")) if key in groups), ""
+    )
     unit = unit or next(
         (u for u, key in (("Q", "q"), ("M", "m"), ("M", "b")) if key in groups), "Y"
     )
@@ -392,13 +430,15 @@ def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bo
     if finest != ["D"] and time.any():
         unit = finest[0]
     zone = ""
-    if len(zones) == 1:
+    if not time.any():  # a day is one in any zone
+        pass
+    elif len(zones) == 1:
         zone = next(iter(zones))
     elif zones:
         values = values - _offsets(fields, form)
         zone = "Z"
         assumed.append("times in UTC")
-    if form is _FORMS[-1] and not _months_in_turn(values):
+    if form is _EXPERIMENT and not _months_in_turn(values):
         raise DateError(f"holds {fields[0]!r}, which is not a known form of date", 0)
     return Dates(name, values, unit, zone=zone, assumed=tuple(assumed))
 
@@ -413,10 +453,10 @@ def _parts(
     for index, field in enumerate(fields):
         match = form.fullmatch(field.strip())
         if match is None:
-            raise DateError(f"holds {field!r}, no date like {fields[0]!r} on the first row", index)
+            raise _unlike(fields, index)
         m = match.groupdict()
         year = int(m["y"])
-        short = len(m["y"]) == 2 and form is not _FORMS[-1]
+        short = len(m["y"]) == 2 and form is not _EXPERIMENT
         if short:  # the latest such year, next year at most
             year += this_year // 100 * 100
             year -= 100 * (year > this_year + 1)
@@ -432,7 +472,7 @@ def _parts(
             number = 10 if m["m"] == "1" and form is _DIGITS[1] else int(m["m"])
         else:
             number = int(m.get("u") or m.get("w") or 1)
-        day = int(m.get("d") or m.get("v") or 1)
+        day = int(m.get("d") or m.get("v") or m.get("j") or 1)
         time = 0
         if timed and m["H"]:
             hour, minute, second = (int(m[key] or 0) for key in "HMS")
@@ -485,7 +525,7 @@ def _offsets(fields: Sequence[str], form: re.Pattern[str]) -> Array:
         zone = (match["z"] or "").replace(":", "") if match else ""
         sign = -1 if zone[:1] == "-" else 1
         minutes.append(
-            sign * (60 * int(zone[1:3]) + int(zone[3:5])) if zone[:1] in ("+", "-") else 0
+            sign * (60 * int(zone[1:3]) + int(zone[3:5] or 0)) if zone[:1] in ("+", "-") else 0
         )
     return np.array(minutes).astype("m8[m]").astype("m8[us]")
 
@@ -677,9 +717,10 @@ def _fixed_step(dates: Dates) -> Step | None:
 
 
 def _duration(microseconds: int) -> str:
-    for unit, word in (("D", "days"), ("h", "hours"), ("min", "minutes"), ("s", "seconds")):
+    for unit, word in (("D", "day"), ("h", "hour"), ("min", "minute"), ("s", "second")):
         if microseconds % _MICROSECONDS[unit] == 0:
-            return f"{microseconds // _MICROSECONDS[unit]} {word}"
+            count = microseconds // _MICROSECONDS[unit]
+            return f"{count} {word}s" if count > 1 else word
     return f"{microseconds / 10**6:g} seconds"
 
 

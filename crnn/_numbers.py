@@ -19,7 +19,10 @@ from crnn._arguments import Array
 
 _SPACES = " \u00a0\u202f\u2009"
 _APOSTROPHES = "'\u2019"
-_CURRENCIES = r"(?:R\$|US\$|C\$|A\$|[$\u20ac\u00a3\u00a5\u20b9])"
+_CURRENCIES = (
+    r"(?:R\$|US\$|C\$|A\$|[$\u20ac\u00a3\u00a5\u20b9\u20a9\u20aa\u20ba\u20bd\u20b4\u0e3f]"
+    r"|CHF|EUR|USD|GBP|JPY|kr\.?|z\u0142|K\u010d|Ft|Rs\.?)"
+)
 # If at least this many numbers have three digits after their only separator, it separates
 # thousands: of 30 fractions without trailing zeros, one has fewer digits in 96 of 100 columns.
 _ENOUGH = 30
@@ -32,11 +35,13 @@ _WORDS = frozenset(
     )
 ) | {"", "#n/a n/a"}
 _FIELD = re.compile(
-    rf"(?P<minus>[+\-\u2212]?)\s*(?P<currency>{_CURRENCIES}?)\s*(?P<sign>[+\-\u2212]?)"
+    rf"(?P<minus>[+\-\u2212\u2013]?)\s*(?P<currency>{_CURRENCIES}?)\s*(?P<sign>[+\-\u2212\u2013]?)"
     r"(?P<digits>[0-9.,'\u2019 \u00a0\u202f\u2009]*[0-9][.,]?)(?P<power>[eE][+-]?[0-9]+)?"
     rf"\s*(?P<suffix>%|{_CURRENCIES}|)\s*(?P<mark>[*#]*)",
     re.ASCII,
 )
+# Negative in accounts: (1.50), $(1.50), 1.50-
+_NEGATIVE = re.compile(r"([^()0-9+\-]*)\(([^()+\-\u2212]*)\)|([^()+\-\u2212]*)[-\u2212]")
 _GROUPED = re.compile(
     r"[0-9]+[.,]?[0-9]*|[.,][0-9]+"
     r"|[0-9]{1,3}([.,'\u2019 \u00a0\u202f\u2009])[0-9]{3}(?:\1[0-9]{3})*(?:(?!\1)[.,][0-9]*)?"
@@ -58,9 +63,17 @@ def is_missing(field: str, also: Iterable[str] = ()) -> bool:
     return field[0] in "-*.?" and not field.strip(field[0])
 
 
+def _match(field: str) -> re.Match[str] | None:
+    """The parts of a number; the sign of one in accounts is put before it."""
+    field = field.strip()
+    if field[-1:] in (")", "-", "\u2212") and (parts := _NEGATIVE.fullmatch(field)) is not None:
+        field = "-" + "".join(part for part in parts.groups() if part)
+    return _FIELD.fullmatch(field)
+
+
 def is_number(field: str) -> bool:
     """Whether a field is a number in any notation, with or without a currency, % or mark."""
-    parts = _FIELD.fullmatch(field.strip())
+    parts = _match(field)
     return parts is not None and _GROUPED.fullmatch(parts["digits"].strip()) is not None
 
 
@@ -94,7 +107,7 @@ def evidence(fields: Iterable[str]) -> Evidence:
         if field.isdigit():
             digits = field
         else:
-            parts = _FIELD.fullmatch(field.strip())
+            parts = _match(field)
             if parts is None or not _GROUPED.fullmatch(parts["digits"].strip()):
                 continue
             digits, power = parts["digits"].strip(), parts["power"]
@@ -161,7 +174,7 @@ def convert(
     thousands: str | None,
     na: Sequence[str],
     others: Callable[[], Evidence],
-    separator: str,
+    continental: bool,
 ) -> Column:
     """Convert a column's text to numbers, NaN where a value is missing.
 
@@ -176,8 +189,8 @@ def convert(
     others : callable
         Returns the evidence of the file's other columns. Called if the column alone does not
         decide what a separator means.
-    separator : str
-        The field separator of the file.
+    continental : bool
+        Whether the file shows customs that go with a decimal comma.
 
     Raises
     ------
@@ -188,7 +201,14 @@ def convert(
     found = evidence(fields[i] for i in present)
     assumed: list[str] = []
     decimal, thousands = _decide(
-        [fields[i] for i in present], found, decimal, thousands, others, separator, assumed, present
+        [fields[i] for i in present],
+        found,
+        decimal,
+        thousands,
+        others,
+        continental,
+        assumed,
+        present,
     )
     point, group = re.escape(decimal), re.escape(thousands or "")
     whole = rf"[0-9]{{1,3}}(?:{group}[0-9]{{3}})+" if thousands else ""
@@ -201,6 +221,7 @@ def convert(
     codes = [float(word) for word in na if re.fullmatch(r"[+-]?[0-9.]+(?:e[+-]?[0-9]+)?", word)]
     affix: tuple[str, str] | None = None
     first = -1
+    accounts: str | None = None
     marks = decimals = significant = 0
     power = False
     for i in present:
@@ -215,7 +236,7 @@ def convert(
                 decimals = max(decimals, len(digits.partition(".")[2]))
                 values[i] = value
             continue
-        parts = _FIELD.fullmatch(field)
+        parts = _match(field)
         digits = parts["digits"].strip() if parts else ""
         if parts is None or (parts["minus"] and parts["sign"]) or not number.fullmatch(digits):
             hint = f"; --na {_shown(field)} reads it as missing"
@@ -230,8 +251,10 @@ def convert(
         value = float(digits + (parts["power"] or ""))
         if not math.isfinite(value):
             raise NotationError(f"holds {reprlib.repr(field)}, not a finite number", i)
-        if (parts["minus"] or parts["sign"]) in ("-", "\u2212"):
+        if (parts["minus"] or parts["sign"]) in ("-", "\u2212", "\u2013"):
             value = -value
+            if accounts is None and field[-1] in (")", "-", "\u2212"):
+                accounts = f"{field!r} is -{parts['digits'].strip()}"
         if value in codes:
             continue
         here = (parts["currency"], parts["suffix"])
@@ -254,6 +277,8 @@ def convert(
     if affix is not None and any(affix):
         sign = affix[0] or affix[1]
         assumed.append("percent signs removed" if sign == "%" else f"{sign} removed")
+    if accounts is not None:
+        assumed.append(accounts)
     if marks:
         assumed.append(f"marks (* or #) removed from {marks} values")
     return Column(values, None if power else decimals, significant, assumed)
@@ -269,7 +294,7 @@ def _decide(
     decimal: str | None,
     thousands: str | None,
     others: Callable[[], Evidence],
-    separator: str,
+    continental: bool,
     assumed: list[str],
     rows: Sequence[int],
 ) -> tuple[str, str | None]:
@@ -303,7 +328,7 @@ def _decide(
         elif decimal is None and thousands is not None:
             decimal = c
         elif decimal is None:
-            decimal, thousands = _open(c, i, fields, found, others, separator, named, rows)
+            decimal, thousands = _open(c, i, fields, found, others, continental, named, rows)
         else:
             raise NotationError(
                 f"holds {reprlib.repr(fields[i])}, where '{c}' is neither the decimal nor the "
@@ -331,13 +356,14 @@ def _open(
     fields: Sequence[str],
     found: Evidence,
     others: Callable[[], Evidence],
-    separator: str,
+    continental: bool,
     assumed: list[str],
     rows: Sequence[int],
 ) -> tuple[str, str | None]:
     """Decide what one separator before three digits is if its column does not show it."""
     other = "," if c == "." else "."
-    if found.long is not None:
+    customary = c == ("," if continental else ".")
+    if found.long is not None and customary:
         assumed.append(f"'{c}' in {fields[i]!r} is the decimal separator (if not: --thousands {c})")
         return c, None
     elsewhere = others()
@@ -350,7 +376,7 @@ def _open(
     if found.short is not None and found.open_count >= _ENOUGH:
         assumed.append(f"{fields[i]!r} is {fields[i].replace(c, '')} (if not: --decimal {c})")
         return other, c
-    if found.short is None and c == "." and separator != ";":
+    if found.short is None and c == "." and not continental:
         assumed.append(f"'.' in {fields[i]!r} is the decimal separator (if not: --thousands .)")
         return c, None
     short = f" (and {reprlib.repr(fields[found.short])})" if found.short is not None else ""

@@ -17,6 +17,7 @@ import lzma
 import os
 import re
 import reprlib
+import zipfile
 import zlib
 from array import array
 from collections import Counter
@@ -37,13 +38,32 @@ if TYPE_CHECKING:
 _SAMPLE = 1000  # lines from which the layout is detected
 _BLANKS = r"\s+"
 _UNIT = "\x1f"  # field separator of the text for pandas; text files do not contain it
+
+
+def _unzip(data: bytes) -> bytes:
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        names = [
+            name
+            for name in archive.namelist()
+            if not name.endswith("/") and not name.startswith("__MACOSX/")
+        ]
+        if {"[Content_Types].xml", "mimetype"} & set(names):
+            raise ValueError("is an Excel or OpenDocument file: save it as CSV")
+        if len(names) != 1:
+            listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise ValueError(f"is a zip archive of {len(names)} files: {listed} (unpack it)")
+        return archive.read(names[0])
+
+
 _COMPRESSED: dict[bytes, Callable[[bytes], bytes]] = {
     b"\x1f\x8b": gzip.decompress,
     b"BZh": bz2.decompress,
     b"\xfd7zXZ\0": lzma.decompress,
+    b"PK\x03\x04": _unzip,
 }
+# RuntimeError: a zip archive with a password, or compressed in a way that Python does not know.
+_DAMAGED = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 _OTHER_FORMATS = {
-    b"PK\x03\x04": "an Excel file or a zip archive: save it as CSV",
     b"\xd0\xcf\x11\xe0": "an Excel file: save it as CSV",
     b"PAR1": "a Parquet file: save it as CSV",
     b"\x89HDF": "an HDF5 file: save it as CSV",
@@ -75,7 +95,7 @@ def _load(path: str | os.PathLike[str]) -> bytes:
         if data.startswith(magic):
             try:
                 data = decompress(data)
-            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            except _DAMAGED as error:
                 raise ValueError(f"is compressed and damaged: {error}") from error
             break
     for magic, what in _OTHER_FORMATS.items():
@@ -173,6 +193,7 @@ class File:
             self.assumed.append("no header")
         if self.layout.skipped:
             self.assumed.append(f"{count_of(self.layout.skipped, 'line')} before the data left out")
+        self.last: list[str] = []  # the last row
         # Rows from which the kind of each column is detected.
         self.sample = [
             row
@@ -317,6 +338,7 @@ class File:
             if under is not None:
                 continue
             lines.append(line if any(value.strip() for value in row) else -line)
+            self.last = row
             yield _UNIT.join(row) + "\n"
         note = f"{count_of(left_out, 'line')} after the data left out"
         if left_out and note not in self.assumed:
@@ -328,6 +350,8 @@ class File:
 
     def all_names(self) -> str:
         """All columns, for messages."""
+        if self.layout.width == 1 and self.layout.names is not None:
+            return f"the only column is {self.layout.names[0]!r} (--sep?)"
         if self.layout.names is None:
             values = ", ".join(reprlib.repr(value.strip()) for value in next(iter(self.sample), []))
             return f"it has no header; columns 1 to {self.layout.width} begin with {values}"
@@ -375,7 +399,9 @@ def _split(text: str, sep: str) -> list[str]:
 def _clean(value: str, sep: str) -> bool:
     if _numbers.is_missing(value) or _numbers.is_number(value):
         return True
-    return sep != _UNIT and not any(c in value for c in ";\t|,")
+    if not any(c in value for c in ";\t|,"):
+        return sep != _UNIT
+    return _dates.looks_like([value], numbers=False)
 
 
 def _find_separator(sample: list[str]) -> str:
@@ -448,20 +474,28 @@ def _find_layout(
 
     def named(row: list[str]) -> bool | None:
         """Whether a row names columns (True), holds data (False) or says nothing."""
-        years = [value for value in row[1:] if re.fullmatch(r"(1[5-9]|2[01])[0-9]{2}", value)]
-        if kinds[0] == "text" and len(years) > 2 and all(a < b for a, b in pairwise(years)):
-            return True  # one series per row
-        data = names = 0
+        years = [v[:4] for v in row[1:] if re.match(r"(?:1[5-9]|2[01])[0-9]{2}(?: |$)", v)]
+        word = kinds[0] == "text" or not any(c.isdigit() for c in row[0])
+        if word and len(years) > 2 and all(a < b for a, b in pairwise(years)):
+            return True  # one series per row, or one year per column
+        if all(re.fullmatch("[0-9]+[sdn]", value) for value in row):
+            return True  # widths and types, as in the RDB files of hydrology
+        unclear = names = 0
         for value, kind in zip(row, kinds, strict=True):
             if kind not in ("date", "number", "time") or _numbers.is_missing(value, na):
                 continue
-            is_date = _dates.looks_like([value], numbers=True)
-            is_data = _numbers.is_number(value) or is_date or value[:1].isdigit()
-            if kind == "date":
-                return not is_data
-            data += is_data
-            names += not is_data
-        return None if data == names == 0 else data == 0
+            found = kind_of([value])
+            if found == kind or found == "number":
+                return False
+            if found != "date" and value[:1].isdigit():
+                unclear += 1
+            elif kind == "date":
+                return True
+            else:
+                names += 1
+        if unclear == names == 0:
+            return None
+        return names > unclear or not row[0]
 
     if header is False:
         first = next(i for i, row in enumerate(rows) if len(row) == width)
@@ -485,13 +519,13 @@ def _find_layout(
         return _Layout(sep, rows[named_by], width, after[0][0], named_by)
     if above:
         wanted = column.strip() if isinstance(column, str) else None
-        full = [i for i in above if all(rows[i]) and len(set(rows[i])) == width]
-        here = next((i for i in above if wanted in rows[i]), (full or above[-1:])[0])
+        most = max(above, key=lambda i: len({*rows[i][1:]} - {""}))
+        here = next((i for i in above if wanted in rows[i]), most)
         # Keep a row that is not understood: the error then names its line.
         between = range(above[-1] + 1, first)
         first = next((i for i in between if sample[i][1].lstrip(' "')[:1].isdigit()), first)
         return _Layout(sep, rows[here], width, sample[first][0], first - 1)
-    return _header_of_another_width(sample, rows, fitting, comments, sep, width, first)
+    return _header_of_another_width(sample, rows, fitting, comments, sep, width, first, column)
 
 
 def _header_of_another_width(
@@ -502,15 +536,17 @@ def _header_of_another_width(
     sep: str,
     width: int,
     first: int,
+    column: str | int | None,
 ) -> _Layout:
     """Take the names from the last line before the data, or from a comment, if they fit."""
     line = sample[first][0]
     if first == 0:
-        before = [text for number, text in comments if number < line]
-        names = _split(before[-1].lstrip().lstrip("#").strip(), sep) if before else []
-        good = len(names) == width and all(names) and len(set(names)) == width
-        if good and not any(map(_numbers.is_number, names)):
-            return _Layout(sep, names, width, line)
+        before = [text.strip("# \t") for number, text in comments if number < line]
+        named = [_split(text, sep) for text in before if text]
+        for names in [*(names for names in named if column in names), *named[-1:]]:
+            good = len(names) == width and all(names) and len(set(names)) == width
+            if good and not any(map(_numbers.is_number, names)):
+                return _Layout(sep, names, width, line)
         return _Layout(sep, None, width, line)
     names, body = rows[first - 1], fitting[: len(fitting) // 2 + 1]
     if len(names) == width + 1 and not names[-1]:

@@ -35,18 +35,25 @@ _TIME_NAMES = _words(
     "date dates ds time times timestamp datetime datum data fecha zeit period index t step"
 )
 _PART_NAMES = {
-    "year": _words("year yr yyyy jahr ano año anno année annee any"),
+    "year": _words("year yr yyyy yy jahr ano año anno année annee any"),
     "quarter": _words("quarter qtr q quartal trimestre trimester"),
     "week": _words("week wk isoweek woche semaine semana settimana kw"),
     "month": _words("month mon mm mo mnth monat mes mês mois mese"),
     "day": _words("day dd dy tag dia día jour giorno"),
+    "doy": _words("doy yday dayofyear day_of_year"),
     "hour": _words("hour hh hr stunde hora heure ora"),
+    "minute": _words("minute min mn mm minuto"),
 }
 _ID_NAMES = _words("unique_id series_id item_id ts_id")
 # Without dates, integers in blocks of rows under these names number the series of a file.
 _GROUP_NAMES = _words(
     "id series item store shop sensor station site group unit customer product sku dept department "
     "region country symbol ticker plant meter household"
+)
+# What stands before a sum or a mean under the data.
+_SUMS = _words(
+    "total totals totale sum summe gesamt insgesamt suma soma somme average mean mittelwert "
+    "durchschnitt moyenne media promedio"
 )
 # Largest share of rows that may repeat a time when sorting, as when clocks go back.
 _MOST_EQUAL = 0.05
@@ -95,7 +102,7 @@ class Series:
 
     def describe(self) -> str:
         """One line: number of values, column name, first and last date, step."""
-        line = f"{len(self.values)} values of {self.name!r}"
+        line = f"{count_of(len(self.values), 'value')} of {self.name!r}"
         if self.dates.name != "row" and len(self.values):
             line += f", {self.dates.text(0)} to {self.dates.text(-1)}"
             if (step := _dates.find_step(self.dates)) is not None:
@@ -127,7 +134,7 @@ def read_series(
     Parameters
     ----------
     path : path-like
-        A text file of rows and fields, plain or compressed with gzip, bzip2 or xz.
+        A text file of rows and fields, plain or compressed with gzip, bzip2, xz or zip (one file).
     column : str or int, optional
         The name of the column or its position, counted from 1. Needed only if several columns
         hold numbers that are not dates.
@@ -231,16 +238,25 @@ class _DatePlan:
     def _join(self, row: tuple[str, ...]) -> str:
         if _numbers.is_missing(row[0]):
             return ""
-        found = dict(zip(self.parts, (re.sub(r"\.0*$", "", v.strip()) for v in row), strict=True))
+        found = dict(
+            zip(
+                self.parts,
+                (re.sub(r"^[Mm](?=[0-9])|\.0*$", "", v.strip()) for v in row),
+                strict=True,
+            )
+        )
         if "month" in found and (number := _dates.month(found["month"])) is not None:
             found["month"] = str(number)
         year = found.get("year") or found.get("date", "")
         if "quarter" in found:
-            return f"{year}Q{found['quarter'].lstrip('Qq')}"
+            return f"{year}Q{found['quarter'].lstrip('Qq0')}"
         if "week" in found:
             return f"{year}-W{found['week'].zfill(2)}"
+        if "doy" in found:
+            year += f"-D{found['doy']}"
         text = "-".join([year, *(found[part] for part in ("month", "day") if part in found)])
-        return f"{text} {found['hour']}:00" if "hour" in found else text
+        minute = found.get("minute", "0").zfill(2)
+        return f"{text} {found['hour']}:{minute}" if "hour" in found else text
 
 
 class _Reader:
@@ -307,7 +323,7 @@ class _Reader:
                 thousands=self._thousands,
                 na=self._na,
                 others=lambda: self._other_columns(value, plan),
-                separator=file.layout.sep,
+                continental=self._continental(),
             )
         except _numbers.NotationError as error:
             where = int(lines[rows[error.index]]) if len(rows) else file.layout.first
@@ -376,7 +392,9 @@ class _Reader:
     def _counts_rows(self, k: int) -> bool:
         """Whether a column without a name is 0, 1, 2, ... or 1, 2, 3, ... or backwards."""
         values = self._integers(k)
-        if values is None or len(values) < 2 or self._word(k) not in ("", None, "index"):
+        if len(self._kinds) == 1 or self._word(k) not in ("", None, "index"):
+            return False
+        if values is None or len(values) < 2:
             return False
         return {b - a for a, b in pairwise(values)} in ({1}, {-1})
 
@@ -390,10 +408,14 @@ class _Reader:
                 self._sample(k), numbers=True
             )
             return _DatePlan((k,), plain=plain)
-        free = [k for k in range(len(self._kinds)) if k not in taken]
+        free = [k for k in range(len(self._kinds)) if k not in taken and len(self._kinds) > 1]
         found = [k for k in free if self._kinds[k] == "date"]
         if found:
-            best = next((k for k in found if self._word(k) in _TIME_NAMES), found[0])
+            # A name goes first; then the most times, as in the hours beside their day.
+            best = min(
+                found,
+                key=lambda k: (self._word(k) not in _TIME_NAMES, -len(set(self._sample(k)))),
+            )
             return self._with_time(best, free)
         parts = self._parts(free)
         if parts is not None:
@@ -444,30 +466,33 @@ class _Reader:
             "week": (1, 53),
             "month": (1, 12),
             "day": (1, 31),
+            "doy": (1, 366),
             "hour": (0, 24),
+            "minute": (0, 59),
         }
 
         def fits(k: int, part: str) -> bool:
             if part == "month" and self._kinds[k] == "text":
-                return all(_dates.month(value) is not None for value in self._sample(k))
+                months = (re.fullmatch("[Mm](0?[1-9]|1[0-2])", v) for v in self._sample(k))
+                return all(months) or all(map(_dates.month, self._sample(k)))
             if part == "quarter" and self._kinds[k] == "text":
-                return all(re.fullmatch("[Qq][1-4]", value) for value in self._sample(k))
+                return all(re.fullmatch("[Qq]0?[1-4]", value) for value in self._sample(k))
             values = self._integers(k)
             low, high = ranges[part]
             return values is not None and low <= min(values) <= max(values) <= high
 
         found: dict[str, int] = {}
-        if self._file.layout.names is not None:
-            for part, names in _PART_NAMES.items():
-                for k in free:
-                    if part not in found and self._word(k) in names and fits(k, part):
-                        found[part] = k
-        elif {0, 1} <= set(free) and fits(0, "year"):
-            months = self._integers(1)
-            if fits(1, "month") and months is not None and self._repeats(0):
-                found = {"year": 0, "month": 1}
-                if 2 in free and fits(2, "day") and self._repeats(1, 0):
-                    found["day"] = 2
+        for part, names in _PART_NAMES.items():
+            for k in free:
+                word = self._word(k)
+                named = word in names or (word == "period" and self._kinds[k] == "text")
+                if part not in found and k not in found.values() and named and fits(k, part):
+                    found[part] = k
+        nameless = {0, 1} <= set(free) and not self._word(0) and not self._word(1)
+        if nameless and fits(0, "year") and fits(1, "month") and self._repeats(0):
+            found = {"year": 0, "month": 1}
+            if 2 in free and fits(2, "day") and self._repeats(1, 0):
+                found["day"] = 2
         if "year" not in found:
             return None
         if "quarter" in found:
@@ -476,8 +501,10 @@ class _Reader:
             found = {part: found[part] for part in ("year", "week")}
         else:
             found.pop("week", None)
-        for part, before in (("month", "year"), ("day", "month"), ("hour", "day")):
-            if before not in found:
+            if "month" in found:
+                found.pop("doy", None)
+        for part, before in (("day", "month"), ("hour", "day"), ("minute", "hour")):
+            if before not in found and not (part == "hour" and "doy" in found):
                 found.pop(part, None)
         return _DatePlan(tuple(found.values()), tuple(found))
 
@@ -501,6 +528,15 @@ class _Reader:
         moves = self._moves(k)
         return len(moves) > 1 and bool(np.ptp(moves) <= 1e-9 * abs(moves[0]) > 0)
 
+    def _continental(self) -> bool:
+        """Whether fields are separated by ; or days are 31.12.2020: customs of one region."""
+        return self._file.layout.sep == ";" or any(
+            re.match(r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]", value)
+            for k, kind in enumerate(self._kinds)
+            if kind == "date"
+            for value in self._sample(k)[:1]
+        )
+
     def _other_columns(self, value: int, plan: _DatePlan | None) -> _numbers.Evidence:
         skip = {value, *(plan.columns if plan else ())}
         return _numbers.evidence(
@@ -514,25 +550,26 @@ class _Reader:
 
     def _refuse_wide(self) -> None:
         """Refuse a file with one series per row: its columns are times."""
-        file = self._file
-        names = file.layout.names or next(iter(file.sample), [])
-        times = [name.strip() for name in names[1:]]
-        if self._kinds[:1] != ["text"] or len(times) < 3:
-            return
-        dated = [name for name in times if _dates.looks_like([name], numbers=True)]
-        if len(dated) < max(3, 0.6 * len(times)):
+        names = [n.strip() for n in self._file.layout.names or next(iter(self._file.sample), [])]
+        times = [
+            k
+            for k, name in enumerate(names)
+            if k and _dates.looks_like([re.sub(r" \[.*", "", name)], numbers=True)
+        ]
+        if len(times) < max(3, 0.6 * (len(names) - 1)):
             # columns V1, V2, ..., distinct row names and no dates
-            parts = [re.fullmatch(r"(\D*)([0-9]+)", name) for name in times]
-            counted = len({part and part[1] for part in parts}) == 1 and {
-                int(b[2]) - int(a[2]) for a, b in pairwise(parts) if a and b
-            } == {1}
-            if not counted or len(times) < 10 or self._repeats(0) or "date" in self._kinds:
+            parts = [re.fullmatch(r"(\D*)([0-9]+)", name) for name in names]
+            first = len(names) - 1
+            while first > 1 and _goes_on(parts[first - 1], parts[first]):
+                first -= 1
+            times = list(range(first, len(names)))
+            if len(times) < 10 or self._repeats(0) or "date" in self._kinds:
                 return
-            dated = times
-        raise ValueError(
-            f"holds one series per row: its columns are times, {dated[0]} to {dated[-1]}. Write "
-            "one row for each time and one column for each series"
-        )
+        if "text" in self._kinds[: times[0]]:
+            raise ValueError(
+                f"holds one series per row: its columns are times, {names[times[0]]} to "
+                f"{names[times[-1]]}. Write one row for each time and one column for each series"
+            )
 
     def _refuse_unknown_dates(self, value: int, keys: list[int]) -> None:
         for k, kind in enumerate(self._kinds):
@@ -543,8 +580,10 @@ class _Reader:
             if kind == "time" or (
                 digits >= 0.9 * len(values) and len(set(values)) >= 0.3 * len(values)
             ):
+                unknown = (text for text in values if not _dates.looks_like([text], numbers=True))
+                shown = reprlib.repr(next(unknown, values[0]))
                 raise ValueError(
-                    f"column {self._file.name(k)!r} may hold dates, but {reprlib.repr(values[0])} "
+                    f"column {self._file.name(k)!r} may hold dates, but {shown} "
                     "has no known form: --dates none keeps the rows' order, "
                     "--dates COLUMN names the column with the dates"
                 )
@@ -577,6 +616,9 @@ class _Reader:
         while last and (empty[last - 1] or self._is_below(when, last - 1)):
             last -= 1
             below += not empty[last]
+        if when is None and last == len(values) and self._is_sum(self._file.last):
+            last -= 1
+            below += 1
         if below:
             self.assumed.append(f"{count_of(below, 'line')} after the data left out")
         rows: Array = np.arange(last)
@@ -590,6 +632,12 @@ class _Reader:
             if _numbers.is_missing(when[i]):
                 raise LineError(int(lines[i]), "has no date (--dates none ignores the dates)")
         return rows
+
+    def _is_sum(self, row: list[str]) -> bool:
+        """Whether the last row holds a sum or a mean: its label says so, and no other's does."""
+        label = (row or [""])[0]
+        word = label.casefold().strip(" :").removeprefix("grand ")
+        return word in _SUMS and sum(other[0] == label for other in self._file.sample) <= 1
 
     @staticmethod
     def _is_below(when: list[str] | None, i: int) -> bool:
@@ -641,7 +689,7 @@ class _Reader:
                     thousands=self._thousands,
                     na=(),
                     others=lambda: _numbers.evidence(()),
-                    separator=self._file.layout.sep,
+                    continental=self._continental(),
                 )
                 found = _dates.from_numbers(name, read.values, read.decimals or 0)
             else:
@@ -676,7 +724,8 @@ class _Reader:
         if times is not None:
             equal = len(times) - len(np.unique(times))
             moves = np.diff(times).astype(float)
-            if not known and ((moves > 0).all() or (moves < 0).all()):
+            ordered = bool((moves > 0).all() or (moves < 0).all())
+            if not known and ordered and _is_regular(times):
                 return
         free = [
             k
@@ -712,6 +761,14 @@ class _Reader:
                         [k], [[labels[k][1][i] for i in rows]], "; --id none if it is one series"
                     )
             return
+        if ordered:  # in turn: each series has its own step
+            for k in order:
+                groups = [times[labels[k][0] == code] for code in range(labels[k][0].max() + 1)]
+                if all(len(group) > 2 and _is_regular(group) for group in groups):
+                    self._tell(
+                        [k], [[labels[k][1][i] for i in rows]], "; --id none if it is one series"
+                    )
+            return
         moments = np.unique(times, return_inverse=True)[1].astype(np.int64)
         for size in (1, 2):
             for some in combinations(order[:12], size):
@@ -724,7 +781,9 @@ class _Reader:
                     self._kinds[some[0]] == "text" and _in_blocks(labels[some[0]][0])
                 ):
                     continue
-                self._tell(list(some), [[labels[k][1][i] for i in rows] for k in some])
+                words = all(self._kinds[k] == "text" for k in some)
+                more = "" if words else "; --id none if it is one series"
+                self._tell(list(some), [[labels[k][1][i] for i in rows] for k in some], more)
 
     def _tell(self, columns: list[int], texts: list[list[str]], more: str = "") -> None:
         names = [
@@ -866,6 +925,18 @@ class _Reader:
                 self.assumed.append(
                     f"{read.format(code)} {times}: missing? (--na {read.format(code)})"
                 )
+
+
+def _is_regular(times: Array) -> bool:
+    """Whether times in order have a regular step."""
+    times = times if times[0] < times[-1] else times[::-1]
+    if times.dtype.kind == "M":
+        return _dates.find_step(Dates("", times, "D")) is not None
+    return _dates.find_step(Dates("", times.astype(float), "number")) is not None
+
+
+def _goes_on(a: re.Match[str] | None, b: re.Match[str] | None) -> bool:
+    return a is not None and b is not None and a[1] == b[1] and int(b[2]) - int(a[2]) == 1
 
 
 def _in_blocks(codes: Array) -> bool:

@@ -10,6 +10,7 @@ import io
 import lzma
 import sys
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -68,6 +69,15 @@ def month_rows(count, sep=",", form="{y}-{m:02d}", value="{v}"):
 
 # Numbers, separators, encodings
 
+
+def zipped(**files):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for name, text in files.items():
+            file.writestr(name, text)
+    return archive.getvalue()
+
+
 PLAIN = lines("a,b", "1990,1.5", "1991,2.5", "1992,4.25")
 VALUES = [1.5, 2.5, 4.25]
 
@@ -121,6 +131,10 @@ VALUES = [1.5, 2.5, 4.25]
         (PLAIN + "\nSource: hand\n", ("1 line after the data left out",)),
         (PLAIN + ",\n,\n", ()),
         (PLAIN + "Total,8.25\n", ("1 line after the data left out",)),
+        (PLAIN.replace("1990", "20d,14n\n1990"), ("1 line before the data left out",)),
+        ("# by hand\n# a,b\n#\n" + PLAIN.partition("\n")[2], ()),
+        (zipped(file=PLAIN), ()),
+        (zipped(file=PLAIN, **{"folder/": "", "__MACOSX/._file": "x"}), ()),
         ("Title of it\n\n" + PLAIN, ("1 line before the data left out",)),
         ("Title\nby hand, twice\n" + PLAIN, ("2 lines before the data left out",)),
         (PLAIN.replace("1990", ",miles\n1990"), ("1 line before the data left out",)),
@@ -162,8 +176,11 @@ def test_latin_1_is_found_and_can_be_named(read, refused):
         (b"", "holds no rows"),
         (b"\n\n", "holds no rows"),
         (b"# only this\n", "holds no rows"),
-        (b"PK\x03\x04abc", "Excel"),
+        (b"PK\x03\x04abc", "damaged"),
         (b"\xd0\xcf\x11\xe0\xa1", "Excel"),
+        (zipped(one="1", two="2"), "a zip archive of 2 files: one, two (unpack it)"),
+        (zipped(**{"[Content_Types].xml": "<a>", "xl/workbook.xml": "<a>"}), "Excel"),
+        (zipped(one=PLAIN)[:60], "damaged"),
         (b"\x1f\x8b\x08\x00abc", "damaged"),
         (gzip.compress(PLAIN.encode())[:-9], "damaged"),
         (b"a\n1\n\0\n", "line 3 holds"),
@@ -200,6 +217,12 @@ def test_what_is_no_table(content, message, refused):
         (["1,5e3", "2,5"], [1500, 2.5], "decimal comma"),
         (["1,234e0", "2,345e0"], [1.234, 2.345], "decimal comma"),
         (["-$1,234.50", "-$935.00"], [-1234.5, -935], "$ removed"),
+        (["1.5", "\u20132.5"], [1.5, -2.5], ""),
+        (["1,234.50", "(935.00)"], [1234.5, -935], "'(935.00)' is -935.00"),
+        (["$ 1,234.50", "$ (935.00)", "($1.00)"], [1234.5, -935, -1], "'$ (935.00)' is -935.00"),
+        (["1.234,50", "935,00-"], [1234.5, -935], "'935,00-' is -935,00"),
+        (["CHF 1234.5", "CHF 935.25"], [1234.5, 935.25], "CHF removed"),
+        (["1234,5 z\u0142", "935,25 z\u0142"], [1234.5, 935.25], "z\u0142 removed"),
     ],
 )
 def test_a_column_shows_its_notation(values, expected, assumed, read):
@@ -228,6 +251,21 @@ def test_a_number_with_two_readings_is_an_error_that_names_both_options(c, read,
     assert read(content, "b", decimal=c).values.tolist() == [935, 1.105, 1.183]
 
 
+def test_a_dot_before_three_digits_stays_open_beside_dates_with_dots(read, refused):
+    content = lines("Datum,b", *(f"{i:02d}.03.2020,1.{100 + 7 * i}" for i in range(1, 29)))
+    assert "--decimal . or --thousands ." in refused(content, "b")
+    assert read(content, "b", decimal=".").values[0] == 1.107
+    assert read(content.replace(".03.", "/03/").replace(".2020", "/2020"), "b").values[0] == 1.107
+
+
+@pytest.mark.parametrize(("sep", "c"), [(",", ","), (";", "."), ("\t", ",")])
+def test_one_number_with_a_separator_among_long_ones_is_asked_for(sep, c, read, refused):
+    content = lines(f"a{sep}b", *(f"{1990 + i}{sep}{1900 + i}" for i in range(9)))
+    content += f'1999{sep}"1{c}234"\n'
+    assert f"--decimal {c} or --thousands {c}" in refused(content, "b")
+    assert read(content, "b", thousands=c).values[-1] == 1234
+
+
 def test_many_numbers_without_a_fraction_have_thousands(read):
     rows = [f'{1900 + i},"{1000 + 7 * i:,}"' for i in range(40)]
     assert read(lines("a,b", *rows, "1940,35"), "b").values.tolist() == [
@@ -253,6 +291,10 @@ def test_many_numbers_without_a_fraction_have_thousands(read):
         (["1.5", "1.2.3"], "line 3"),
         (["1.5", "12,34"], "line 3"),
         (["1.5", "- -2"], "line 3"),
+        (["1.5", "(2.5"], "line 3"),
+        (["1.5", "2.5)"], "line 3"),
+        (["1.5", "(-2.5)"], "line 3"),
+        (["1.5", "-2.5-"], "line 3"),
         (["1.5", "5%"], "two units"),
         (["$1.5", "2.5"], "two units"),
     ],
@@ -299,6 +341,7 @@ def test_columns_by_name_and_by_position(read, refused):
     assert "2 columns hold numbers, choose one with --column" in refused(THREE)
     assert "counted from 1" in refused(THREE, "0")
     assert "no column 4" in refused(THREE, "4")
+    assert "the only column is 'd:x' (--sep?)" in refused(lines("d:x", "2001-01:1"), "x")
     assert "more than one column 'x'" in refused(THREE.replace("y", "x", 1), "x")
     many = ",".join(f"name{k}" for k in range(60))
     message = refused(lines(many, ",".join("1" * 60)), "other")
@@ -321,6 +364,39 @@ def test_without_a_header_columns_have_numbers(read, refused):
     words = lines("x,y", "1,4", "2,9")
     assert "line 1 is not a row of the table: 'x,y'" in refused(words, "1", header=False)
     assert read(words, "1", header=False, skip=1).values.tolist() == [1, 2]
+
+
+def test_names_may_begin_with_a_digit_or_be_dates(read):
+    rows = [f"{1974 + i},{i},-999.99,{i}.5" for i in range(9)]
+    content = lines("year,ndays,ago,10 years ago", *rows)
+    assert read(content, "10 years ago").values.tolist() == [i + 0.5 for i in range(9)]
+    rows = [f"{1974 + i};5;{i}" for i in range(9)]
+    assert read(lines("Jahr;n;2020-01-31", *rows), "2020-01-31").values.tolist() == [*range(9)]
+    rows = [f"{2001 + i // 12};{'Januar' if i % 12 == 0 else 'Juli'};{i},5" for i in (0, 6, 12, 18)]
+    series = read(lines("Preise;;", ";;Index", ";;2015=100", *rows), "Index")
+    assert (series.values.tolist(), series.name) == ([0.5, 6.5, 12.5, 18.5], "Index")
+    assert dates_of(series) == ["2001-01", "2001-07", "2002-01", "2002-07"]
+    rows = [f"{2001 + i};{i},5;" for i in range(9)]
+    series = read(lines(";W.5490;FLAGS", "Einheit;Mrd EUR;", "Stand;06.11.2023;", *rows), "2")
+    assert series.name == "W.5490"
+
+
+def test_a_comment_of_as_many_words_as_columns_is_no_header(read):
+    content = lines("# made by hand", "# x  CO2 in ppm", "1.5 2 7", "2.5 3 8", "3.5 4 9")
+    assert read(content, "2").name == "2"
+    content = lines("# a b c", "# mm kg s", "1.5 2 7", "2.5 3 8", "3.5 4 9")
+    assert read(content, "b").values.tolist() == [2, 3, 4]
+
+
+def test_a_column_alone_is_the_series_even_if_it_counts(read):
+    assert read("5\n6\n").values.tolist() == [5, 6]
+    assert read("index\n5\n6\n7\n").values.tolist() == [5, 6, 7]
+
+
+def test_separators_in_dates_are_none_of_the_table(read):
+    days = np.arange("2020-01-01", "2020-02-10", dtype="M8[D]").astype(object)
+    content = lines("d;b", *(f"{day:%A, %B %d, %Y};{i}" for i, day in enumerate(days)))
+    assert read(content, "b").dates.after(1) == ["2020-02-10"]
 
 
 def test_a_column_without_a_name_that_counts_is_no_series(read):
@@ -492,6 +568,30 @@ def dated(dates, sep=";"):
         (["1990:3", "1990:4", "1991:1", "1991:2", "1991:3", "1991:4"], "1990Q3",
          ["1992Q1", "1992Q2"]),
         (["2020-W52", "2020-W53", "2021-W01"], "2020-W52", ["2021-W02", "2021-W03"]),
+        (["2020-W52-1", "2020-W53-1", "2021-W01-1"], "2020-W52", ["2021-W02", "2021-W03"]),
+        (["W52 2020", "W53 2020", "W1 2021"], "2020-W52", ["2021-W02", "2021-W03"]),
+        (["KW 52/2020", "KW 53/2020", "KW 01/2021"], "2020-W52", ["2021-W02", "2021-W03"]),
+        (["maj 2020", "juni 2020", "juli 2020"], "2020-05", ["2020-08", "2020-09"]),
+        (["30jan2020", "31jan2020", "01feb2020"], "2020-01-30", ["2020-02-02", "2020-02-03"]),
+        (["2020-01-31T22", "2020-01-31T23", "2020-02-01T00"], "2020-01-31 22:00",
+         ["2020-02-01 01:00", "2020-02-01 02:00"]),
+        (["31/01/2020 10 PM", "31/01/2020 11 PM", "01/02/2020 12 AM"], "2020-01-31 22:00",
+         ["2020-02-01 01:00", "2020-02-01 02:00"]),
+        (["31/01/2020 11:00:00 p. m.", "01/02/2020 12:00:00 a.\u00a0m."], "2020-01-31 23:00",
+         ["2020-02-01 01:00", "2020-02-01 02:00"]),
+        (["31/Jan/2020:23:00:00 +0000", "01/Feb/2020:00:00:00 +0000"], "2020-01-31 23:00+0000",
+         ["2020-02-01 01:00+0000", "2020-02-01 02:00+0000"]),
+        (["20200131:2310", "20200201:0010"], "2020-01-31 23:10",
+         ["2020-02-01 01:10", "2020-02-01 02:10"]),
+        (["31.01.2020 23:00 - 01.02.2020 00:00", "01.02.2020 00:00 - 01.02.2020 01:00"],
+         "2020-01-31 23:00", ["2020-02-01 01:00", "2020-02-01 02:00"]),
+        (["2020-01-26 - 2020-02-01", "2020-02-02 - 2020-02-08"], "2020-01-26",
+         ["2020-02-09", "2020-02-16"]),
+        (["2020-03-05 00:00:00-05:00", "2020-03-06 00:00:00-05:00", "2020-03-09 00:00:00-04:00",
+          "2020-03-10 00:00:00-04:00", "2020-03-11 00:00:00-04:00", "2020-03-12 00:00:00-04:00",
+          "2020-03-13 00:00:00-04:00", "2020-03-16 00:00:00-04:00", "2020-03-17 00:00:00-04:00",
+          "2020-03-18 00:00:00-04:00", "2020-03-19 00:00:00-04:00", "2020-03-20 00:00:00-04:00"],
+         "2020-03-05", ["2020-03-23", "2020-03-24"]),
         (["1700", "1701", "1702"], "1700", ["1703", "1704"]),
         (["1700.0", "1701.0", "1702.0"], "1700", ["1703", "1704"]),
         (["2004-05", "2005-06", "2006-07"], "2004", ["2007", "2008"]),
@@ -532,6 +632,12 @@ def test_dates_are_read_and_continued(dates, shown, after, read):
 )
 def test_the_season_is_that_of_the_step(dates, season, read):
     assert read(dated(dates), "b").season == season
+
+
+def test_one_is_no_plural(read):
+    assert read(dated(["2020-01-01"]), "b").describe().startswith("1 value of 'b'")
+    series = read(dated([f"2020-01-01 00:0{i}" for i in range(3)]), "b")
+    assert series.describe().endswith("(every minute)")
 
 
 def test_the_time_axis_of_a_picture_goes_on(read):
@@ -618,6 +724,16 @@ def test_date_and_time_in_two_columns(read):
          "2021-W07", "2021-W08"),
         (lines("year,quarter,b", *(f"{1959 + i // 4}.0,{i % 4 + 1}.0,{i}" for i in range(10))), "b",
          "1961Q2", "1961Q3"),
+        (lines("Series,Year,Period,b", *(f"LNS,{2000 + i // 12},M{i % 12 + 1:02d},{i}"
+                 for i in range(30))), "b", "2002-06", "2002-07"),
+        (lines("Series,Year,Period,b", *(f"CIU,{2000 + i // 4},Q{i % 4 + 1:02d},{i}"
+                 for i in range(30))), "b", "2007Q2", "2007Q3"),
+        (lines("YEAR,DOY,b", *(f"{2020 + i // 366},{i % 366 + 1},{i}" for i in range(400))), "b",
+         "2021-02-03", "2021-02-04"),
+        (lines("Year,Month,Day,Hour,Minute,b", *(f"2020,1,31,{22 + i // 2},{i % 2 * 30},{i}"
+                 for i in range(4))), "b", "2020-01-31 23:30", "2020-02-01 00:00"),
+        (lines("#YY MM DD hh mm b", "#yr mo dy hr mn m", *(f"2020 01 31 {i // 6:02d} {i % 6}0 {i}"
+                 for i in range(30))), "b", "2020-01-31 04:50", "2020-01-31 05:00"),
         (lines("No,year,month,day,hour,b", *(f"{i + 1},2010,1,{2 + i // 24},{i % 24},{i}"
                  for i in range(50))), "b", "2010-01-04 01:00", "2010-01-04 02:00"),
         (lines("yyyy  mm  b", "     degC  x", *(f"{1949 + i // 12}  {i % 12 + 1}  {i}"
@@ -697,6 +813,67 @@ def test_eight_digits_are_dates_in_any_column_and_any_order(name, read, refused)
         assert read(numbers, "b").dates.name == "row"
 
 
+def test_numbers_with_four_decimals_are_no_months(read):
+    rates = [f"{1 + k}.{1700 + 5 * i:04d}" for k in (0, 1) for i in range(20)]
+    expected = [float(rate) for rate in rates]
+    assert read(lines("EURUSD", *rates)).values.tolist() == expected
+    both = lines("usd,gbp", *(f"{rate},{i * i}" for i, rate in enumerate(rates)))
+    assert read(both, "gbp").dates.name == "row"
+    days = np.arange("2020-01-01", "2020-02-10", dtype="M8[D]")
+    content = lines("Date,EURUSD", *(f"{d},{r}" for d, r in zip(days, rates, strict=True)))
+    assert read(content).values.tolist() == expected
+    months = lines("d;b", *(f"{i % 12 + 1:02d}.{2001 + i // 12};{i}" for i in range(30)))
+    assert read(months).dates.after(1) == ["2003-07"]
+
+
+@pytest.mark.parametrize(
+    ("dates", "after"),
+    [
+        (["30012020", "31012020", "1022020"], "2020-02-02"),
+        (["01302020", "01312020", "02012020"], "2020-02-02"),
+        (["2019364", "2019365", "2020001"], "2020-01-02"),
+    ],
+)
+def test_digits_under_a_name_of_times_are_days(dates, after, read):
+    content = lines("date,b", *(f"{date},{i}" for i, date in enumerate(dates)))
+    assert read(content, "b").dates.after(1) == [after]
+
+
+def test_days_of_a_month_are_no_years_of_two_digits(read, refused):
+    message = refused(dated([f"Jan {d:02d}" for d in range(1, 28)]), "b")
+    assert "'Jan 01'" in message
+    assert "--dates none" in message
+    days = np.arange("2020-01-01", "2020-03-01", dtype="M8[D]").astype(object)
+    assert "'Jan 01'" in refused(dated([f"{day:%b %d}" for day in days]), "b")
+    assert read(dated(["Jan-18", "Jul-18", "Jan-19"]), "b").dates.after(1) == ["2019-07"]
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S"])
+def test_digits_with_a_time_are_dates_in_any_column(form, read):
+    hours = [datetime.datetime(2020, 1, 30, 20) + datetime.timedelta(hours=i) for i in range(30)]
+    content = lines(
+        "station;when;b", *(f"433;{t.strftime(form)};{i}.5" for i, t in enumerate(hours))
+    )
+    series = read(content, "b")
+    assert series.dates.text(29) == "2020-02-01 01:00"
+    assert series.dates.after(1) == ["2020-02-01 02:00"]
+
+
+def test_a_sum_under_labels_that_are_no_dates_is_left_out(read):
+    months = ["January", "February", "March", "April"]
+    rows = [f"{month},{i}.5" for i, month in enumerate(months)]
+    for word in ("Total", "SUM", "Grand Total", "Gesamt:", "Average"):
+        series = read(lines("Month,b", *rows, f"{word},9.0"), "b")
+        assert series.values.tolist() == [0.5, 1.5, 2.5, 3.5]
+        assert "1 line after the data left out" in series.assumed
+    assert len(read(lines("Place,b", "Total,1", "Totnes,2", "Toledo,3"), "b").values) == 3
+
+
+def test_the_label_that_is_no_date_is_the_one_shown(refused):
+    rows = [r for y in (2000, 2001) for r in (*(f"{y}-{m},1" for m in range(10, 13)), f"Sum {y},3")]
+    assert "'Sum 2000' has no known form" in refused(lines("Month,b", *rows), "b")
+
+
 def test_a_column_named_like_dates_without_dates_is_reported(read):
     months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun"]
     content = lines("Month,b", *(f"{month},{i}" for i, month in enumerate(months * 2)))
@@ -732,6 +909,29 @@ def test_the_date_column_can_be_named(read):
     series = read(content, "b", dates="when")
     assert series.dates.after(1) == ["2021-01-06"]
     assert series.values.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_of_several_date_columns_the_one_that_tells_most_is_taken(read, refused):
+    rows = [
+        f"11/02/24 23:00:00,2020-01-{1 + i // 24:02d},2020-01-{1 + i // 24:02d}T{i % 24:02d}:00,{i}"
+        for i in range(60)
+    ]
+    for head in ("updated,day,when,b", "LAST UPDATE,Date,Time,b"):
+        assert read(lines(head, *rows), "b").dates.after(1) == ["2020-01-03 12:00"]
+    # A name goes before the number of times, which several series repeat.
+    rows = [f"{k},2020-01-{d:02d},2020-02-{d:02d} 00:0{k},{d}" for k in "12" for d in range(1, 20)]
+    content = lines("unique_id,ds,updated,y", *rows)
+    assert "2 series, by column 'unique_id'" in refused(content, "y")
+    series = read(content, "y", id="unique_id", series="2")
+    assert series.dates.after(1) == ["2020-01-20"]
+
+
+def test_days_and_months_of_two_notations_are_an_error(refused):
+    days = np.arange("2020-01-01", "2020-03-01", dtype="M8[D]").astype(object)
+    mangled = [f"{d:%m/%d/%Y}" if d.day <= 12 else f"{d:%d-%m-%Y}" for d in days]
+    message = refused(dated(mangled), "b")
+    assert message.startswith("line 14 (column 'when') holds '13-01-2020'")
+    assert "no date like '01/01/2020'" in message
 
 
 # Order
@@ -897,6 +1097,25 @@ def test_series_in_one_column_are_listed(content, message, refused):
     assert message in refused(content, "b")
 
 
+@pytest.mark.parametrize("names", ["AB", "12"])
+def test_series_in_turn_are_seen_by_their_regular_steps(names, read, refused):
+    minutes = [(60 * i + 7 * k, k) for i in range(30) for k in (0, 1)]
+    start = np.datetime64("2020-01-01T00:00")
+    content = lines("time,sensor,b", *(f"{start + m},{names[k]},{k}.{m}" for m, k in minutes))
+    assert "2 series, by column 'sensor'" in refused(content, "b")
+    series = read(content, "b", id="sensor", series=names[1])
+    assert series.dates.after(1) == ["2020-01-02 06:07"]
+    assert len(read(content, "b", id="none").values) == 60
+
+
+def test_numbers_beside_equal_days_may_be_the_time_of_day(refused):
+    rows = [f"2020-01-{1 + i // 48:02d},{i % 48 + 1},{i}" for i in range(480)]
+    message = refused(lines("day,period,b", *rows), "b")
+    assert message.endswith("--id period --series 1; --id none if it is one series")
+    message = refused(lines("day,period,b", *rows), "b", id="none")
+    assert "--dates none keeps their order" in message
+
+
 def test_a_series_by_two_columns(read, refused):
     content = lines(
         "shop,item,day,b",
@@ -931,6 +1150,17 @@ def test_text_columns_of_one_series_are_no_ids(read):
         lines("Country,1990,1991,1992,1993", "Spain,1,2,3,4", "Italy,2,3,4,5"),
         lines("Country;Code;2000 ;2001 ;2002 ;2003", "Spain;E;1;2;3;4", "Italy;I;2;3;4;5"),
         lines("Month,1958,1959,1960", "JAN,340,360,417", "FEB,318,342,391"),
+        lines("Series Name,2000 [YR2000],2001 [YR2001],2002 [YR2002]", "GDP,1,2,3"),
+        lines("Rank,Country,1990,1991,1992", "1,Spain,2,3,4", "2,Italy,3,4,5"),
+        lines(
+            "ID,City,State,2000-01-31,2000-02-29,2000-03-31,2000-04-30",
+            "9,A,NY,2,3,4,5",
+            "12,B,NY,3,4,5,6",
+        ),
+        lines(
+            "id,item_id," + ",".join(f"d_{k}" for k in range(1, 13)),
+            *(f"H_{k}_v,H_{k}," + ",".join("123456789012") for k in range(1, 5)),
+        ),
         lines(
             ",".join(["V1", *(f"V{k}" for k in range(2, 15))]),
             *(",".join([f"H{k}", *"1234567890123"]) for k in range(1, 5)),
@@ -939,10 +1169,17 @@ def test_text_columns_of_one_series_are_no_ids(read):
 )
 def test_one_series_per_row_is_refused(content, refused):
     for column in (None, "3"):
-        assert "one series per row" in refused(content, column)
+        message = refused(content, column)
+        assert "one series per row" in message
+        assert " to ." not in message
 
 
 # Whole files, like those of users
+
+
+def test_a_column_a_year_beside_numbers_is_no_series_a_row(read):
+    rows = [f"{i + 1},{i},{i * i},{i + 2}" for i in range(9)]
+    assert read(lines("day,2018,2019,2020", *rows), "2019").values[-1] == 64
 
 
 def test_a_table_of_months_by_years(read):
@@ -1015,7 +1252,7 @@ def test_numbers_written_by_any_notation_come_back_or_are_refused(numbers, decim
 
     def read(**options):
         return _numbers.convert(
-            fields, na=(), others=lambda: _numbers.evidence(()), separator=";", **options
+            fields, na=(), others=lambda: _numbers.evidence(()), continental=True, **options
         )
 
     told = read(decimal=point, thousands=group)

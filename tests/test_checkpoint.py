@@ -204,6 +204,10 @@ DIFFERENT = {
     "data": (trainer(), model(), X, Y + 1, {}),
     "lengths": (trainer(), model(), X, Y, {"lengths": np.full(len(X), 11)}),
     "weight": (trainer(), model(), X, Y, {"sample_weight": np.arange(len(X))}),
+    "clip_value .*clip_norm": (trainer(clip_norm=2.0), model(), X, Y, {}),
+    "model's nonlinearity": (trainer(), RNN(1, 8, 1, nonlinearity="relu", seed=0), X, Y, {}),
+    "missing": (trainer(), model(), X, Y, {"missing": "ignore"}),
+    "validation": (trainer(), model(), X, Y, {"validation": 0.2}),
     "early_stopping": (
         trainer(),
         model(),
@@ -222,6 +226,25 @@ def test_another_training_is_refused(what: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"checkpoint .*{what}"):
         other.fit(network, x, y, checkpoint=tmp_path / "file", **arguments)
     assert bits(network) == before
+
+
+@pytest.mark.parametrize(
+    "held", [{"validation": 0.3}, {"validation": 0.2, "gap": 3}, {"validation_data": (X, Y)}, {}]
+)
+def test_another_validation_part_is_refused_by_its_name(held: Any, tmp_path: Path) -> None:
+    interrupted(tmp_path / "file", 3, {"validation": 0.2})
+    with pytest.raises(ValueError, match="the validation part .* differs") as caught:
+        trainer().fit(model(), X, Y, checkpoint=tmp_path / "file", **held)
+    assert "the data" not in str(caught.value)
+
+
+def test_a_changed_value_of_the_series_of_windows_is_refused(tmp_path: Path) -> None:
+    interrupted(tmp_path / "file", 3, {})
+    series = crnn.dataset.mackey_glass(150, seed=0).copy()
+    series[70] += 1e-6
+    changed, _ = crnn.dataset.windows(series, 12)
+    with pytest.raises(ValueError, match=r"the data \(x, y, lengths or sample_weight\) differ"):
+        trainer().fit(model(), changed, Y, checkpoint=tmp_path / "file")
 
 
 @pytest.mark.parametrize("what", ["damaged", "network", "empty"])

@@ -354,6 +354,28 @@ def test_a_refit_is_a_fit_of_the_best_number_of_epochs_on_everything() -> None:
     assert len(history.loss) == best + 4
 
 
+def test_a_refit_has_the_recorded_rates() -> None:
+    """A plateau's rates depend on validation losses, which a refit lacks."""
+    schedule = crnn.schedules.ReduceOnPlateau(0.01, 0.7, patience=0)
+
+    def trainer_at(rate: Any, epochs: int) -> Trainer:
+        return dataclasses.replace(overfitting(epochs), learning_rate=rate)
+
+    network, x, y = noisy()
+    history = trainer_at(schedule, 20).fit(
+        network, x, y, validation=0.4, early_stopping=EarlyStopping(patience=4, refit=True)
+    )
+    best, rates = history.best_epoch, history.learning_rate
+    assert best is not None
+    # not the first rate, and not a lower one every epoch, as of losses that are all the same
+    assert len(set(rates[:best])) > 2
+    assert rates[best - 1] == rates[best - 2]
+    expected, _, _ = noisy()
+    plain = trainer_at(lambda epoch: rates[epoch], best).fit(expected, x, y)
+    assert bits(network) == bits(expected)
+    assert history.refit_loss == plain.loss
+
+
 @pytest.mark.parametrize(
     ("losses", "patience", "min_delta", "expected"),
     [

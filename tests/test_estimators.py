@@ -132,6 +132,16 @@ def test_the_signatures() -> None:
         ]
 
 
+@BOTH
+def test_tags(kind: Any) -> None:
+    """X may have three dimensions; several targets are the regressor's alone."""
+    tags = kind().__sklearn_tags__()
+    assert tags.input_tags.three_d_array
+    assert not tags.input_tags.sparse
+    assert not tags.input_tags.allow_nan
+    assert tags.target_tags.multi_output is (kind is RNNRegressor)
+
+
 # ---- which columns are steps ----
 
 

@@ -258,6 +258,7 @@ def test_weights_are_scaled_over_what_is_trained_on() -> None:
         ({"validation": 1.0}, ValueError, "validation"),
         ({"validation": "last"}, TypeError, "validation"),
         ({"validation": 0.9, "gap": 100}, ValueError, "gap"),
+        ({"validation": 0.5, "gap": len(X) // 2}, ValueError, "must leave samples to train on"),
         ({"validation": 0.2, "gap": -1}, ValueError, "gap"),
         ({"validation": ([0, 1], [2, 500])}, ValueError, r"validation\[1\]"),
         ({"validation": ([0, 1], [-1])}, ValueError, r"validation\[1\]"),
@@ -475,6 +476,18 @@ def test_an_update_of_a_batch_of_one() -> None:
     trainer(batch_size=1, clip_value=None).start(plain, X, Y).update(gradients)
     for name, array in plain.state_dict().items():
         expected = before[name] - 0.05 * gradients[name]
+        assert array.ravel().tolist() == near(expected.ravel().tolist(), AUTOGRAD)
+
+
+def test_an_update_has_the_rate_of_the_current_epoch() -> None:
+    plain = model(dtype="float64")
+    run = trainer(clip_value=None, learning_rate=[0.05, 0.02].__getitem__).start(plain, X, Y)
+    run.epoch()
+    _, gradients = plain.gradients(X, Y)
+    before = plain.state_dict()
+    run.update(gradients)
+    for name, array in plain.state_dict().items():
+        expected = before[name] - 0.02 * gradients[name]
         assert array.ravel().tolist() == near(expected.ravel().tolist(), AUTOGRAD)
 
 

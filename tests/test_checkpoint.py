@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import children
 import numpy as np
 import pytest
 from networks import bits
@@ -192,6 +193,42 @@ def test_ctrl_c_writes_the_last_whole_epoch(tmp_path: Path) -> None:
     trainer().fit(resumed, X, Y, checkpoint=tmp_path / "file")
     trainer().fit(whole, X, Y)
     assert bits(resumed) == bits(whole)
+
+
+def test_ctrl_c_within_an_epoch_writes_the_epoch_before(tmp_path: Path) -> None:
+    children.run(
+        f"""
+x, y = crnn.dataset.windows(crnn.dataset.mackey_glass(200, seed=0), 12)
+x, y = np.tile(x, (1000, 1, 1)), np.tile(y, (1000, 1))  # an epoch lasts far more than 0.1 s
+path = {str(tmp_path / "file")!r}
+
+def network():
+    return crnn.RNN(1, 4, 1, seed=0)
+
+def fit(model, epochs, **settings):
+    crnn.Trainer(epochs, batch_size=1, optimizer="adam", seed=0).fit(model, x, y, **settings)
+
+model, ends = network(), []
+
+def note(*_):
+    ends.append(bits(model))
+
+interrupt_when(lambda: len(ends) == 1 and bits(model) != ends[0])
+try:
+    fit(model, 1000, checkpoint=path, checkpoint_every=1000, callbacks=[note])
+except KeyboardInterrupt:
+    pass
+else:
+    raise AssertionError("not interrupted")
+assert bits(model) not in ends  # within an epoch
+done = crnn.storage.read(path, "checkpoint")[1]["epochs"]
+assert done == len(ends)
+resumed, whole = network(), network()
+fit(resumed, done + 1, checkpoint=path)
+fit(whole, done + 1)
+assert bits(resumed) == bits(whole)
+"""
+    )
 
 
 DIFFERENT = {

@@ -66,13 +66,14 @@ def boolean(name: str, value: object) -> bool:
     return bool(value)
 
 
-def choice(name: str, value: object, choices: Iterable[str]) -> str:
-    """One of the names in `choices`."""
+def choice(name: str, value: object, choices: Iterable[str], *, besides: str = "") -> str:
+    """One of the names in `choices`. `besides` says what else the argument takes."""
     known = list(choices)
+    taken = f"{besides} or {', '.join(map(repr, known))}" if besides else f"one of {known}"
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be one of {known}, got {value!r}")
+        raise TypeError(f"{name} must be {taken}, got {value!r}")
     if value not in known:
-        raise ValueError(f"{name} must be one of {known}, got {value!r}")
+        raise ValueError(f"{name} must be {taken}, got {value!r}")
     return value
 
 

@@ -18,6 +18,10 @@ from crnn._samples import Samples
 from crnn.run import History
 
 _BLOCK = 1 << 22  # bytes per read
+_DIGESTS = {
+    "data": "the data (x, y, lengths or sample_weight) differ",
+    "validation": "the validation part (validation, gap or validation_data) differs",
+}
 
 
 @dataclass
@@ -85,19 +89,23 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], identity: Mapping[str, Any]) -> Checkpoint | None:
-        """Read the checkpoint; None without a file. A ValueError names what differs."""
+        """Read the checkpoint; None without a file. A ValueError names all that differs."""
         if not os.path.exists(path):
             return None
         arrays, settings = storage.read(path, "checkpoint")
         try:
             kept = settings["identity"]
-            for name in {**identity, **kept}:
-                if name == "data" and kept.get(name) != identity.get(name):
-                    raise ValueError("the data (x, y, lengths or sample_weight) differ")
-                if kept.get(name) != identity.get(name):
-                    raise ValueError(
-                        f"{name} is {kept.get(name)!r} in the file and {identity.get(name)!r} here"
+            different = [n for n in {**identity, **kept} if kept.get(n) != identity.get(n)]
+            if "data" in different and "validation" in different:
+                different.remove("validation")  # a part of the data
+            if different:
+                raise ValueError(
+                    ", ".join(
+                        _DIGESTS.get(n)
+                        or f"{n} is {kept.get(n)!r} in the file and {identity.get(n)!r} here"
+                        for n in different
                     )
+                )
             history = History(best_epoch=settings["best_epoch"], seed=int(settings["seed"]))
             rest = {}
             for name, array in arrays.items():

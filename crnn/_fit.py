@@ -168,10 +168,9 @@ class Fit:
         identity = {name: _text(value) for name, value in settings.items()}
         if self.trainer.seed is not None:
             identity["seed"] = str(self.trainer.seed)
-        parts = [self.train] if self.held is None else [self.data, self.train, self.held]
-        identity["data"] = digest(
-            *(array for part in parts for array in (part.samples, part.wanted, part.weight))
-        )
+        identity["data"] = _digest([self.data])
+        if self.held is not None:
+            identity["validation"] = _digest([self.train, self.held])
         return identity
 
     def phase(self, state: Checkpoint, data: Data, epochs: int) -> None:
@@ -236,6 +235,10 @@ class Fit:
             y, predicted = evaluated(targets, rows, self.loss)
             for name, metric in self.metrics.items():
                 history.metrics.setdefault(name, []).append(float(metric(y, predicted)))
+
+
+def _digest(parts: list[Data]) -> str:
+    return digest(*(array for part in parts for array in (part.samples, part.wanted, part.weight)))
 
 
 def _text(value: object) -> Any:

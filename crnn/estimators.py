@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import numbers
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
@@ -179,7 +180,7 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
         optimizers.named("solver", self.solver)
         _arguments.real("learning_rate_init", self.learning_rate_init, above=0)
         if isinstance(self.batch_size, str):
-            _arguments.choice("batch_size", self.batch_size, ("auto",))
+            _arguments.choice("batch_size", self.batch_size, ("auto",), besides="an integer")
         else:
             _arguments.integer("batch_size", self.batch_size)
         _arguments.integer("max_iter", self.max_iter)
@@ -189,19 +190,25 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
         _arguments.real("tol", self.tol, minimum=0)
         if self.n_iter_no_change != math.inf:
             _arguments.integer("n_iter_no_change", self.n_iter_no_change)
-        if isinstance(self.early_stopping, str):
-            _arguments.choice("early_stopping", self.early_stopping, ("refit",))
-        else:
-            _arguments.boolean("early_stopping", self.early_stopping)
+        if not isinstance(self.early_stopping, (bool, np.bool_)):
+            _arguments.choice(
+                "early_stopping", self.early_stopping, ("refit",), besides="True, False"
+            )
         if self.early_stopping and incremental:
             raise ValueError(f"partial_fit does not support early_stopping={self.early_stopping!r}")
+        wrong = f'validation must be "last" or a splitter of scikit-learn, got {self.validation!r}'
         if isinstance(self.validation, str):
-            _arguments.choice("validation", self.validation, ("last",))
+            if self.validation != "last":
+                raise ValueError(wrong)
         elif not hasattr(self.validation, "split") and not isinstance(self.validation, Iterable):
-            raise TypeError(
-                f'validation must be "last" or a splitter of scikit-learn, got {self.validation!r}'
-            )
+            raise TypeError(wrong)
         _arguments.real("validation_fraction", self.validation_fraction, above=0, below=1)
+        if self.n_jobs is not None and not isinstance(self.n_jobs, numbers.Integral):
+            raise TypeError(f"n_jobs must be None or an integer, got {self.n_jobs!r}")
+        if self.n_jobs == 0:
+            raise ValueError("n_jobs must not be 0")
+        if not isinstance(self.verbose, (numbers.Integral, np.bool_)):
+            raise TypeError(f"verbose must be True, False or an integer, got {self.verbose!r}")
 
     def _checked(self, X: Any, *y: Any, reset: bool = False) -> tuple[Array, ...]:
         """X as float64 or float32, finite, and y where it is given."""

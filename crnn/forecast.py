@@ -198,7 +198,7 @@ class Forecaster:
         positive = _arguments.integer
         epochs: int | str
         if isinstance(self.epochs, str):
-            epochs = _arguments.choice("epochs", self.epochs, ["auto"])
+            epochs = _arguments.choice("epochs", self.epochs, ["auto"], besides="an integer")
         else:
             epochs = positive("epochs", self.epochs)
         _arguments.boolean("progress", self.progress)

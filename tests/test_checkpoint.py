@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import children
 import numpy as np
 import pytest
 from networks import bits
@@ -194,6 +195,42 @@ def test_ctrl_c_writes_the_last_whole_epoch(tmp_path: Path) -> None:
     assert bits(resumed) == bits(whole)
 
 
+def test_ctrl_c_within_an_epoch_writes_the_epoch_before(tmp_path: Path) -> None:
+    children.run(
+        f"""
+x, y = crnn.dataset.windows(crnn.dataset.mackey_glass(200, seed=0), 12)
+x, y = np.tile(x, (1000, 1, 1)), np.tile(y, (1000, 1))  # an epoch lasts far more than 0.1 s
+path = {str(tmp_path / "file")!r}
+
+def network():
+    return crnn.RNN(1, 4, 1, seed=0)
+
+def fit(model, epochs, **settings):
+    crnn.Trainer(epochs, batch_size=1, optimizer="adam", seed=0).fit(model, x, y, **settings)
+
+model, ends = network(), []
+
+def note(*_):
+    ends.append(bits(model))
+
+interrupt_when(lambda: len(ends) == 1 and bits(model) != ends[0])
+try:
+    fit(model, 1000, checkpoint=path, checkpoint_every=1000, callbacks=[note])
+except KeyboardInterrupt:
+    pass
+else:
+    raise AssertionError("not interrupted")
+assert bits(model) not in ends  # within an epoch
+done = crnn.storage.read(path, "checkpoint")[1]["epochs"]
+assert done == len(ends)
+resumed, whole = network(), network()
+fit(resumed, done + 1, checkpoint=path)
+fit(whole, done + 1)
+assert bits(resumed) == bits(whole)
+"""
+    )
+
+
 DIFFERENT = {
     "learning_rate": (trainer(learning_rate=0.03), model(), X, Y, {}),
     "optimizer": (trainer(optimizer="sgd"), model(), X, Y, {}),
@@ -204,6 +241,10 @@ DIFFERENT = {
     "data": (trainer(), model(), X, Y + 1, {}),
     "lengths": (trainer(), model(), X, Y, {"lengths": np.full(len(X), 11)}),
     "weight": (trainer(), model(), X, Y, {"sample_weight": np.arange(len(X))}),
+    "clip_value .*clip_norm": (trainer(clip_norm=2.0), model(), X, Y, {}),
+    "model's nonlinearity": (trainer(), RNN(1, 8, 1, nonlinearity="relu", seed=0), X, Y, {}),
+    "missing": (trainer(), model(), X, Y, {"missing": "ignore"}),
+    "validation": (trainer(), model(), X, Y, {"validation": 0.2}),
     "early_stopping": (
         trainer(),
         model(),
@@ -222,6 +263,26 @@ def test_another_training_is_refused(what: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"checkpoint .*{what}"):
         other.fit(network, x, y, checkpoint=tmp_path / "file", **arguments)
     assert bits(network) == before
+
+
+@pytest.mark.parametrize(
+    "held", [{"validation": 0.3}, {"validation": 0.2, "gap": 3}, {"validation_data": (X, Y)}, {}]
+)
+def test_another_validation_part_is_refused_by_its_name(held: Any, tmp_path: Path) -> None:
+    interrupted(tmp_path / "file", 3, {"validation": 0.2})
+    with pytest.raises(ValueError, match=r"the validation part .* differs") as caught:
+        trainer().fit(model(), X, Y, checkpoint=tmp_path / "file", **held)
+    assert "the data" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", [0, 70, 148])  # 148: in the last window alone
+def test_a_changed_value_of_the_series_of_windows_is_refused(place: int, tmp_path: Path) -> None:
+    interrupted(tmp_path / "file", 3, {})
+    series = crnn.dataset.mackey_glass(150, seed=0).copy()
+    series[place] += 1e-6
+    changed, _ = crnn.dataset.windows(series, 12)
+    with pytest.raises(ValueError, match=r"the data \(x, y, lengths or sample_weight\) differ"):
+        trainer().fit(model(), changed, Y, checkpoint=tmp_path / "file")
 
 
 @pytest.mark.parametrize("what", ["damaged", "network", "empty"])

@@ -113,6 +113,10 @@ def test_saturation_counts_closed_units() -> None:
     arrays["b_l0"] = np.array([10.0, -10.0, 0.0])
     model.load_state_dict(arrays)
     assert diagnostics.saturation(model, np.zeros((2, 4))).tolist() == [1.0, 1.0, 0.0]
+    arrays["b_l0"] = np.arctanh([0.985, -0.995, 0.0])
+    model.load_state_dict(arrays)
+    assert diagnostics.saturation(model, np.zeros((2, 4))).tolist() == [0.0, 1.0, 0.0]
+    arrays["b_l0"] = np.array([10.0, -10.0, 0.0])
     relu = RNN(1, 3, 1, nonlinearity="relu", seed=0)
     relu.load_state_dict(arrays)
     assert diagnostics.saturation(relu, np.zeros((2, 4))).tolist() == [0.0, 1.0, 1.0]

@@ -258,6 +258,7 @@ def test_weights_are_scaled_over_what_is_trained_on() -> None:
         ({"validation": 1.0}, ValueError, "validation"),
         ({"validation": "last"}, TypeError, "validation"),
         ({"validation": 0.9, "gap": 100}, ValueError, "gap"),
+        ({"validation": 0.5, "gap": len(X) // 2}, ValueError, "must leave samples to train on"),
         ({"validation": 0.2, "gap": -1}, ValueError, "gap"),
         ({"validation": ([0, 1], [2, 500])}, ValueError, r"validation\[1\]"),
         ({"validation": ([0, 1], [-1])}, ValueError, r"validation\[1\]"),
@@ -352,6 +353,28 @@ def test_a_refit_is_a_fit_of_the_best_number_of_epochs_on_everything() -> None:
     assert bits(network) == bits(expected)
     assert history.refit_loss == plain.loss
     assert len(history.loss) == best + 4
+
+
+def test_a_refit_has_the_recorded_rates() -> None:
+    """A plateau's rates depend on validation losses, which a refit lacks."""
+    schedule = crnn.schedules.ReduceOnPlateau(0.01, 0.7, patience=0)
+
+    def trainer_at(rate: Any, epochs: int) -> Trainer:
+        return dataclasses.replace(overfitting(epochs), learning_rate=rate)
+
+    network, x, y = noisy()
+    history = trainer_at(schedule, 20).fit(
+        network, x, y, validation=0.4, early_stopping=EarlyStopping(patience=4, refit=True)
+    )
+    best, rates = history.best_epoch, history.learning_rate
+    assert best is not None
+    # not the first rate, and not a lower one every epoch, as of losses that are all the same
+    assert len(set(rates[:best])) > 2
+    assert rates[best - 1] == rates[best - 2]
+    expected, _, _ = noisy()
+    plain = trainer_at(lambda epoch: rates[epoch], best).fit(expected, x, y)
+    assert bits(network) == bits(expected)
+    assert history.refit_loss == plain.loss
 
 
 @pytest.mark.parametrize(
@@ -453,6 +476,18 @@ def test_an_update_of_a_batch_of_one() -> None:
     trainer(batch_size=1, clip_value=None).start(plain, X, Y).update(gradients)
     for name, array in plain.state_dict().items():
         expected = before[name] - 0.05 * gradients[name]
+        assert array.ravel().tolist() == near(expected.ravel().tolist(), AUTOGRAD)
+
+
+def test_an_update_has_the_rate_of_the_current_epoch() -> None:
+    plain = model(dtype="float64")
+    run = trainer(clip_value=None, learning_rate=[0.05, 0.02].__getitem__).start(plain, X, Y)
+    run.epoch()
+    _, gradients = plain.gradients(X, Y)
+    before = plain.state_dict()
+    run.update(gradients)
+    for name, array in plain.state_dict().items():
+        expected = before[name] - 0.02 * gradients[name]
         assert array.ravel().tolist() == near(expected.ravel().tolist(), AUTOGRAD)
 
 

@@ -1,4 +1,4 @@
-"""Forward results from the tests of two other projects: vectors.json has numbers and sources."""
+"""Forward results from the tests of other projects: vectors.json has numbers and sources."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_forward_results_of_other_projects(name: str, kind: str) -> None:
         output = expected["of"] if what == "merge" else what
         every = "last" if output == "h_n" else output
         model = network(kind, values, vector["nonlinearity"], every)
-        h_n, found = None, []
+        h_n, found = np.array(vector["h0"]) if "h0" in vector else None, []
         for call in calls:
             y, h_n = model.predict(call, h0=h_n, return_state=True)
             found.append(h_n if what == "h_n" else y)

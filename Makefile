@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help check build test bench docs lint wheel pythons sanitize emulate ecosystem clean
+.PHONY: help check build test bench docs lint wheel pythons sanitize emulate ecosystem peers clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,6 +34,9 @@ pythons: ## the abi3 wheel under every Python there is, and one without a GIL
 
 sanitize: ## AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer
 	.ci/sanitize
+
+peers: ## the tests that need PyTorch or MPI
+	.ci/peers
 
 ecosystem: ## the estimators under the forecasting libraries, and their examples
 	.ci/ecosystem

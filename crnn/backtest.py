@@ -111,10 +111,12 @@ class Backtest:
         ours = total.pop(FORECASTER)
         wins = [model for model, theirs in total.items() if ours < theirs]
         losses = [model for model, theirs in total.items() if ours >= theirs]
-        lines.append(
-            f"verdict: better than {', '.join(wins) or 'none'}; not better than "
-            f"{', '.join(losses) or 'none'}"
-        )
+        verdicts = [
+            f"{words} {', '.join(models)}"
+            for words, models in (("better than", wins), ("not better than", losses))
+            if models
+        ]
+        lines.append(f"verdict: {'; '.join(verdicts)}")
         return "\n".join(lines)
 
     def _errors(self, model: str) -> Array:

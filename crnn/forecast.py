@@ -538,7 +538,8 @@ class Forecaster:
             if name in weights:
                 line += f"{weights[name][0]:>16.2f}{weights[name][-1]:>12.2f}"
             if name in method.epochs:
-                line += f"   {fitted.settings['networks']} networks, {method.epochs[name]} epochs"
+                count, epochs = fitted.settings["networks"], method.epochs[name]
+                line += f"   {count} network{'s' * (count > 1)}, {epochs} epoch{'s' * (epochs > 1)}"
             lines.append(line)
         if len(method.rmse) > 2 and not method.epochs:
             lines.append("the networks do not help: the linear fit alone is the forecast")

@@ -141,7 +141,7 @@ def _mean(errors: Array) -> Array:
     return np.where(counts > 0, means, np.nan)
 
 
-def run(
+def _run(
     forecaster: Forecaster, series: ArrayLike, folds: int, steps: int | None, refit: bool
 ) -> Backtest:
     """As ``Forecaster.backtest``."""

@@ -603,7 +603,7 @@ def test_summary_says_what_was_chosen(fitted: Forecaster) -> None:
         if name in fitted.weights_:
             assert f"{fitted.weights_[name][0]:.2f}" in line
     assert summary.count("2 networks, 3 epochs") == 2
-    assert "fit starts a new training" in summary
+    assert "calling fit again starts a new training" in summary
     assert "do not help" not in summary
 
 

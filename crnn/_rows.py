@@ -200,6 +200,8 @@ class File:
             for line, text in sample
             if line >= self.layout.first and (row := self._row(line, text)) is not None
         ]
+        if not self.sample:
+            raise ValueError("has no rows below the names (--no-header, --skip)")
         # Text below a first column of numbers or dates is a total or a note, not a row of data.
         labels = [row[0] for row in self.sample]
         while labels and self._is_word(labels[-1]):

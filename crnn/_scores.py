@@ -130,7 +130,12 @@ def score_end(model: Model, series: Array, held_out: int, season: int | None) ->
     horizon = model.horizon
     begin = len(series) - held_out
     past = until_known(series[:begin])
-    model.fit(past)
+    try:
+        model.fit(past)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}, because --test-fraction holds out the last {held_out}"
+        ) from error
     timesteps = model.timesteps_
     there = ~np.isnan(series)
     values = filled(series)

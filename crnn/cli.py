@@ -367,9 +367,11 @@ def _fit(arguments: argparse.Namespace) -> None:
                 f"{arguments.file}: {len(series.values)} values are too few: {held_out} are held "
                 "out (--test-fraction, --horizon)"
             )
-        scored = _scores.score_end(
-            forecaster, series.values, held_out, arguments.season or series.season
-        )
+        season = arguments.season or series.season
+        try:
+            scored = _scores.score_end(forecaster, series.values, held_out, season)
+        except ValueError as error:
+            raise CommandError(f"{arguments.file}: {error}") from error
         for line in (described, *scored.lines()):
             _say(line)
         if arguments.plots is not None:

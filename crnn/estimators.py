@@ -390,7 +390,7 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
         *,
         stops: bool = True,
     ) -> None:
-        """Train a new network, or go on from the one before."""
+        """Train a new network, or continue from the one before."""
         rows = rows.counted()
         model = self._begin(rows, seed) if before is None else copy.deepcopy(before)
         run, threads = self._start(model, rows, seed), self._threads()
@@ -421,7 +421,7 @@ class _RNNEstimator(BaseEstimator):  # type: ignore[misc]
         self._keep_optimizer(run)
 
     def _keep_optimizer(self, run: TrainingRun) -> None:
-        """What `partial_fit` goes on from."""
+        """What `partial_fit` continues from."""
         arrays, schedule = run._state()
         self._optimizer = {
             "solver": self.solver,
@@ -544,7 +544,7 @@ class RNNRegressor(RegressorMixin, _RNNEstimator):  # type: ignore[misc]
     dropout : float, default 0.0
         Rate at which training drops states between layers.
     warm_start : bool, default False
-        Whether `fit` goes on from the parameters and the standardisation it has. Otherwise it
+        Whether `fit` continues from the parameters and the standardisation it has. Otherwise it
         starts anew.
     random_state : int, RandomState instance or None, default None
         Of the initial parameters, the order of the rows and dropout. The same number gives the same
@@ -560,7 +560,7 @@ class RNNRegressor(RegressorMixin, _RNNEstimator):  # type: ignore[misc]
         The network, on standardised numbers.
     loss_curve_ : list of float
         Loss on standardised targets: half of the squared error, a mean over the epoch's
-        batches, penalty included. After a "refit" that of the second training. It goes on with
+        batches, penalty included. After a "refit" that of the second training. It continues with
         `warm_start` and `partial_fit`.
     loss_ : float
         The last of them.
@@ -706,7 +706,7 @@ class RNNRegressor(RegressorMixin, _RNNEstimator):  # type: ignore[misc]
         return tags
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train a new network, or with `warm_start` go on with the one that is there.
+        """Train a new network, or with `warm_start` continue with the one that is there.
 
         Parameters
         ----------
@@ -868,7 +868,7 @@ class RNNClassifier(ClassifierMixin, _RNNEstimator):  # type: ignore[misc]
     dropout : float, default 0.0
         Rate at which training drops states between layers.
     warm_start : bool, default False
-        Whether `fit` goes on from the parameters and the standardisation it has. Otherwise it
+        Whether `fit` continues from the parameters and the standardisation it has. Otherwise it
         starts anew.
     random_state : int, RandomState instance or None, default None
         Of the initial parameters, the order of the rows and dropout. The same number gives the same
@@ -886,7 +886,7 @@ class RNNClassifier(ClassifierMixin, _RNNEstimator):  # type: ignore[misc]
         The classes, sorted.
     loss_curve_ : list of float
         The cross entropy, a mean over the epoch's batches, penalty included. After a "refit"
-        that of the second training. It goes on with `warm_start` and `partial_fit`.
+        that of the second training. It continues with `warm_start` and `partial_fit`.
     loss_ : float
         The last of them.
     best_loss_ : float or None
@@ -1004,7 +1004,7 @@ class RNNClassifier(ClassifierMixin, _RNNEstimator):  # type: ignore[misc]
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train a new network, or with `warm_start` go on with the one that is there.
+        """Train a new network, or with `warm_start` continue with the one that is there.
 
         Parameters
         ----------

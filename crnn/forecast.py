@@ -275,7 +275,7 @@ class Forecaster:
         Parameters
         ----------
         series : array_like, shape (M,) or (M, 1)
-            Real numbers in time order. A pandas Series must have an index that increases; holes in
+            Real numbers in time order. A pandas Series must have an index that increases; gaps in
             an index of times or integers are missing values.
 
         Returns
@@ -384,7 +384,7 @@ class Forecaster:
         Returns
         -------
         numpy.ndarray, shape (steps,), float64
-            Of a pandas Series whose index has a regular step: a Series whose index goes on.
+            Of a pandas Series whose index has a regular step: a Series whose index continues.
 
         Raises
         ------

@@ -266,7 +266,7 @@ def plot_forecast(
     label: str = "forecast",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the end of a series, the forecast that goes on, and its interval.
+    """Draw the end of a series, the forecast that follows, and its interval.
 
     Parameters
     ----------

@@ -345,7 +345,7 @@ def test_fit_of_a_constant_series_says_that_mase_is_undefined(folder, capsys):
     [
         (["--timesteps", "64"], "series"),
         (["--timesteps", "99999999999999999999"], "series"),
-        (["--test-fraction", "0.95"], "series"),
+        (["--test-fraction", "0.95"], "--test-fraction holds out"),
         (["--test-fraction", "0.999"], "too few"),
         (["--horizon", "80"], "too few"),
         (["--horizon", "0"], "horizon"),

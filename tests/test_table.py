@@ -188,6 +188,8 @@ def test_utf_16_without_a_mark_needs_its_byte_order(read, refused):
         (b"", "holds no rows"),
         (b"\n\n", "holds no rows"),
         (b"# only this\n", "holds no rows"),
+        (b"value\n", "no rows below the names"),
+        (b"date,value\n", "no rows below the names"),
         (b"PK\x03\x04abc", "damaged"),
         (b"\xd0\xcf\x11\xe0\xa1", "Excel"),
         (zipped(one="1", two="2"), "a zip archive of 2 files: one, two (unpack it)"),
@@ -197,7 +199,7 @@ def test_utf_16_without_a_mark_needs_its_byte_order(read, refused):
         (gzip.compress(PLAIN.encode())[:-9], "damaged"),
         (b"a\n1\n\0\n", "line 3 holds"),
         (b"a\n1\n\x01\n", "line 3 holds"),
-        (b"{'a': 1}", "no column holds numbers"),
+        (b"{'a': 1}", "no rows below the names"),
         (b"a,b\nx,y\n", "no column holds numbers"),
     ],
 )

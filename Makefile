@@ -12,6 +12,8 @@ check: ## everything that a change must pass, in environments of its own (.ci/ru
 	.ci/run
 
 build: ## compile in place
+	@$(PYTHON) -c 'import Cython, setuptools' 2> /dev/null || \
+	{ echo "compiling needs Cython and setuptools: pip install 'Cython>=3.1' 'setuptools>=77'" >&2; exit 1; }
 	$(PYTHON) setup.py -q build_ext --inplace
 
 test: build ## the suite, in the environment that is active

@@ -37,7 +37,9 @@ def draw(document: dict[str, Any], path: Path) -> None:
         for offset, (ratio, words, colour) in enumerate(_bars(row)):
             at = place + (offset - 1) * _BAR
             axes.barh(at, ratio, height=_BAR, color=colour)
-            axes.text(ratio, at, " " + words, va="center", fontsize=9)
+            axes.annotate(
+                words, (ratio, at), (3, 0), textcoords="offset points", va="center", fontsize=9
+            )
             longest = max(longest, ratio)
     axes.set_yticks(range(len(rows)), [row["workload"]["name"] for row in rows], fontsize=11)
     axes.invert_yaxis()

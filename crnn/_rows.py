@@ -220,8 +220,9 @@ class File:
 
     def _check_text(self, given: bool) -> None:
         try:
-            text = self._data.decode(self._encoding)
-        except (UnicodeDecodeError, LookupError) as error:
+            # As in _lines. bytes.decode would not look up the encoding of an empty file.
+            text = TextIOWrapper(BytesIO(self._data), self._encoding, newline="").read()
+        except (UnicodeError, LookupError) as error:
             reason = getattr(error, "reason", None) or str(error)
             what = self._encoding if given else "UTF-8 or Windows-1252 text"
             raise ValueError(f"is not {what} ({reason}): name its --encoding") from error

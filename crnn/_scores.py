@@ -78,7 +78,8 @@ class Scores:
         """The table, one line per model, and the verdict."""
         steps = [1, self.horizon] if self.horizon > 1 else [1]
         heading = "".join(f"{ahead(step):>24}" for step in steps)
-        yield f"{f'{len(self.rows)} forecasts':<18}{heading}"
+        count = f"{len(self.rows)} forecast{'s' * (len(self.rows) > 1)}"
+        yield f"{count:<18}{heading}"
         yield f"{'':<18}" + f"{'RMSE':>12}{'MASE':>12}" * len(steps)
         for model in self.predicted:
             line = f"{model:<18}"

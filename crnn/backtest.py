@@ -93,10 +93,13 @@ class Backtest:
 
     def __str__(self) -> str:
         folds, steps = self.actual.shape
+        heading = f"{'':<22}{'RMSE':>12}{'MAE':>12}{'MASE':>12}"
+        if steps > 1:
+            heading += f"{'RMSE, 1 step':>16}{f'{steps} steps':>12}"
         lines = [
-            f"{folds} origins, {steps} steps ahead; MASE with a season of {self.season}",
-            f"{'':<22}{'RMSE':>12}{'MAE':>12}{'MASE':>12}"
-            f"{'RMSE, 1 step':>16}{f'{steps} steps':>12}",
+            f"{folds} origin{'s' * (folds > 1)}, {steps} step{'s' * (steps > 1)} ahead; "
+            f"MASE with a season of {self.season}",
+            heading,
         ]
         total = {}
         for model in self.forecasts:
@@ -104,23 +107,30 @@ class Backtest:
             total[model] = float(np.sqrt(np.nanmean(np.square(errors))))
             mae = float(np.nanmean(np.abs(errors)))
             by_step = self.rmse(model)
-            lines.append(
-                f"{model:<22}{total[model]:>12.4g}{mae:>12.4g}{mae / (self.scale or np.nan):>12.4g}"
-                f"{by_step[0]:>16.4g}{by_step[-1]:>12.4g}"
-            )
+            line = f"{model:<22}{total[model]:>12.4g}{mae:>12.4g}"
+            line += f"{mae / (self.scale or np.nan):>12.4g}"
+            if steps > 1:
+                line += f"{by_step[0]:>16.4g}{by_step[-1]:>12.4g}"
+            lines.append(line)
         ours = total.pop(FORECASTER)
         wins = [model for model, theirs in total.items() if ours < theirs]
         losses = [model for model, theirs in total.items() if ours >= theirs]
-        verdicts = [
-            f"{words} {', '.join(models)}"
-            for words, models in (("better than", wins), ("not better than", losses))
-            if models
-        ]
-        lines.append(f"verdict: {'; '.join(verdicts)}")
+        if wins and losses:
+            verdict = f"better than {_listed(wins, 'and')}, not than {_listed(losses, 'or')}"
+        elif wins:
+            verdict = f"better than {_listed(wins, 'and')}"
+        else:
+            verdict = f"not better than {_listed(losses, 'or')}"
+        lines.append(f"verdict: {verdict}")
         return "\n".join(lines)
 
     def _errors(self, model: str) -> Array:
         return self.forecasts[_arguments.choice("model", model, self.forecasts)] - self.actual
+
+
+def _listed(names: list[str], word: str) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _mean(errors: Array) -> Array:
@@ -131,7 +141,7 @@ def _mean(errors: Array) -> Array:
     return np.where(counts > 0, means, np.nan)
 
 
-def run(
+def _run(
     forecaster: Forecaster, series: ArrayLike, folds: int, steps: int | None, refit: bool
 ) -> Backtest:
     """As ``Forecaster.backtest``."""

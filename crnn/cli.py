@@ -106,9 +106,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        arguments = _parser().parse_args(argv)
+        arguments, unknown = _parser().parse_known_args(argv)
     except SystemExit as done:  # --help and --version have printed their text
         return int(done.code or 0)
+    if unknown:
+        arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     arguments.command(arguments)
     return 0
 
@@ -131,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
             description=summary[0].upper() + summary[1:] + ".",
             allow_abbrev=False,
         )
-        sub.set_defaults(command=run)
+        sub.set_defaults(command=run, parser=sub)
         assert isinstance(sub, _Parser)
         return sub
 
@@ -241,7 +243,11 @@ def _add_forecaster(parser: argparse.ArgumentParser) -> None:
 
 
 def _epochs(text: str) -> str | int:
-    return text if text == "auto" else int(text)
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError as error:
+        message = f"must be a whole number or auto, got {text!r}"
+        raise argparse.ArgumentTypeError(message) from error
 
 
 def _add_series(parser: argparse.ArgumentParser) -> None:
@@ -368,11 +374,15 @@ def _fit(arguments: argparse.Namespace) -> None:
             raise CommandError(f"{arguments.file}: {error}") from error
         for line in (described, *scored.lines()):
             _say(line)
+        if arguments.season is None and series.season is not None:
+            _say(f"the dates suggest --season {series.season}, which the forecaster then uses")
         if arguments.plots is not None:
-            names = series.dates.name, series.name
+            label = _label(series)
             for step in sorted({1, forecaster.horizon}):
                 path = arguments.plots / f"{step}-ahead.png"
-                figure = _scores.draw(scored, step, series.dates.axis(), names, series.name)
+                figure = _scores.draw(
+                    scored, step, series.dates.axis(), (series.dates.name, label), label
+                )
                 figure.savefig(path)
                 _say(f"wrote {path}")
     if arguments.out is not None or not fraction:
@@ -429,12 +439,18 @@ def _predict(arguments: argparse.Namespace) -> None:
             x=series.dates.axis(len(forecast))[begin - len(forecast) :],
             ax=figure.add_subplot(),
         )
-        ax.set_title(f"{series.name}: {len(forecast)} steps, {arguments.coverage:.0%} interval")
+        count = f"{len(forecast)} step{'s' * (len(forecast) > 1)}"
+        ax.set_title(f"{_label(series)}: {count}, {arguments.coverage:.0%} interval")
         ax.set_xlabel(series.dates.name)
-        ax.set_ylabel(series.name)
+        ax.set_ylabel(_label(series))
         figure.savefig(arguments.plot)
         # On standard output this line would become a row of the forecast.
         (_warn if arguments.out is None else _say)(f"wrote {arguments.plot}")
+
+
+def _label(series: Series) -> str:
+    """The column's name in a picture; without a header the name is the position."""
+    return f"column {series.name}" if series.name.isdecimal() else series.name
 
 
 def _doubts(forecaster: Forecaster, series: Series) -> Iterator[str]:

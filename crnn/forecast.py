@@ -94,6 +94,7 @@ class Forecaster:
     networks : int, default 5
         Networks for each of the two levels. 0: the linear fit alone.
     epochs : int or "auto", default "auto"
+        Passes over the windows. "auto": chosen on the validation part.
     linear : bool, default True
         Whether the linear fit and the repeated values are members.
     lower : float, optional
@@ -104,6 +105,7 @@ class Forecaster:
     learning_rate : float, default 2e-3
         Of Adam.
     batch_size : int, default 32
+        Windows per update.
     seed : int, optional
         The same seed gives the same bits at any number of threads. None takes one from the
         operating system; `seed_` keeps it.
@@ -498,9 +500,9 @@ class Forecaster:
         >>> list(backtest.forecasts)
         ['persistence', 'least-squares AR', 'forecaster']
         """
-        from crnn.backtest import run
+        from crnn.backtest import _run
 
-        return run(self, series, folds, steps, refit)
+        return _run(self, series, folds, steps, refit)
 
     def summary(self) -> str:
         """Say what the fit chose: timesteps, epochs, weights and validation errors.
@@ -543,7 +545,7 @@ class Forecaster:
             lines.append(line)
         if len(method.rmse) > 2 and not method.epochs:
             lines.append("the networks do not help: the linear fit alone is the forecast")
-        return "\n".join([*lines, "fit starts a new training"])
+        return "\n".join([*lines, "calling fit again starts a new training"])
 
     def plot(
         self,

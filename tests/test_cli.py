@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -66,7 +67,7 @@ def table(out):
     """{model: errors} of the rows under each heading, in order of the headings."""
     tables = []
     for line in out.splitlines():
-        if " forecasts  " in line:
+        if re.match("[0-9]+ forecasts?  ", line):
             tables.append({})
         elif line.startswith("verdict: "):
             tables[-1]["verdict"] = line.removeprefix("verdict: ")
@@ -173,6 +174,16 @@ def test_without_pandas_the_error_says_what_to_install(capsys, monkeypatch):
 # fit
 
 
+@pytest.mark.parametrize("season", [None, 12])
+def test_a_season_that_the_dates_suggest_is_named_until_it_is_given(season, folder, capsys):
+    months = [f"{1990 + k // 12}-{k % 12 + 1:02}" for k in range(60)]
+    rows = "".join(f"{m},{k % 12 + 0.1 * k:.1f}\n" for k, m in enumerate(months))
+    (folder / "months.csv").write_text("month,value\n" + rows)
+    given = [] if season is None else ["--season", str(season)]
+    assert main(["fit", "months.csv", *QUICK, *given]) == 0
+    assert ("--season 12" in capsys.readouterr().out) == (season is None)
+
+
 @pytest.mark.parametrize(("horizon", "season"), [(1, None), (3, 7)])
 def test_fit_scores_a_forecaster_that_has_not_seen_the_end(horizon, season, capsys):
     options = ["--horizon", str(horizon), *(["--season", str(season)] if season else [])]
@@ -251,7 +262,8 @@ def test_fit_forecasts_from_every_origin_that_is_held_out(
     (folder / "some.csv").write_text("\n".join(["value", *map(repr, SERIES[:rows].tolist())]))
     options = ["--test-fraction", fraction, "--horizon", str(horizon)]
     assert main(["fit", "some.csv", *QUICK, *options]) == 0
-    assert f"{forecasts} forecasts " in capsys.readouterr().out.splitlines()[1] + " "
+    counted = f"{forecasts} forecast{'s' * (forecasts > 1)} "
+    assert capsys.readouterr().out.splitlines()[1].startswith(counted)
 
 
 def test_fit_passes_every_option_on(capsys):
@@ -312,6 +324,20 @@ def test_fit_writes_pictures_and_names_them(horizon, names, folder, capsys):
     assert len(list((folder / "new/folder").iterdir())) == len(wrote)
     for name in wrote:
         assert (folder / name).read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_pictures_of_a_file_without_a_header_name_the_column_in_words(folder, monkeypatch):
+    pytest.importorskip("matplotlib", reason="pictures need the extra crnn[plot]")
+    from matplotlib.figure import Figure
+
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, path: drawn.append(self.axes[0]))
+    (folder / "bare.txt").write_text("\n".join(f"{k} {v}" for k, v in enumerate(SERIES, 1900)))
+    options = ["--column", "2", "--out", "model"]
+    assert main(["fit", "bare.txt", *QUICK[2:], *options, "--plots", "new"]) == 0
+    assert main(["predict", "model", "bare.txt", "--steps", "3", "--plot", "new.png"]) == 0
+    assert [axes.get_ylabel() for axes in drawn] == ["column 2", "column 2"]
+    assert [axes.get_title()[:10] for axes in drawn] == ["column 2, ", "column 2: "]
 
 
 def test_fit_of_a_constant_series_says_that_mase_is_undefined(folder, capsys):
@@ -604,6 +630,21 @@ def test_help_and_version_succeed(argv, starts, capsys):
 @pytest.mark.parametrize("argv", [[], ["nonsense"], ["info", "extra"], ["fit"], ["--nonsense"]])
 def test_bad_use_of_the_command_is_one_line(argv, capsys):
     assert failure(capsys, argv).startswith("crnn: error: ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["info", "extra"], "arguments: extra (see `crnn info --help`)"),
+        (["fit", "series.csv", "--col", "value"], "arguments: --col value (see `crnn fit --help`)"),
+        (
+            ["fit", "series.csv", "--epochs", "ten"],
+            "--epochs: must be a whole number or auto, got 'ten' (see `crnn fit --help`)",
+        ),
+    ],
+)
+def test_a_wrong_option_is_named_with_its_command(argv, message, capsys):
+    assert message in failure(capsys, argv)
 
 
 def test_ctrl_c_is_one_line_and_130(capsys, monkeypatch, folder):

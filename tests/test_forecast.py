@@ -24,6 +24,7 @@ import pytest
 from tolerances import FEEDBACK, LEAST_SQUARES, LONG_MEAN, NOISE_COVERAGE, OTHER_UNIT, near
 
 from crnn import RNN, TrainingDiverged, _cell, _combination, _series, dataset, scoring, storage
+from crnn.backtest import Backtest
 from crnn.forecast import Forecaster
 from crnn.run import TrainingRun
 from crnn.scoring import LeastSquaresAR
@@ -602,7 +603,7 @@ def test_summary_says_what_was_chosen(fitted: Forecaster) -> None:
         if name in fitted.weights_:
             assert f"{fitted.weights_[name][0]:.2f}" in line
     assert summary.count("2 networks, 3 epochs") == 2
-    assert "fit starts a new training" in summary
+    assert "calling fit again starts a new training" in summary
     assert "do not help" not in summary
 
 
@@ -1094,7 +1095,7 @@ def test_backtest_prints_and_tabulates() -> None:
     backtest = Forecaster(**LINEAR).backtest(SERIES, 3, 4)
     text = str(backtest)
     assert "3 origins, 4 steps ahead; MASE with a season of 1" in text
-    assert "better than persistence; not better than least-squares AR" in text
+    assert text.endswith("verdict: better than persistence, not than least-squares AR")
     pandas = pytest.importorskip("pandas")
     table = backtest.to_pandas()
     assert isinstance(table, pandas.DataFrame)
@@ -1106,6 +1107,24 @@ def test_backtest_prints_and_tabulates() -> None:
             np.testing.assert_array_equal(table.loc[name, label], getattr(backtest, method)(name))
     with pytest.raises(ValueError, match="model must be one of"):
         backtest.rmse("arima")
+
+
+@pytest.mark.parametrize(
+    ("errors", "verdict"),
+    [
+        ([2.0, 3.0, 1.0], "better than persistence and least-squares AR"),
+        ([2.0, 1.0, 1.0], "better than persistence, not than least-squares AR"),
+        ([1.0, 2.0, 3.0], "not better than persistence or least-squares AR"),
+    ],
+)
+def test_backtest_gives_a_verdict_in_words(errors: list[float], verdict: str) -> None:
+    models = ["persistence", "least-squares AR", "forecaster"]
+    forecasts = {m: np.full((2, 1), e) for m, e in zip(models, errors, strict=True)}
+    lines = str(Backtest(np.zeros((2, 1)), forecasts, 1, 1.0)).splitlines()
+    assert lines[0] == "2 origins, 1 step ahead; MASE with a season of 1"
+    assert lines[1].split() == ["RMSE", "MAE", "MASE"]  # and no errors of the first and last step
+    assert lines[2].split() == ["persistence", *[f"{errors[0]:.4g}"] * 3]
+    assert lines[-1] == f"verdict: {verdict}"
 
 
 def test_backtest_does_not_look_ahead() -> None:

@@ -138,7 +138,7 @@ def scores_of(ours, theirs):
 def test_the_table_and_its_verdict():
     *table, verdict = scores_of([1, 4], [2, 3]).lines()
     assert [line.split() for line in table] == [
-        ["1", "forecasts", "one", "step", "ahead", "2", "steps", "ahead"],
+        ["1", "forecast", "one", "step", "ahead", "2", "steps", "ahead"],
         ["RMSE", "MASE", "RMSE", "MASE"],
         ["persistence", "2", "2", "3", "3"],
         ["forecaster", "1", "1", "4", "4"],

@@ -170,6 +170,18 @@ def test_latin_1_is_found_and_can_be_named(read, refused):
     assert "--encoding" in refused(b"x\n1\n2\n" + b"\x81", "x")
 
 
+@pytest.mark.parametrize("content", [b"", b"x\n1\n2\n"], ids=["empty", "rows"])
+@pytest.mark.parametrize("encoding", ["nonsense", "base64", "undefined"])
+def test_an_encoding_that_reads_no_text_is_refused(refused, content, encoding):
+    assert refused(content, "x", encoding=encoding).startswith(f"is not {encoding} (")
+
+
+def test_utf_16_without_a_mark_needs_its_byte_order(read, refused):
+    content = "x\n1\n2\n".encode("utf-16-le")
+    assert "name its --encoding" in refused(content, "x", encoding="utf-16")
+    assert read(content, "x", encoding="utf-16-le").values.tolist() == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

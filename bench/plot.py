@@ -14,6 +14,15 @@ from bench.report import counted, digits
 _CRNN, _FRAMEWORK, _C = "#D55E00", "#0072B2", "#999999"
 _FRAMEWORKS = ("numpy", "torch", "jax", "jax-unrolled")
 _C_PEERS = ("c-blas", "c-fixed")
+_NAMES = {  # by the first words of a contestant's label
+    "numpy": "NumPy",
+    "torch": "PyTorch",
+    "jax": "JAX",
+    "c-fixed": "C, sizes known",
+    "c-mkl": "C on MKL",
+    "c-openblas": "C on OpenBLAS",
+    "c-aocl": "C on AOCL",
+}
 _DPI = 96  # pixels per inch of an SVG in browsers
 _BAR = 0.27  # height, as a share of the distance between rows
 
@@ -80,7 +89,8 @@ def _bars(row: dict[str, Any]) -> list[tuple[float, str, str]]:
         }
         if timed:
             best = min(timed, key=lambda label: timed[label])
-            bars.append((timed[best], f"{timed[best]:.2f}x {best}", colour))
+            name = next((name for start, name in _NAMES.items() if best.startswith(start)), best)
+            bars.append((timed[best], f"{timed[best]:.2f}x {name}", colour))
     return bars
 
 

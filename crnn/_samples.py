@@ -200,7 +200,7 @@ def sample_weight(name: str, value: object, samples: int) -> Array | None:
 def initial_state(
     name: str, value: object, cells: int, samples: int, hidden: int, dtype: np.dtype[Any]
 ) -> Array | None:
-    """States before the first steps, (L D, N, H), contiguous; None for zeros."""
+    """States before the first steps, (L D, N, H), aligned and in C order; None for zeros."""
     if value is None:
         return None
     array = _arguments.numeric(name, value)
@@ -211,7 +211,7 @@ def initial_state(
         also = f" or {(samples, hidden)}" if cells == 1 else ""
         raise ValueError(f"{name} must have shape {(cells, samples, hidden)}{also}, got {came}")
     with np.errstate(over="ignore", under="ignore"):
-        states = np.ascontiguousarray(array, dtype)
+        states: Array = np.require(array, dtype, ["C", "ALIGNED"])
     if not np.isfinite(states).all():
         raise ValueError(f"{name} must be finite in {dtype}, got NaN, infinity or overflow")
     return states
@@ -258,7 +258,7 @@ def _first_unfit(
 
 
 def rows(samples: Samples, dtype: np.dtype[Any]) -> Array:
-    """All steps of all samples in one array (steps, F) of dtype, sample by sample."""
+    """All steps of all samples in one aligned C array (steps, F) of dtype, sample by sample."""
     array = samples.array
     if samples.lengths is None:
         chosen: Array = array.reshape(-1, samples.features)
@@ -270,4 +270,5 @@ def rows(samples: Samples, dtype: np.dtype[Any]) -> Array:
         else:
             chosen = array[0, np.repeat(samples.starts, samples.lengths) + step]
     with np.errstate(under="ignore"):
-        return chosen.astype(dtype, copy=False)
+        aligned: Array = np.require(chosen, dtype, ["C", "ALIGNED"])
+        return aligned

@@ -76,7 +76,7 @@ def gradient_by_lag(
     outputs = _last_outputs(model, model.predict(x, lengths=lengths), samples).astype(np.float64)
     target = _samples.rows(wanted, np.dtype(np.float64))
     _, dy = _cell.loss_gradient(
-        np.ascontiguousarray(outputs), np.ascontiguousarray(target), chosen, None, 1 / target.size
+        np.ascontiguousarray(outputs), target, chosen, None, 1 / target.size
     )
     norms = np.zeros(samples.steps)
     with np.errstate(over="ignore", under="ignore"):  # a gradient that explodes or vanishes

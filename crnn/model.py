@@ -528,8 +528,7 @@ class RNN:
         self._run("x", samples, h0, threads, y=predicted, starts=starts)
         if weight is not None and self._every:
             weight = np.repeat(weight, steps)
-        targets = np.ascontiguousarray(_samples.rows(wanted, self.dtype))
-        return predicted, targets, weight
+        return predicted, _samples.rows(wanted, self.dtype), weight
 
     @staticmethod
     def _mean_loss(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from networks import UNSCALED, bits, network, same_bits
 from samples import Array
 
-from crnn import Trainer
+from crnn import Trainer, _samples
 
 pytestmark = [pytest.mark.kernel, UNSCALED]
 
@@ -247,3 +247,15 @@ def test_state_dicts_may_be_any_view(
     state["Wh_l0"], state["by"] = views[0](state["Wh_l0"]), views[1](state["by"])
     model.load_state_dict(state)
     assert bits(model) == bits(other)
+
+
+def test_what_compiled_code_reads_by_its_address_is_aligned() -> None:
+    """A load from another address is undefined: UBSan reports it, and some processors fault."""
+    values = unaligned(np.arange(12.0).reshape(4, 3))
+    like = _samples.inputs("x", np.zeros((4, 2, 1)), 1)
+    y = _samples.targets("y", values, like, 3, every=False, classes=False)
+    h0 = _samples.initial_state("h0", values[None], 1, 4, 3, values.dtype)
+    assert h0 is not None
+    for found in (_samples.rows(y, values.dtype), h0):
+        assert found.flags.aligned
+        np.testing.assert_array_equal(found.ravel(), values.ravel())

@@ -101,8 +101,9 @@ cdef class Team:
         return crnn_fetch_add(&self.taken, 1)
 
     cdef bint meet(self, bint main, bint *last) noexcept nogil:
-        """Wait for all threads; False if stopped instead. The last thread does not wait. The others
-        wait until it calls `release`."""
+        """Wait for all threads, stopped or not: what follows needs every thread's share. The last
+        thread does not wait. The others wait until it calls `release`. False in a forked child, where
+        nobody else comes."""
         cdef long generation = crnn_load(&self.generation)
         last[0] = crnn_fetch_add(&self.arrived, 1) == self.threads - 1
         return last[0] or self.wait(generation, main)
@@ -113,12 +114,12 @@ cdef class Team:
         crnn_fetch_add(&self.generation, 1)
 
     cdef bint wait(self, long generation, bint main) noexcept nogil:
-        """Wait until the last thread calls `release`; False if stopped instead."""
+        """Wait until the last thread calls `release`, and handle signals meanwhile."""
         cdef int spins = 0
         cdef bint slept
         while crnn_load(&self.generation) == generation:
             slept = rest(&spins)
-            if stopped(&self.watch, main and slept, 1e6):
+            if stopped(&self.watch, main and slept, 1e6) and slept and crnn_process() != self.process:
                 return False
         return True
 

@@ -97,6 +97,7 @@ cdef class Training(Forward):
     cdef ptrdiff_t bad_batch, batch
     cdef crnn_atomic halted   # end the epoch after the current batch
     cdef bint ended
+    cdef bint cancelled    # stopped before the update of the current batch
     cdef readonly object gradient
     cdef readonly object moments  # "m" and "v", if the rule has them: arrays by parameter name
 
@@ -312,12 +313,17 @@ cdef class Training(Forward):
                     &self.desks[thread], s, first, first + s * rows, min(rows, size - s * rows), t0,
                     <real *>self.gradients + s * self.stride, valid > 0, scale, main)
                 s = self.take()
-            if stopped(&self.watch, main, 1000) or not self.meet(main, &last):
+            stopped(&self.watch, main, 1000)
+            if not self.meet(main, &last):
                 return
             if last:
-                if valid > 0 and not self.direct:
+                # A stop from here on waits for the next batch, as a part of an update is none.
+                self.cancelled = crnn_load(&self.watch.stop) != 0
+                if valid > 0 and not self.direct and not self.cancelled:
                     self.begin_step(shards, of_type)
                 self.release()
+            if self.cancelled:
+                return
             if valid > 0 and not self.direct and self.trains:
                 self.step_share(shards, thread, self.threads, &self.desks[thread].report, of_type)
             if not self.meet(main, &last):

@@ -568,6 +568,39 @@ def test_interrupted_training_leaves_the_parameters_after_a_whole_batch(threads:
     )
 
 
+def test_a_slow_signal_handler_does_not_split_an_update() -> None:
+    # Three shards on two threads: one thread waits for the other half of the time. While it handles
+    # the signal, the other one may finish the batch, and then both have to update their parameters.
+    children.run(
+        """
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((96 * 40, 100, 1)).astype(np.float32)
+        y = rng.standard_normal((96 * 40, 1)).astype(np.float32)
+        trainer = crnn.Trainer(epochs=1, batch_size=96, shuffle=False, threads=2)
+        replayed = crnn.RNN(1, 64, 1, seed=0)
+        whole = [bits(replayed)]
+        for start in range(0, len(y), 96):
+            trainer.fit(replayed, x[start : start + 96], y[start : start + 96])
+            whole.append(bits(replayed))
+
+        def handler(*_):
+            time.sleep(0.02)
+            raise KeyboardInterrupt
+
+        for attempt in range(40):
+            model = crnn.RNN(1, 64, 1, seed=0)
+            signal.signal(signal.SIGALRM, handler)
+            signal.setitimer(signal.ITIMER_REAL, 0.021 + 0.0005 * attempt)
+            try:
+                trainer.fit(model, x, y)
+                signal.signal(signal.SIGALRM, signal.SIG_IGN)
+            except KeyboardInterrupt:
+                pass
+            assert bits(model) in whole, f"a part of an update, at attempt {attempt}"
+        """
+    )
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_is_answered_inside_a_large_batch(threads: int) -> None:
     # One batch of 160 GFLOP: if the interrupt waited for its end, the parameters would change. The

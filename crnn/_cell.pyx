@@ -38,6 +38,8 @@ Design decisions, with what they gain (one core of a Zen 4 at 117 GFLOP/s, float
 (j) Tokens select rows of Wx. All shards add to one gradient table, one after the other. Rejected: a
     table for each shard, whose memory grows with shards times vocabulary.
 (k) Each thread updates and packs its share of the parameters. With two threads big takes 1.4 % less.
+    The last thread to finish a batch decides whether a stop cancels its update. Rejected: each thread
+    stops by itself, which left half an update.
 """
 
 cimport cython

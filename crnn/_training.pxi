@@ -313,11 +313,11 @@ cdef class Training(Forward):
                     &self.desks[thread], s, first, first + s * rows, min(rows, size - s * rows), t0,
                     <real *>self.gradients + s * self.stride, valid > 0, scale, main)
                 s = self.take()
-            stopped(&self.watch, main, 1000)
+            stopped(&self.watch, main, 1000)  # looks for signals; the last thread decides below
             if not self.meet(main, &last):
                 return
             if last:
-                # A stop from here on waits for the next batch, as a part of an update is none.
+                # A later stop waits for the next batch, so that no update is split.
                 self.cancelled = crnn_load(&self.watch.stop) != 0
                 if valid > 0 and not self.direct and not self.cancelled:
                     self.begin_step(shards, of_type)

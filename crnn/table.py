@@ -59,6 +59,7 @@ _SUMS = _words(
 _MOST_EQUAL = 0.05
 # Gaps may become at most this many missing values for each value of the file.
 _MOST_MISSING = 10
+_ONE_SERIES = "; --id none if it is one series"
 
 
 @dataclass(frozen=True)
@@ -757,17 +758,13 @@ class _Reader:
             for k in order:
                 named = self._kinds[k] == "text" or self._word(k) in _GROUP_NAMES
                 if named and _in_blocks(labels[k][0]):
-                    self._tell(
-                        [k], [[labels[k][1][i] for i in rows]], "; --id none if it is one series"
-                    )
+                    self._tell([k], [[labels[k][1][i] for i in rows]], _ONE_SERIES)
             return
         if ordered:  # in turn: each series has its own step
             for k in order:
                 groups = [times[labels[k][0] == code] for code in range(labels[k][0].max() + 1)]
                 if all(len(group) > 2 and _is_regular(group) for group in groups):
-                    self._tell(
-                        [k], [[labels[k][1][i] for i in rows]], "; --id none if it is one series"
-                    )
+                    self._tell([k], [[labels[k][1][i] for i in rows]], _ONE_SERIES)
             return
         moments = np.unique(times, return_inverse=True)[1].astype(np.int64)
         for size in (1, 2):
@@ -782,7 +779,7 @@ class _Reader:
                 ):
                     continue
                 words = all(self._kinds[k] == "text" for k in some)
-                more = "" if words else "; --id none if it is one series"
+                more = "" if words else _ONE_SERIES
                 self._tell(list(some), [[labels[k][1][i] for i in rows] for k in some], more)
 
     def _tell(self, columns: list[int], texts: list[list[str]], more: str = "") -> None:

@@ -136,8 +136,8 @@ INLINE vec NAME(finished)(int finish, vec sum, const REAL *h)
 /* ---- out = finish(init + a w), many rows ---- */
 
 /* R rows, V vectors: p and q are a row's first and second vector. R and V are constants. The terms'
-   w is this panel's, and `next` has the panel of each that follows. The first two tiles prefetch half
-   of it each: weights that the second-level cache does not hold arrive in time. The product reached 86
+   w is this panel's, and next[s] is the following panel of term s. The first two tiles prefetch half of
+   it each, so weights that the second-level cache does not hold arrive in time. The product reached 86
    instead of 60 % of the peak at H = 1024, and 84 instead of 75 % at H = 512 (AVX-512, Xeon). */
 INLINE void NAME(product_tile)(const int R, const int V, REAL *out, ptrdiff_t ldo, const REAL *init,
                                ptrdiff_t ldi, const crnn_term *terms, int n_terms, int finish,

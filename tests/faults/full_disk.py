@@ -77,8 +77,8 @@ def main() -> None:
     assert saved > 0 < refused
     kind = "a full tmpfs" if real else "RLIMIT_FSIZE"
     print(
-        f"{kind}, {arguments.sizes} amounts of room: {refused} saves refused with an OSError, the "
-        f"old file unchanged and no other file left; {saved} had room and were complete"
+        f"{kind}, {arguments.sizes} amounts of free space: {refused} saves refused with an "
+        f"OSError, the old file unchanged and no other file left; {saved} fitted and were complete"
     )
 
 

@@ -204,6 +204,14 @@ TILES
 #undef PARAMETERS
 #undef ARGUMENTS
 
+/* Prefetch a panel of `rows` rows. */
+INLINE void NAME(ask)(const REAL *x, ptrdiff_t ldx, ptrdiff_t rows)
+{
+    for (; rows > 0; rows--, x += ldx)
+        for (ptrdiff_t j = 0; j < PANEL; j += CRNN_ROW_BYTES / sizeof(REAL))
+            PREFETCH(x + j);
+}
+
 static void NAME(product)(REAL *out, ptrdiff_t ldo, const REAL *init, ptrdiff_t ldi,
                           const crnn_term *terms, int n_terms, int finish, const REAL *h,
                           ptrdiff_t ldh, ptrdiff_t rows, ptrdiff_t n)
@@ -213,6 +221,10 @@ static void NAME(product)(REAL *out, ptrdiff_t ldo, const REAL *init, ptrdiff_t 
     REAL *last = NULL;
     ptrdiff_t last_tall = 0;
     int last_vectors = 0;
+    /* Long rows of states of all steps are in the third-level cache, and a slope needs them when the
+       sums are done: a step back at H = 256 takes 20 % less time with both prefetched, at H = 512 12 %
+       (AVX2, Zen 3). */
+    const int far = finish > CRNN_TANH && ldh * sizeof(REAL) >= CRNN_FAR_BYTES;
     for (ptrdiff_t j = 0, panel = 0; j < n; j += PANEL, panel++) {
         const int vectors = n - j > LANES ? 2 : 1;
         const ptrdiff_t following = j + PANEL < n ? panel + 1 : 0;
@@ -225,6 +237,10 @@ static void NAME(product)(REAL *out, ptrdiff_t ldo, const REAL *init, ptrdiff_t 
         }
         for (ptrdiff_t r = 0, tall; r < rows; r += tall) {
             tall = NAME(tile_rows)(rows - r, vectors);
+            if (far) {
+                NAME(ask)(h + r * ldh + j, ldh, tall);
+                NAME(ask)(out + r * ldo + j, ldo, tall);
+            }
             NAME(product_tiles)[vectors - 1][tall - 1](out + j, ldo, init + j, ldi, at, n_terms,
                                                        finish, h ? h + j : h, ldh, r, next);
             if (finish == CRNN_TANH) {

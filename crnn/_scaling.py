@@ -27,10 +27,6 @@ def unscaled(name: str, samples: Samples) -> str | None:
     """
     values = _some(samples)
     with np.errstate(all="ignore"):
-        mean = values.mean(axis=0)
-        deviation = np.sqrt((values * values).mean(axis=0) - mean * mean)
-        if len(values) >= FEW and _suitable(mean, deviation).all():
-            return None  # as most data; a missing value or an overflow is no number here
         known = np.isfinite(values)
         count = known.sum(axis=0)
         few, count = count < FEW, np.maximum(count, 1)
@@ -43,20 +39,14 @@ def unscaled(name: str, samples: Samples) -> str | None:
         first = values[known.argmax(axis=0), np.arange(values.shape[1])]
         constant = ((values == first) | ~known).all(axis=0)
         category = ((values == 0) | (values == 1)).all(axis=0)
-        far = ~(_suitable(mean, deviation) | category)
-    far = np.where(constant | few, peak > LARGEST, far)
+        far = (deviation < SMALLEST) | (deviation > LARGEST)
+        far |= np.abs(mean) > DEVIATIONS * deviation
+    far = np.where(constant | few, peak > LARGEST, far & ~category)
     if not far.any():
         return None
     column = int(np.argmax(far))
     found = f"{name} has mean {mean[column]:.3g} and standard deviation {deviation[column]:.3g}"
     return f"{found} in column {column}" if samples.features > 1 else found
-
-
-def _suitable(mean: Array, deviation: Array) -> Array:
-    """Whether each column has a suitable mean and deviation; False for NaN."""
-    within = (deviation >= SMALLEST) & (deviation <= LARGEST)
-    suitable: Array = within & (np.abs(mean) <= DEVIATIONS * deviation)
-    return suitable
 
 
 def _some(samples: Samples) -> Array:

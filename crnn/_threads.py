@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crnn import _arguments, _cell
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Least multiply-adds of a thread between two synchronisations: about 0.2 ms of work, ten times the
 # cost of a synchronisation. Less work runs on fewer threads.
@@ -51,6 +53,8 @@ def cpu_info() -> dict[str, Any]:
 
 def processors() -> int:
     """The number of processors that this process may use, by affinity and cgroup quota."""
+    from pathlib import Path  # here, because it takes as long as a third of `import crnn`
+
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
     else:
@@ -67,6 +71,8 @@ def _omp_num_threads() -> int | None:
 
 def _cgroup_quota(root: Path, own: Path) -> float | None:
     """The quota of the control groups (versions 2 and 1) in processors, or None."""
+    from pathlib import Path
+
     folders = {Path()}
     for line in _read(own).splitlines():
         group = Path(line.split(":", 2)[-1].lstrip("/"))

@@ -26,8 +26,8 @@ enum { CRNN_TERMS = 3 }; /* of a product, at most: two sources and the cell's ow
 /* Bytes of cache that blocks are cut to: every processor of the last ten years has them. */
 enum { CRNN_L1_BYTES = 32 << 10, CRNN_L2_BYTES = 256 << 10 };
 
-/* A row of a state from which on the states of all steps are rarely in the second-level cache. */
-enum { CRNN_FAR_BYTES = 1 << 10 };
+/* Numbers in a row of states, from which on the states of all steps rarely fit the second-level cache. */
+enum { CRNN_FAR = 256 };
 
 /* What `product` does with a finished sum. */
 enum {

@@ -3,15 +3,8 @@
 M values, T timesteps, H steps that a member forecasts at once, N = M - T - H + 1 windows, S steps
 ahead with validation errors. x (N, T) holds windows, y (N, H) what follows; NaN in y is missing.
 
-Members, each of which forecasts from a window alone:
-
-    linear                least squares on the window
-    mean                  level + spread * networks((x - level) / scale), level the mean of x
-    last                  the same with the last value of x as the level
-    persistence           the last value
-    seasonal persistence  the value of one season before
-
-The weight of a member s steps ahead is proportional to 1 / u^3, where
+The members are those of `_members`. The weight of one of them s steps ahead is proportional to
+1 / u^3, where
 
     u = its mean squared validation error + 2 standard errors of the difference to that of `linear`
 
@@ -19,9 +12,7 @@ So few or scattered validation errors lead back to the linear fit. The parameter
 moving average over its epochs.
 
 Sources: combining by errors, J. M. Bates and C. W. J. Granger, "The combination of forecasts",
-Operational Research Quarterly 20 (1969), 451-468. Taking the last value off, A. Zeng et al., "Are
-transformers effective for time series forecasting?", AAAI 2023; the mean, T. Kim et al.,
-"Reversible instance normalization", ICLR 2022. Averages, B. T. Polyak and A. B. Juditsky,
+Operational Research Quarterly 20 (1969), 451-468. Averages, B. T. Polyak and A. B. Juditsky,
 "Acceleration of stochastic approximation by averaging", SIAM Journal on Control and Optimization 30
 (1992), 838-855.
 
@@ -35,21 +26,27 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from crnn._arguments import Array
+from crnn._members import (
+    LEVELS,
+    LINEAR,
+    PERSISTENCE,
+    SEASONAL,
+    Member,
+    Networks,
+    Repeated,
+    level_of,
+)
 from crnn.model import RNN
 from crnn.run import History
-from crnn.scoring import LeastSquaresAR, seasonal_persistence
+from crnn.scoring import LeastSquaresAR
 from crnn.trainer import Trainer
 
 VALIDATION = 0.2  # the share of the windows that choose epochs and weights
-LEVELS = ("mean", "last")
-LINEAR = "linear"
-PERSISTENCE, SEASONAL = "persistence", "seasonal persistence"
-MEMBERS = (LINEAR, *LEVELS, PERSISTENCE, SEASONAL)
 _LEAST = 4  # windows to train on and to validate with
 _KEPT = 0.9  # of an average over epochs, when the next epoch is added
 _PATIENCE = 40  # epochs without a better validation error
@@ -80,64 +77,6 @@ class Plan:
     batch_size: int
     seed: int
     threads: int
-
-
-class Member(Protocol):
-    """Forecasts from windows: x (N, T) -> (N, H)."""
-
-    def predict(self, x: Array) -> Array: ...
-
-
-@dataclass(frozen=True)
-class Repeated:
-    """The value of `lag` steps before, again and again."""
-
-    lag: int
-    horizon: int
-
-    def predict(self, x: Array) -> Array:
-        repeated: Array = seasonal_persistence(x, self.lag, self.horizon)
-        return repeated
-
-
-class Networks:
-    """The mean of networks that see the end of a window less its level, divided by `scale`."""
-
-    def __init__(
-        self, level: str, reach: int, scale: float, spread: float, models: list[RNN]
-    ) -> None:
-        self.level, self.reach, self.models = level, reach, models
-        self.scale, self.spread = scale, spread
-
-    def predict(self, x: Array) -> Array:
-        inputs = self.inputs(x)
-        return self.together(x, [model.predict(inputs, threads=1) for model in self.models])
-
-    def together(self, x: Array, outputs: list[Array]) -> Array:
-        """The mean of the networks' outputs, in the units of the series."""
-        mean = np.mean(np.stack(outputs), axis=0, dtype=np.float64)
-        together: Array = self.level_of(x) + self.spread * mean
-        return together
-
-    def inputs(self, x: Array) -> Array:
-        with np.errstate(over="ignore"):
-            away = x[:, -self.reach :] - self.level_of(x)
-            scaled = (away / self.scale).astype(np.float32)
-        if not np.isfinite(scaled).all():
-            raise ValueError(
-                "series holds values that vary too much beside those that were fitted "
-                f"(scale {self.scale:g})"
-            )
-        return scaled[:, :, np.newaxis]
-
-    def level_of(self, x: Array) -> Array:
-        """The level of each window, (N, 1)."""
-        return level_of(self.level, x[:, -self.reach :])
-
-
-def level_of(level: str, x: Array) -> Array:
-    """The level of each window, (N, 1)."""
-    return x[:, -1:] if level == "last" else x.mean(axis=1, keepdims=True)
 
 
 @dataclass

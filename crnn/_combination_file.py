@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _arguments, _combination
+from crnn import _arguments, _members
 from crnn._arguments import Array
-from crnn._combination import Combination, Networks, Repeated
+from crnn._combination import Combination
+from crnn._members import Networks, Repeated
 from crnn.model import RNN
 from crnn.scoring import LeastSquaresAR
 
@@ -63,10 +64,10 @@ def restored(
     members: dict[str, Any] = {}
     for given in settings["members"]:
         name = given["name"]
-        _arguments.choice("member", name, sorted(set(_combination.MEMBERS) - set(members)))
-        if name == _combination.LINEAR:
+        _arguments.choice("member", name, sorted(set(_members.MEMBERS) - set(members)))
+        if name == _members.LINEAR:
             members[name] = _linear(arrays, timesteps, horizon)
-        elif name in _combination.LEVELS:
+        elif name in _members.LEVELS:
             members[name] = _networks(name, given, arrays, timesteps, horizon)
         else:
             members[name] = _repeated(name, season, timesteps, horizon)
@@ -130,7 +131,7 @@ def _linear(arrays: dict[str, Any], timesteps: int, horizon: int) -> LeastSquare
 
 
 def _repeated(name: str, season: int | None, timesteps: int, horizon: int) -> Repeated:
-    if name == _combination.PERSISTENCE:
+    if name == _members.PERSISTENCE:
         return Repeated(1, horizon)
     if season is None or season > timesteps:
         raise ValueError(f"season must be at most {timesteps} timesteps, got {season}")

@@ -18,6 +18,7 @@ from crnn import (
     _combination,
     _combination_file,
     _forecaster_0_1,
+    _members,
     _series,
     _threads,
     storage,
@@ -534,7 +535,7 @@ class Forecaster:
         last = f"{method.weights.shape[1]} steps"
         lines.append(f"{'member':<22}{'validation RMSE':>16}{'weight, 1 step':>16}{last:>12}")
         weights = _weights(fitted)
-        known = (*_combination.MEMBERS, "combination")
+        known = (*_members.MEMBERS, "combination")
         for name in [name for name in known if name in method.rmse]:
             line = f"{name:<22}{method.rmse[name]:>16.5g}"
             if name in weights:

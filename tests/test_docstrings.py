@@ -29,6 +29,7 @@ WITHOUT = {
     "_combination",
     "_combination_file",
     "_forecaster_0_1",
+    "_members",
     "_series",
     "_scaling",
     "_scores",

@@ -6,10 +6,10 @@ ahead with validation errors. x (N, T) holds windows, y (N, H) what follows; NaN
 The members are those of `_members`. The weight of one of them s steps ahead is proportional to
 1 / u^3, where
 
-    u = its mean squared validation error + 2 standard errors of the difference to that of `linear`
+    u = e + 2 standard errors of (e - e of `linear`), at most 9 e
 
-So few or scattered validation errors lead back to the linear fit. The parameters of a network are a
-moving average over its epochs.
+and e is its mean squared validation error. So few or scattered validation errors lead back to the
+linear fit. The parameters of a network are a moving average over its epochs.
 
 Sources: combining by errors, J. M. Bates and C. W. J. Granger, "The combination of forecasts",
 Operational Research Quarterly 20 (1969), 451-468. Averages, B. T. Polyak and A. B. Juditsky,
@@ -22,7 +22,7 @@ What was tried and left out is in bench/NOTES.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,9 +35,11 @@ from crnn._members import (
     LEVELS,
     LINEAR,
     PERSISTENCE,
+    READOUT,
     SEASONAL,
     Member,
     Networks,
+    Readout,
     Repeated,
     level_of,
 )
@@ -51,10 +53,10 @@ _LEAST = 4  # windows to train on and to validate with
 _KEPT = 0.9  # of an average over epochs, when the next epoch is added
 _PATIENCE = 40  # epochs without a better validation error
 _MOST_EPOCHS, _MOST_UPDATES = 400, 8000
-_MOST_VALUES = 5_500_000  # that a network reads while its epochs are chosen
+_MOST_VALUES = 1_500_000  # that a network reads while its epochs are chosen
 _WORSE = 1.05  # the linear fit is alone if the combination's validation error is so much larger
 _STEPS = 24  # steps ahead whose errors are measured, unless season or horizon ask for more
-_CAUTION, _POWER = 2.0, 3  # of the weights
+_CAUTION, _MOST_CAUTION, _POWER = 2.0, 9.0, 3  # of the weights
 _SHORTEST = 12  # values that networks read if a season is shorter
 _ENOUGH = 16  # timesteps that a long series has at least: 1 for each 40 values
 _TIMESTEPS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48)
@@ -260,13 +262,13 @@ def fit(
         _train(list(searches.values()), each, advance)
         candidates |= {level: search.networks for level, search in searches.items()}
         if plan.linear and plan.networks:
+            candidates[READOUT] = _readout(searches, x[:rows], y[:rows])
             candidates[PERSISTENCE] = Repeated(1, plan.horizon)
             if plan.season is not None and plan.season <= plan.timesteps:
                 candidates[SEASONAL] = Repeated(plan.season, plan.horizon)
         truth = _ahead(np.where(known, values, np.nan), held_out, plan.horizon, steps)
-        forecasts = {
-            name: continued(member, x[-held_out:], steps) for name, member in candidates.items()
-        }
+        ahead = each(lambda member: continued(member, x[-held_out:], steps), candidates.values())
+        forecasts = dict(zip(candidates, ahead, strict=True))
         chosen = _weigh(plan, x[-held_out:], forecasts, truth)
         chosen.epochs = {
             level: search.chosen for level, search in searches.items() if level in chosen.members
@@ -281,6 +283,8 @@ def fit(
             elif name in finals:
                 chosen.members[name] = finals[name].networks
                 chosen.history = chosen.history or finals[name].runs[0].history
+            elif name == READOUT:
+                chosen.members[name] = _readout(finals, x, y)
             else:
                 chosen.members[name] = candidates[name]
     return chosen
@@ -311,6 +315,10 @@ def least_squares(x: Array, y: Array) -> LeastSquaresAR:
     return LeastSquaresAR().fit(x[there], y[there])
 
 
+def _readout(trained: Mapping[str, _Training], x: Array, y: Array) -> Readout:
+    return Readout.fit([training.networks for training in trained.values()], x, y)
+
+
 def _ahead(values: Array, origins: int, horizon: int, steps: int) -> Array:
     """What follows the last windows, (origins, steps); NaN beyond the end."""
     padded = np.concatenate([values, np.full(steps, np.nan)])
@@ -329,6 +337,7 @@ def _weigh(plan: Plan, x: Array, forecasts: dict[str, Array], truth: Array) -> C
     counts = np.maximum(known.sum(axis=0), 1)
     means = squares.sum(axis=1) / counts
     upper = means + _CAUTION * _standard_errors(squares - squares[0], known)
+    upper = np.minimum(upper, _MOST_CAUTION * means)
     # relative to the smallest, so that nothing overflows; members without error share everything
     weights = np.where(upper > 0, upper.min(axis=0) / np.where(upper > 0, upper, 1), 1.0) ** _POWER
     weights /= weights.sum(axis=0)

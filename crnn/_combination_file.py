@@ -9,7 +9,7 @@ import numpy as np
 from crnn import _arguments, _members
 from crnn._arguments import Array
 from crnn._combination import Combination
-from crnn._members import Networks, Repeated
+from crnn._members import Networks, Readout, Repeated
 from crnn.model import RNN
 from crnn.scoring import LeastSquaresAR
 
@@ -40,6 +40,8 @@ def described(method: Combination) -> tuple[dict[str, Array], dict[str, Any]]:
                 "networks": len(member.models),
                 "hidden_size": member.models[0].hidden_size,
             }
+        elif isinstance(member, Readout):
+            arrays |= {f"{name}.weights": member.weights, f"{name}.limit": member.limit}
         members.append(settings)
     return arrays, {
         "members": members,
@@ -69,6 +71,8 @@ def restored(
             members[name] = _linear(arrays, timesteps, horizon)
         elif name in _members.LEVELS:
             members[name] = _networks(name, given, arrays, timesteps, horizon)
+        elif name == _members.READOUT:
+            members[name] = _readout(arrays, members, timesteps, horizon)
         else:
             members[name] = _repeated(name, season, timesteps, horizon)
     if weights.ndim != 2 or len(weights) != len(members) or not weights.size:
@@ -128,6 +132,19 @@ def _linear(arrays: dict[str, Any], timesteps: int, horizon: int) -> LeastSquare
     if linear.half_.shape != (1,) or not linear.half_[0] > 0:
         raise ValueError("linear.half must be one number above 0")
     return linear
+
+
+def _readout(
+    arrays: dict[str, Any], members: dict[str, Any], timesteps: int, horizon: int
+) -> Readout:
+    networks = [members[level] for level in _members.LEVELS]
+    units = sum(len(part.models) * part.models[0].hidden_size for part in networks)
+    weights, limit = floats(arrays, "readout.weights"), floats(arrays, "readout.limit")
+    if weights.shape != (timesteps + units, horizon) or limit.shape != (horizon,):
+        raise ValueError(f"readout.weights must have shape {(timesteps + units, horizon)}")
+    if limit.min() < 0:
+        raise ValueError("readout.limit must be at least 0")
+    return Readout(networks, weights, limit)
 
 
 def _repeated(name: str, season: int | None, timesteps: int, horizon: int) -> Repeated:

@@ -3,15 +3,22 @@
     linear                least squares on the window, `scoring.LeastSquaresAR`
     mean                  level + spread * networks((x - level) / scale), level the mean of x
     last                  the same with the last value of x as the level
+    readout               a ridge regression on the window and on the last states of all networks
     persistence           the last value
     seasonal persistence  the value of one season before
 
 Sources: taking the last value off, A. Zeng et al., "Are transformers effective for time series
-forecasting?", AAAI 2023; the mean, T. Kim et al., "Reversible instance normalization", ICLR 2022.
+forecasting?", AAAI 2023; the mean, T. Kim et al., "Reversible instance normalization", ICLR 2022. A
+linear readout of recurrent states, H. Jaeger, "The 'echo state' approach to analysing and training
+recurrent neural networks", GMD report 148, 2001; its penalty, G. H. Golub, M. Heath and G. Wahba,
+"Generalized cross-validation as a method for choosing a good ridge parameter", Technometrics 21
+(1979), 215-223.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,9 +29,13 @@ from crnn.model import RNN
 from crnn.scoring import seasonal_persistence
 
 LEVELS = ("mean", "last")
-LINEAR = "linear"
+LINEAR, READOUT = "linear", "readout"
 PERSISTENCE, SEASONAL = "persistence", "seasonal persistence"
-MEMBERS = (LINEAR, *LEVELS, PERSISTENCE, SEASONAL)
+MEMBERS = (LINEAR, *LEVELS, READOUT, PERSISTENCE, SEASONAL)
+_PENALTIES = 10.0 ** np.arange(2, -16.5, -0.5)  # for each window
+_COST = 2.0  # of a parameter, in the choice of the penalty
+_LEAST_DEVIATION = 1e-3  # of a feature of the readout; features have values of about 1
+_BLOCK = 4096  # windows that the fit of the readout holds at a time
 
 
 class Member(Protocol):
@@ -64,6 +75,12 @@ class Networks:
         together: Array = self.level_of(x) + self.spread * mean
         return together
 
+    def states(self, x: Array) -> Array:
+        """The networks' last states side by side, (N, networks hidden_size)."""
+        inputs = self.inputs(x)
+        last = [model.predict(inputs, return_state=True, threads=1)[1] for model in self.models]
+        return np.hstack([state[0] for state in last])
+
     def inputs(self, x: Array) -> Array:
         with np.errstate(over="ignore"):
             away = x[:, -self.reach :] - self.level_of(x)
@@ -83,3 +100,67 @@ class Networks:
 def level_of(level: str, x: Array) -> Array:
     """The level of each window, (N, 1)."""
     return x[:, -1:] if level == "last" else x.mean(axis=1, keepdims=True)
+
+
+class Readout:
+    """A ridge regression on windows and on the states of networks that read them.
+
+    With x_T the last value of a window, s the scale of the networks of level "last", and h the last
+    states of all networks::
+
+        z = (x_1 - x_T) / s, ..., (x_(T-1) - x_T) / s, h
+        forecast = x_T + c + z W
+
+    c and W minimise the sum of squared errors plus n p sum((d W)^2): n windows, d the deviations of
+    z. The penalty p is that with the least n rss / (n - 2 f)^2, where rss is the sum of squared
+    errors and f the effective number of parameters. This is generalised cross-validation, but a
+    parameter counts twice, as short series would be fitted exactly otherwise.
+
+    Fed with its own forecasts, such a fit may grow without end. So c + z W is kept within twice the
+    largest |y - x_T| of the fit.
+    """
+
+    def __init__(self, networks: Sequence[Networks], weights: Array, limit: Array) -> None:
+        self.networks = networks
+        self.weights, self.limit = weights, limit  # c above W, (1 + features, H); (H,)
+
+    @classmethod
+    def fit(cls, networks: Sequence[Networks], x: Array, y: Array) -> Readout:
+        """From windows x (N, T) and what follows, y (N, H). Rows with NaN in y are left out."""
+        there = ~np.isnan(y).any(axis=1)
+        x, y = x[there], y[there]
+        count, horizon = y.shape
+        found = cls(networks, np.empty((0, horizon)), 2 * np.abs(y - x[:, -1:]).max(axis=0))
+        # the windows are folded, block by block, into the triangle of a QR factorisation
+        triangle = np.empty((0, found.features(x[:1]).shape[1] + horizon))
+        for start in range(0, count, _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            block = np.hstack((found.features(x[rows]), y[rows] - x[rows, -1:]))
+            triangle = np.asarray(np.linalg.qr(np.vstack((triangle, block)), mode="r"))
+        # its first row has the means, the others are the triangle of z and y less their means
+        z, target = triangle[1:, 1:-horizon], triangle[1:, -horizon:]
+        deviation = np.maximum(np.linalg.norm(z, axis=0) / math.sqrt(count), _LEAST_DEVIATION)
+        left, d, right = np.linalg.svd(z / deviation, full_matrices=False)
+        along = left.T @ target
+        kept = d**2 / (d**2 + count * _PENALTIES[:, np.newaxis])  # (penalties, features)
+        rss = np.square(target - left @ along).sum() + (1 - kept) ** 2 @ np.square(along).sum(
+            axis=1
+        )
+        free = count - _COST * (1 + kept.sum(axis=1))
+        best = int(np.argmin(np.where(free > 0, rss / free**2, np.inf)))
+        shrunk = d / (d**2 + count * _PENALTIES[best])
+        weights = right.T @ (shrunk[:, np.newaxis] * along) / deviation[:, np.newaxis]
+        constant = (triangle[0, -horizon:] - triangle[0, 1:-horizon] @ weights) / triangle[0, 0]
+        found.weights = np.vstack((constant, weights))
+        return found
+
+    def predict(self, x: Array) -> Array:
+        change = np.clip(self.features(x) @ self.weights, -self.limit, self.limit)
+        forecast: Array = x[:, -1:] + change
+        return forecast
+
+    def features(self, x: Array) -> Array:
+        """1 and z, (N, 1 + features)."""
+        past = (x[:, :-1] - x[:, -1:]) / self.networks[-1].scale
+        states = [networks.states(x) for networks in self.networks]
+        return np.hstack((np.ones((len(x), 1)), past, *states))

@@ -61,15 +61,17 @@ class Forecaster:
     - **linear**: least squares on x.
     - **mean**: level + spread * network((x - level) / scale), where level is the mean of x.
     - **last**: the same, where level is the last value of x.
+    - **readout**: x_T + c + z W, where x_T is the last value of x, and z are x - x_T and the last
+      states of all networks. A ridge regression gives c and W [5]_. Generalised cross-validation
+      chooses its penalty [6]_.
     - **persistence**: the last value; **seasonal persistence**: the value of one season before.
 
     "mean" and "last" are each the mean of `networks` tanh networks with different seeds. They are
     trained on the first four fifths of the windows; their parameters are moving averages over the
     epochs [4]_. The number of epochs is that with the least error on the last fifth, the validation
-    part. The weight of a member s steps ahead is
-    proportional to::
+    part. The weight of a member s steps ahead is proportional to::
 
-        1 / u^3,   u = e + 2 standard errors of (e - e of "linear")
+        1 / u^3,   u = e + 2 standard errors of (e - e of "linear"), at most 9 e
 
     e is its mean squared validation error s steps ahead. So a member gets weight where the
     validation part shows clearly that it is better than the linear fit [1]_. If the combination
@@ -97,7 +99,7 @@ class Forecaster:
     epochs : int or "auto", default "auto"
         Passes over the windows. "auto": chosen on the validation part.
     linear : bool, default True
-        Whether the linear fit and the repeated values are members.
+        Whether the linear fit, the readout and the repeated values are members.
     lower : float, optional
         A bound that forecasts and intervals do not fall below, for example 0 for counts.
     missing : {"error", "ignore"}, default "error"
@@ -148,6 +150,10 @@ class Forecaster:
        against distribution shift", ICLR 2022.
     .. [4] B. T. Polyak and A. B. Juditsky, "Acceleration of stochastic approximation by averaging",
        SIAM Journal on Control and Optimization 30 (1992), 838-855.
+    .. [5] H. Jaeger, "The 'echo state' approach to analysing and training recurrent neural
+       networks", GMD report 148, 2001.
+    .. [6] G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for
+       choosing a good ridge parameter", Technometrics 21 (1979), 215-223.
 
     Examples
     --------

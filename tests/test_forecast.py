@@ -23,7 +23,18 @@ import numpy as np
 import pytest
 from tolerances import FEEDBACK, LEAST_SQUARES, LONG_MEAN, NOISE_COVERAGE, OTHER_UNIT, near
 
-from crnn import RNN, TrainingDiverged, _cell, _combination, _series, dataset, scoring, storage
+from crnn import (
+    RNN,
+    TrainingDiverged,
+    _cell,
+    _combination,
+    _members,
+    _series,
+    dataset,
+    scoring,
+    storage,
+)
+from crnn._members import Networks, Readout
 from crnn.backtest import Backtest
 from crnn.forecast import Forecaster
 from crnn.run import TrainingRun
@@ -369,10 +380,10 @@ def weighed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Array], Arr
 def test_weights_are_those_of_the_documentation(
     weighed: list[tuple[dict[str, Array], Array]], horizon: int, season: int | None
 ) -> None:
-    """1 / u^3, with u the mean squared error plus 2 standard errors of its excess over linear's."""
+    """1 / u^3, u the squared error e plus 2 standard errors of its excess, at most 9 e."""
     forecaster = quick(horizon=horizon, season=season).fit(SERIES)
     forecasts, truth = weighed[0]
-    names = ["linear", "mean", "last", "persistence"]
+    names = ["linear", "mean", "last", "readout", "persistence"]
     names += ["seasonal persistence"] if season else []
     assert list(forecasts) == list(forecaster.weights_) == names
     steps = len(forecaster.weights_["linear"])
@@ -386,7 +397,7 @@ def test_weights_are_those_of_the_documentation(
         for name, square in squares.items():
             alike = len(square) / (s + 1)
             error = np.std(square - squares["linear"]) / math.sqrt(alike)
-            cubes[name] = (square.mean() + 2 * error) ** -3
+            cubes[name] = min(square.mean() + 2 * error, 9 * square.mean()) ** -3
         for name, weights in forecaster.weights_.items():
             assert weights[s] == near(cubes[name] / sum(cubes.values()), LEAST_SQUARES)
     together = sum(
@@ -422,6 +433,127 @@ def test_scattered_errors_count_for_less() -> None:
     weights = _combination._weigh(plan, x, forecasts, truth).weights[:, 0]
     assert weights[0] == weights[1]
     assert weights[2] < weights[0] / 5
+
+
+def test_scatter_of_the_linear_fit_does_not_hide_a_much_better_member() -> None:
+    """The difference scatters as the linear fit does, but a member's u is at most 9 e."""
+    plan = _combination.Plan(T, 1, None, T, 5, 2, None, True, 1e-2, 16, 0, 1)
+    x = np.random.default_rng(0).normal(size=(20, T))
+    truth = np.zeros((20, 1))
+    scattered = np.zeros((20, 1))
+    scattered[3] = 10.0
+    better = np.full((20, 1), 0.1)
+    weights = _combination._weigh(plan, x, {"linear": scattered, "mean": better}, truth).weights
+    assert weights[1, 0] == near(
+        1 / (1 + (9 * 0.1**2 / (5 + 2 * 5 * math.sqrt(19 / 20))) ** 3), 1e-2
+    )
+
+
+# ---- the readout ----
+
+
+def network_pair(factor: float = 1.0) -> list[Networks]:
+    """Untrained networks of both levels, and other scales and spreads than 1.
+
+    With a small factor the states hardly depend on the windows.
+    """
+    pair = []
+    for level, scale, seeds in (("mean", 1.5, (1, 2)), ("last", 2.5, (3, 4))):
+        models = [RNN(1, 4, 1, seed=seed) for seed in seeds]
+        for model in models:
+            model.load_state_dict(
+                {
+                    name: np.float32(factor) * value if name.startswith("Wx") else value
+                    for name, value in model.state_dict().items()
+                }
+            )
+        pair.append(Networks(level, T - 1, scale, 3.0, models))
+    return pair
+
+
+def features(networks: list[Networks], x: Array) -> Array:
+    """What the readout sees of windows, beside the constant."""
+    states = [
+        model.predict(part.inputs(x), return_state=True)[1][0]
+        for part in networks
+        for model in part.models
+    ]
+    return np.hstack([(x[:, :-1] - x[:, -1:]) / 2.5, *states])
+
+
+def ridge(z: Array, target: Array) -> tuple[Array, Array]:
+    """c and W for the best penalty, each by least squares with a row more for each weight."""
+    count = len(z)
+    centred, deviation = z - z.mean(axis=0), np.maximum(z.std(axis=0), 1e-3)
+    away = target - target.mean(axis=0)
+    found = []
+    for penalty in 10.0 ** np.arange(-16, 2.5, 0.5):
+        rows = np.vstack((centred, math.sqrt(count * penalty) * np.diag(deviation)))
+        q, r = np.linalg.qr(rows)
+        weights = np.linalg.solve(r, q[:count].T @ away)
+        used = 1 + np.sum(q[:count] ** 2)
+        rss = np.sum((away - centred @ weights) ** 2)
+        if count > 2 * used:
+            found.append((rss / (count - 2 * used) ** 2, weights))
+    weights = min(found, key=lambda pair: pair[0])[1]
+    return target.mean(axis=0) - z.mean(axis=0) @ weights, weights
+
+
+@pytest.mark.parametrize(
+    ("horizon", "factor"), [(1, 1.0), (3, 1.0), (1, 1e-2), (1, 1e-4), (1, 0.0)]
+)
+def test_readout_is_the_ridge_regression_of_the_documentation(horizon: int, factor: float) -> None:
+    x, y = _combination.windows(SERIES, np.ones(90, bool), T, horizon)
+    networks = network_pair(factor)
+    readout = Readout.fit(networks, x, y)
+    z = features(networks, x)
+    constant, weights = ridge(z, y - x[:, -1:])
+    expected = x[:, -1:] + constant + z @ weights
+    rounded = LEAST_SQUARES / (factor or 1)  # states that hardly differ have fewer digits
+    np.testing.assert_allclose(readout.predict(x), expected, rtol=rounded)
+
+
+def test_readout_leaves_missing_targets_out_and_folds_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, y = _combination.windows(SERIES, np.ones(90, bool), T, 1)
+    networks = network_pair()
+    there = np.arange(len(y)) % 7 != 2
+    expected = Readout.fit(networks, x[there], y[there]).predict(x)
+    monkeypatch.setattr(_members, "_BLOCK", 9)
+    found = Readout.fit(networks, x, np.where(there[:, None], y, np.nan)).predict(x)
+    np.testing.assert_allclose(found, expected, rtol=LEAST_SQUARES)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_readout_of_few_windows_is_close_to_their_mean_change(size: int) -> None:
+    """With more features than windows an exact fit would be possible."""
+    x, y = _combination.windows(SERIES, np.ones(90, bool), T, 1)
+    x, y = x[:size], y[:size]
+    change = Readout.fit(network_pair(), x, y).predict(x) - x[:, -1:]
+    mean = np.mean(y - x[:, -1:])
+    spread = np.abs(y - x[:, -1:] - mean).max()
+    assert np.abs(change - mean).max() <= 0.5 * spread + LEAST_SQUARES * abs(mean)
+
+
+def test_readout_moves_at_most_twice_as_far_as_the_series_did() -> None:
+    x, y = _combination.windows(SERIES, np.ones(90, bool), T, 1)
+    readout = Readout.fit(network_pair(), x, y)
+    largest = np.abs(y - x[:, -1:]).max()
+    wild = SERIES[:T] * np.linspace(1, 40, 50)[:, None]
+    moves = np.abs(readout.predict(wild) - wild[:, -1:])
+    assert moves.max() == near(2 * largest, LONG_MEAN)
+    assert np.isfinite(_combination.continued(readout, wild, 3000)).all()
+
+
+def test_readout_beats_its_networks_and_the_linear_fit() -> None:
+    """On a chaotic series without noise, after few epochs."""
+    series = dataset.mackey_glass(600, seed=0)
+    more = {"timesteps": 20, "hidden_size": 32, "epochs": 10, "batch_size": 32}
+    rmse = quick(**more, learning_rate=5e-3).fit(series).validation_rmse_
+    assert rmse["readout"] < 0.8 * rmse["linear"]
+    assert rmse["readout"] < 0.1 * min(rmse["mean"], rmse["last"])
+    assert rmse["combination"] < 0.8 * rmse["linear"]
 
 
 def test_networks_read_one_season_of_two_where_timesteps_are_chosen() -> None:
@@ -949,7 +1081,7 @@ def test_what_is_put_in_for_a_missing_target_does_not_matter(horizon: int) -> No
         found.append(
             [fit.forecast(9, SERIES[None, :T]), fit.weights, *fit.errors, list(fit.rmse.values())]
         )
-        assert len(fit.members) == 4
+        assert len(fit.members) == 5
     for a, b in zip(*found, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -1350,7 +1482,7 @@ CHANGES: dict[str, Change] = {
     "weights of no step": lambda a, s: a.update(weights=a["weights"][:, :0]),
     "weights that do not sum to 1": lambda a, s: a.update(weights=2 * a["weights"]),
     "weights below 0": lambda a, s: a.update(
-        weights=np.tile([[3.0], [-1.0], [-1.0], [0.0]], (1, 17))
+        weights=np.tile([[3.0], [-1.0], [-1.0], [0.0], [0.0]], (1, 17))
     ),
     "fewer errors": lambda a, s: a.update(errors=a["errors"][1:]),
     "errors below 0": lambda a, s: a.update(errors=-a["errors"]),
@@ -1389,7 +1521,7 @@ CHANGES: dict[str, Change] = {
     "member named by a list": member("name", ["mean"]),
     "huge reach": member("reach", 10**9),
     "reach of 0": member("reach", 0),
-    "seasonal without a season": member("name", "seasonal persistence", 3),
+    "seasonal without a season": member("name", "seasonal persistence", 4),
     "huge networks": member("networks", 10**9),
     "no networks": member("networks", 0),
     "huge hidden size": member("hidden_size", 10**9),
@@ -1397,6 +1529,11 @@ CHANGES: dict[str, Change] = {
     "scale of 0": member("scale", 0.0),
     "scale as text": member("scale", "1"),
     "no spread": lambda a, s: s["members"][1].pop("spread"),
+    "no readout": lambda a, s: a.pop("readout.weights"),
+    "readout of another size": lambda a, s: a.update({"readout.weights": np.zeros((3, 1))}),
+    "limit below 0": lambda a, s: a.update({"readout.limit": -a["readout.limit"]}),
+    "limits of two steps": lambda a, s: a.update({"readout.limit": np.ones(2)}),
+    "readout before its networks": lambda a, s: s["members"].insert(0, s["members"].pop(3)),
 }
 
 
@@ -1491,7 +1628,7 @@ def test_file_of_version_0_1_keeps_its_method_until_fit(old: Forecaster, tmp_pat
     assert old.forecast(9).tobytes() == forecast
     old.fit(OLD_SERIES)
     assert old.forecast_interval(3)[0].shape == (3,)
-    assert set(old.weights_) <= {"linear", "mean", "last", "persistence"}
+    assert set(old.weights_) <= {"linear", "mean", "last", "readout", "persistence"}
 
 
 def test_plot_of_version_0_1(old: Forecaster) -> None:

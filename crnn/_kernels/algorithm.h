@@ -286,10 +286,13 @@ INLINE void NAME(row_tile)(const int V, REAL *out, const REAL *init, const crnn_
 static void NAME(row_product)(REAL *out, const REAL *init, const crnn_term *terms, int n_terms,
                               int finish, const REAL *h, ptrdiff_t n, int back)
 {
-    /* Passes of about the same width: each needs enough sums to keep the multipliers busy. */
-    ptrdiff_t vectors = (n + LANES - 1) / LANES, passes = (vectors + ROW_VECTORS - 1) / ROW_VECTORS;
-    for (ptrdiff_t j = 0, wide; passes > 0; passes--, vectors -= wide, j += wide * LANES) {
-        wide = (vectors + passes - 1) / passes;
+    /* Passes of about the same width: each needs enough sums to keep the multipliers busy. Backwards, the
+       last one comes first, as the cache holds its columns. */
+    const ptrdiff_t vectors = (n + LANES - 1) / LANES;
+    const ptrdiff_t passes = (vectors + ROW_VECTORS - 1) / ROW_VECTORS;
+    for (ptrdiff_t p = 0; p < passes; p++) {
+        const ptrdiff_t pass = back ? passes - 1 - p : p, first = pass * vectors / passes;
+        const ptrdiff_t wide = (pass + 1) * vectors / passes - first, j = first * LANES;
         switch (wide) {
 #define CASE(V)                                                                                    \
     case V + 1:                                                                                    \

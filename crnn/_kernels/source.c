@@ -1,8 +1,9 @@
 /* Rows of a caller's array, gathered into time-major order and converted on the way. */
 #include "source.h"
 
-#include <math.h>
 #include <string.h>
+
+#include "isa.h"
 
 /* IEEE binary16 by its fields: 1 sign, 5 exponent and 10 fraction bits. */
 static double from_half(uint16_t bits)
@@ -50,6 +51,22 @@ static inline int not_finite_double(double value)
     return (bits & 0x7ff0000000000000u) == 0x7ff0000000000000u;
 }
 
+static inline const char *beginning(const crnn_source *x, const int64_t *order, ptrdiff_t r)
+{
+    const ptrdiff_t n = order ? (ptrdiff_t)order[r] : r;
+    return x->data + (x->starts ? x->starts[n] * x->stride_t : n * x->stride_n);
+}
+
+/* Shuffled samples lie anywhere in memory, so the beginning of each is prefetched AHEAD rows before it
+   is read (Zen 3, 32 of 20480 samples of 100 bytes, shuffled: 3.1 to 1.6 us). */
+enum { AHEAD = 8, MOST_PREFETCHED = 256 };
+
+static inline void prefetch(const char *from, ptrdiff_t bytes)
+{
+    for (ptrdiff_t b = 0; b < bytes && b < MOST_PREFETCHED; b += 64)
+        PREFETCH_L2(from + b);
+}
+
 #define COPY(REAL, ELEMENT, CONVERT, READ, FROM_STEP, TO_STEP)                                     \
     for (ptrdiff_t i = 0; i < inner; i++) {                                                        \
         ELEMENT element;                                                                           \
@@ -61,11 +78,12 @@ static inline int not_finite_double(double value)
     }
 
 #define ROWS(REAL, ELEMENT, CONVERT, READ)                                                         \
-    for (ptrdiff_t r = 0; r < rows; r++) {                                                         \
-        const ptrdiff_t n = order ? (ptrdiff_t)order[first + r] : first + r;                       \
-        const char *sample =                                                                       \
-            x->data + (x->starts ? x->starts[n] * x->stride_t : n * x->stride_n) +                 \
-            t0 * x->stride_t;                                                                      \
+    for (ptrdiff_t r = -AHEAD; r < rows; r++) {                                                    \
+        if (r + AHEAD < rows)                                                                      \
+            prefetch(beginning(x, order, first + r + AHEAD) + t0 * x->stride_t, bytes);            \
+        if (r < 0)                                                                                 \
+            continue;                                                                              \
+        const char *sample = beginning(x, order, first + r) + t0 * x->stride_t;                    \
         for (ptrdiff_t j = 0; j < outer; j++) {                                                    \
             const char *from = sample + j * x->stride_t;                                           \
             REAL *to = out + (j * places + r) * ldo;                                                 \
@@ -97,6 +115,7 @@ static inline int not_finite_double(double value)
         const ptrdiff_t inner = single ? timesteps : whole ? timesteps * features : features;      \
         const ptrdiff_t from_step = single ? x->stride_t : x->stride_i;                            \
         const ptrdiff_t to_step = single ? places * ldo : 1;                                       \
+        const ptrdiff_t bytes = timesteps * x->stride_t; /* below 0: none is prefetched */         \
         if (x->kind == 'f' && size == 4) {                                                         \
             LOOP(REAL, float, CAST)                                                                \
         } else if (x->kind == 'f' && size == 8) {                                                  \

@@ -6,7 +6,7 @@ ahead with validation errors. x (N, T) holds windows, y (N, H) what follows; NaN
 The members are those of `_members`. The weight of one of them s steps ahead is proportional to
 1 / u^3, where
 
-    u = e + 2 standard errors of (e - e of `linear`), at most 9 e
+    u = e + 2 standard errors of (e - e of `linear`), at most 9 e if e > 0
 
 and e is its mean squared validation error. So few or scattered validation errors lead back to the
 linear fit. The parameters of a network are a moving average over its epochs.
@@ -337,7 +337,7 @@ def _weigh(plan: Plan, x: Array, forecasts: dict[str, Array], truth: Array) -> C
     counts = np.maximum(known.sum(axis=0), 1)
     means = squares.sum(axis=1) / counts
     upper = means + _CAUTION * _standard_errors(squares - squares[0], known)
-    upper = np.minimum(upper, _MOST_CAUTION * means)
+    upper = np.where(means > 0, np.minimum(upper, _MOST_CAUTION * means), upper)
     # relative to the smallest, so that nothing overflows; members without error share everything
     weights = np.where(upper > 0, upper.min(axis=0) / np.where(upper > 0, upper, 1), 1.0) ** _POWER
     weights /= weights.sum(axis=0)

@@ -141,7 +141,8 @@ def _readout(
     units = sum(len(part.models) * part.models[0].hidden_size for part in networks)
     weights, limit = floats(arrays, "readout.weights"), floats(arrays, "readout.limit")
     if weights.shape != (timesteps + units, horizon) or limit.shape != (horizon,):
-        raise ValueError(f"readout.weights must have shape {(timesteps + units, horizon)}")
+        shapes = f"{(timesteps + units, horizon)} and {(horizon,)}"
+        raise ValueError(f"readout.weights and readout.limit must have the shapes {shapes}")
     if limit.min() < 0:
         raise ValueError("readout.limit must be at least 0")
     return Readout(networks, weights, limit)

@@ -35,7 +35,7 @@ MEMBERS = (LINEAR, *LEVELS, READOUT, PERSISTENCE, SEASONAL)
 _PENALTIES = 10.0 ** np.arange(2, -16.5, -0.5)  # for each window
 _COST = 2.0  # of a parameter, in the choice of the penalty
 _LEAST_DEVIATION = 1e-3  # of a feature of the readout; features have values of about 1
-_BLOCK = 4096  # windows that the fit of the readout holds at a time
+_BLOCK = 4096  # windows whose features the readout holds at a time
 
 
 class Member(Protocol):
@@ -112,12 +112,13 @@ class Readout:
         forecast = x_T + c + z W
 
     c and W minimise the sum of squared errors plus n p sum((d W)^2): n windows, d the deviations of
-    z. The penalty p is that with the least n rss / (n - 2 f)^2, where rss is the sum of squared
-    errors and f the effective number of parameters. This is generalised cross-validation, but a
-    parameter counts twice, as short series would be fitted exactly otherwise.
+    z, at least 1e-3. The penalty p, 1e-16 to 100, has the least n rss / (n - 2 f)^2, where rss is
+    the sum of squared errors over all H and f the effective number of parameters. If n is not above
+    2 f for any p, the largest is taken. Generalised cross-validation counts a parameter once. Here
+    it counts twice, because short series would be fitted exactly otherwise.
 
     Fed with its own forecasts, such a fit may grow without end. So c + z W is kept within twice the
-    largest |y - x_T| of the fit.
+    largest |y - x_T| of the fit, for each of the H steps.
     """
 
     def __init__(self, networks: Sequence[Networks], weights: Array, limit: Array) -> None:
@@ -133,13 +134,14 @@ class Readout:
         found = cls(networks, np.empty((0, horizon)), 2 * np.abs(y - x[:, -1:]).max(axis=0))
         # the windows are folded, block by block, into the triangle of a QR factorisation
         triangle = np.empty((0, found.features(x[:1]).shape[1] + horizon))
-        for start in range(0, count, _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            block = np.hstack((found.features(x[rows]), y[rows] - x[rows, -1:]))
+        for x_block, y_block in zip(_blocks(x), _blocks(y), strict=True):
+            block = np.hstack((found.features(x_block), y_block - x_block[:, -1:]))
             triangle = np.asarray(np.linalg.qr(np.vstack((triangle, block)), mode="r"))
         # its first row has the means, the others are the triangle of z and y less their means
         z, target = triangle[1:, 1:-horizon], triangle[1:, -horizon:]
-        deviation = np.maximum(np.linalg.norm(z, axis=0) / math.sqrt(count), _LEAST_DEVIATION)
+        with np.errstate(over="ignore"):  # an infinite deviation gives a weight of 0
+            deviation = np.linalg.norm(z, axis=0) / math.sqrt(count)
+        deviation = np.maximum(deviation, _LEAST_DEVIATION)
         left, d, right = np.linalg.svd(z / deviation, full_matrices=False)
         along = left.T @ target
         kept = d**2 / (d**2 + count * _PENALTIES[:, np.newaxis])  # (penalties, features)
@@ -147,7 +149,8 @@ class Readout:
             axis=1
         )
         free = count - _COST * (1 + kept.sum(axis=1))
-        best = int(np.argmin(np.where(free > 0, rss / free**2, np.inf)))
+        scores = np.divide(rss, free**2, out=np.full_like(rss, np.inf), where=free > 0)
+        best = int(np.argmin(scores))
         shrunk = d / (d**2 + count * _PENALTIES[best])
         weights = right.T @ (shrunk[:, np.newaxis] * along) / deviation[:, np.newaxis]
         constant = (triangle[0, -horizon:] - triangle[0, 1:-horizon] @ weights) / triangle[0, 0]
@@ -155,8 +158,8 @@ class Readout:
         return found
 
     def predict(self, x: Array) -> Array:
-        change = np.clip(self.features(x) @ self.weights, -self.limit, self.limit)
-        forecast: Array = x[:, -1:] + change
+        change = [self.features(block) @ self.weights for block in _blocks(x)]
+        forecast: Array = x[:, -1:] + np.clip(np.vstack(change), -self.limit, self.limit)
         return forecast
 
     def features(self, x: Array) -> Array:
@@ -164,3 +167,7 @@ class Readout:
         past = (x[:, :-1] - x[:, -1:]) / self.networks[-1].scale
         states = [networks.states(x) for networks in self.networks]
         return np.hstack((np.ones((len(x), 1)), past, *states))
+
+
+def _blocks(rows: Array) -> list[Array]:
+    return [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]

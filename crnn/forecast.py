@@ -62,8 +62,9 @@ class Forecaster:
     - **mean**: level + spread * network((x - level) / scale), where level is the mean of x.
     - **last**: the same, where level is the last value of x.
     - **readout**: x_T + c + z W, where x_T is the last value of x, and z are x - x_T and the last
-      states of all networks. A ridge regression gives c and W [5]_. Generalised cross-validation
-      chooses its penalty [6]_.
+      states of all networks [5]_. A ridge regression gives c and W. Generalised cross-validation
+      in which a parameter counts twice chooses its penalty [6]_. The change c + z W is at most
+      twice the largest change in the fit.
     - **persistence**: the last value; **seasonal persistence**: the value of one season before.
 
     "mean" and "last" are each the mean of `networks` tanh networks with different seeds. They are
@@ -71,7 +72,7 @@ class Forecaster:
     epochs [4]_. The number of epochs is that with the least error on the last fifth, the validation
     part. The weight of a member s steps ahead is proportional to::
 
-        1 / u^3,   u = e + 2 standard errors of (e - e of "linear"), at most 9 e
+        1 / u^3,   u = e + 2 standard errors of (e - e of "linear"), at most 9 e if e > 0
 
     e is its mean squared validation error s steps ahead. So a member gets weight where the
     validation part shows clearly that it is better than the linear fit [1]_. If the combination
@@ -93,7 +94,7 @@ class Forecaster:
     season : int, optional
         Values in a season, for example 12 for monthly data.
     hidden_size : int, default 32
-        Hidden units of each network.
+        Hidden units of each network. The time of the readout grows with the cube of all units.
     networks : int, default 5
         Networks for each of the two levels. 0: the linear fit alone.
     epochs : int or "auto", default "auto"
@@ -110,8 +111,9 @@ class Forecaster:
     batch_size : int, default 32
         Windows per update.
     seed : int, optional
-        The same seed gives the same bits at any number of threads. None takes one from the
-        operating system; `seed_` keeps it.
+        The same seed gives the same bits at any number of `threads`. (NumPy's least squares may
+        round differently with another BLAS.) None takes one from the operating system; `seed_`
+        keeps it.
     threads : int, optional
         Networks that train at the same time. None: as many as there are processors.
     progress : bool, default False

@@ -444,9 +444,20 @@ def test_scatter_of_the_linear_fit_does_not_hide_a_much_better_member() -> None:
     scattered[3] = 10.0
     better = np.full((20, 1), 0.1)
     weights = _combination._weigh(plan, x, {"linear": scattered, "mean": better}, truth).weights
-    assert weights[1, 0] == near(
-        1 / (1 + (9 * 0.1**2 / (5 + 2 * 5 * math.sqrt(19 / 20))) ** 3), 1e-2
-    )
+    # the linear fit's e is 5; its difference to itself has no scatter
+    assert weights[0, 0] / weights[1, 0] == near((9 * 0.1**2 / 5) ** 3, LEAST_SQUARES)
+
+
+def test_a_member_without_error_does_not_take_everything() -> None:
+    """Its difference to the linear fit scatters, and few errors of zero prove little."""
+    plan = _combination.Plan(T, 1, None, T, 5, 2, None, True, 1e-2, 16, 0, 1)
+    x = np.random.default_rng(0).normal(size=(20, T))
+    truth = np.zeros((20, 1))
+    linear = np.linspace(0, 2, 20)[:, None]
+    weights = _combination._weigh(plan, x, {"linear": linear, "last": truth}, truth).weights
+    squares = linear**2
+    u = 2 * np.std(squares) / math.sqrt(20)
+    assert weights[0, 0] / weights[1, 0] == near((u / squares.mean()) ** 3, LEAST_SQUARES)
 
 
 # ---- the readout ----
@@ -536,14 +547,58 @@ def test_readout_of_few_windows_is_close_to_their_mean_change(size: int) -> None
     assert np.abs(change - mean).max() <= 0.5 * spread + LEAST_SQUARES * abs(mean)
 
 
-def test_readout_moves_at_most_twice_as_far_as_the_series_did() -> None:
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_readout_moves_at_most_twice_as_far_as_the_series_did(horizon: int) -> None:
+    series = np.cumsum(SERIES - SERIES.mean())  # its changes differ from step to step
+    x, y = _combination.windows(series, np.ones(90, bool), T, horizon)
+    readout = Readout.fit(network_pair(), x, y)
+    largest = np.abs(y - x[:, -1:]).max(axis=0)
+    assert len(set(largest)) == horizon
+    wild = series[:T] * np.linspace(-90, 90, 50)[:, None]
+    moves = np.abs(readout.predict(wild) - wild[:, -1:])
+    np.testing.assert_allclose(moves.max(axis=0), 2 * largest, LONG_MEAN)
+    assert np.isfinite(_combination.continued(readout, wild, 3000)).all()
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_readout_is_validated_on_windows_that_it_was_not_fitted_on(
+    horizon: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And then fitted on all of them."""
+    fitted_on = []
+    fit = Readout.fit
+
+    def noted(networks: Any, x: Array, y: Array) -> Readout:
+        fitted_on.append((x.copy(), y.copy()))
+        return fit(networks, x, y)
+
+    monkeypatch.setattr(Readout, "fit", noted)
+    quick(horizon=horizon).fit(SERIES)
+    x, y = _combination.windows(SERIES, np.ones(90, bool), T, horizon)
+    rows = len(x) - round(len(x) / 5) - horizon + 1
+    for (seen, targets), count in zip(fitted_on, (rows, len(x)), strict=True):
+        np.testing.assert_array_equal(seen, x[:count])
+        np.testing.assert_array_equal(targets, y[:count])
+
+
+def test_readout_reads_many_windows_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = _combination.windows(SERIES, np.ones(90, bool), T, 1)
     readout = Readout.fit(network_pair(), x, y)
-    largest = np.abs(y - x[:, -1:]).max()
-    wild = SERIES[:T] * np.linspace(1, 40, 50)[:, None]
-    moves = np.abs(readout.predict(wild) - wild[:, -1:])
-    assert moves.max() == near(2 * largest, LONG_MEAN)
-    assert np.isfinite(_combination.continued(readout, wild, 3000)).all()
+    whole = readout.predict(x)
+    monkeypatch.setattr(_members, "_BLOCK", 9)
+    np.testing.assert_allclose(readout.predict(x), whole, rtol=LONG_MEAN)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("huge", [0.0, 1e160])
+def test_odd_series_are_fitted_without_a_warning(huge: float) -> None:
+    """Windows of exact rank 1, fewer of them than parameters; a first value that nothing reads."""
+    alternating = Forecaster(epochs=1, networks=1, seed=0).fit(np.tile([1.0, -1.0], 5))
+    assert alternating.forecast(2) == pytest.approx([1.0, -1.0])
+    series = np.random.default_rng(0).normal(size=100)
+    series[0] += huge
+    forecaster = Forecaster(season=12, epochs=1, networks=1, seed=0).fit(series)
+    assert np.isfinite(forecaster.forecast(9)).all()
 
 
 def test_readout_beats_its_networks_and_the_linear_fit() -> None:

@@ -80,7 +80,7 @@ static inline void prefetch(const char *from, ptrdiff_t bytes)
 #define ROWS(REAL, ELEMENT, CONVERT, READ)                                                         \
     for (ptrdiff_t r = -AHEAD; r < rows; r++) {                                                    \
         if (r + AHEAD < rows)                                                                      \
-            prefetch(beginning(x, order, first + r + AHEAD) + t0 * x->stride_t, bytes);            \
+            prefetch(beginning(x, order, first + r + AHEAD) + t0 * x->stride_t, span);             \
         if (r < 0)                                                                                 \
             continue;                                                                              \
         const char *sample = beginning(x, order, first + r) + t0 * x->stride_t;                    \
@@ -115,7 +115,7 @@ static inline void prefetch(const char *from, ptrdiff_t bytes)
         const ptrdiff_t inner = single ? timesteps : whole ? timesteps * features : features;      \
         const ptrdiff_t from_step = single ? x->stride_t : x->stride_i;                            \
         const ptrdiff_t to_step = single ? places * ldo : 1;                                       \
-        const ptrdiff_t bytes = timesteps * x->stride_t; /* below 0: none is prefetched */         \
+        const ptrdiff_t span = timesteps * x->stride_t; /* below 0: nothing is prefetched */       \
         if (x->kind == 'f' && size == 4) {                                                         \
             LOOP(REAL, float, CAST)                                                                \
         } else if (x->kind == 'f' && size == 8) {                                                  \

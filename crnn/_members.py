@@ -145,9 +145,8 @@ class Readout:
         left, d, right = np.linalg.svd(z / deviation, full_matrices=False)
         along = left.T @ target
         kept = d**2 / (d**2 + count * _PENALTIES[:, np.newaxis])  # (penalties, features)
-        rss = np.square(target - left @ along).sum() + (1 - kept) ** 2 @ np.square(along).sum(
-            axis=1
-        )
+        squares = np.square(along).sum(axis=1)
+        rss = np.square(target - left @ along).sum() + (1 - kept) ** 2 @ squares
         free = count - _COST * (1 + kept.sum(axis=1))
         scores = np.divide(rss, free**2, out=np.full_like(rss, np.inf), where=free > 0)
         best = int(np.argmin(scores))

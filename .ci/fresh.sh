@@ -5,7 +5,8 @@ set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/crnn-ci.XXXXXX")
-trap 'rm -rf "$WORK"' EXIT
+JOBS=() # what runs in the background and ends with the script
+trap 'kill ${JOBS[@]+"${JOBS[@]}"} 2> /dev/null || true; rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM
 export PYTHONDONTWRITEBYTECODE=1 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 unset CRNN_ISA CRNN_ABI3 PYTHONPATH VIRTUAL_ENV

@@ -26,7 +26,7 @@ import numpy as np
 
 from crnn._arguments import Array
 from crnn.model import RNN
-from crnn.scoring import seasonal_persistence
+from crnn.scoring import folded, seasonal_persistence
 
 LEVELS = ("mean", "last")
 LINEAR, READOUT = "linear", "readout"
@@ -133,10 +133,10 @@ class Readout:
         count, horizon = y.shape
         found = cls(networks, np.empty((0, horizon)), 2 * np.abs(y - x[:, -1:]).max(axis=0))
         # the windows are folded, block by block, into the triangle of a QR factorisation
-        triangle = np.empty((0, found.features(x[:1]).shape[1] + horizon))
-        for x_block, y_block in zip(_blocks(x), _blocks(y), strict=True):
-            block = np.hstack((found.features(x_block), y_block - x_block[:, -1:]))
-            triangle = np.asarray(np.linalg.qr(np.vstack((triangle, block)), mode="r"))
+        triangle = folded(
+            np.hstack((found.features(x_block), y_block - x_block[:, -1:]))
+            for x_block, y_block in zip(_blocks(x), _blocks(y), strict=True)
+        )
         # its first row has the means, the others are the triangle of z and y less their means
         z, target = triangle[1:, 1:-horizon], triangle[1:, -horizon:]
         with np.errstate(over="ignore"):  # an infinite deviation gives a weight of 0

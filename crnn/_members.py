@@ -24,9 +24,10 @@ from typing import Protocol
 
 import numpy as np
 
+from crnn import _qr
 from crnn._arguments import Array
 from crnn.model import RNN
-from crnn.scoring import folded, seasonal_persistence
+from crnn.scoring import seasonal_persistence
 
 LEVELS = ("mean", "last")
 LINEAR, READOUT = "linear", "readout"
@@ -133,7 +134,7 @@ class Readout:
         count, horizon = y.shape
         found = cls(networks, np.empty((0, horizon)), 2 * np.abs(y - x[:, -1:]).max(axis=0))
         # the windows are folded, block by block, into the triangle of a QR factorisation
-        triangle = folded(
+        triangle = _qr.triangle(
             np.hstack((found.features(x_block), y_block - x_block[:, -1:]))
             for x_block, y_block in zip(_blocks(x), _blocks(y), strict=True)
         )

@@ -8,13 +8,13 @@ A series of shape (M,) in place of windows is cut into all windows that somethin
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crnn import _arguments
+from crnn import _arguments, _qr
 from crnn._arguments import Array
 
 
@@ -344,7 +344,7 @@ class LeastSquaresAR:
         centre, half = low / 2 + high / 2, high / 2 - low / 2
         half[half == 0.0] = 1.0
         outputs = targets.shape[1]
-        triangle = folded(
+        triangle = _qr.triangle(
             np.hstack((design, targets[rows]), dtype=np.float64)
             for rows, design in _designs(samples, centre, half)
         )
@@ -426,18 +426,6 @@ def least_squares_ar(x_train: ArrayLike, y_train: ArrayLike, x_test: ArrayLike) 
     """
     linear = LeastSquaresAR()._fit("x_train", x_train, "y_train", y_train)
     return linear._predict("x_test", x_test)
-
-
-def folded(blocks: Iterable[Array]) -> Array:
-    """R of the QR factorisation of blocks of rows, one below the other; at least one block."""
-    triangle: Array | None = None
-    for block in blocks:
-        rows = block if triangle is None else np.vstack((triangle, block))
-        # asarray is for the type checker: NumPy's annotations know the default mode only.
-        triangle = np.asarray(np.linalg.qr(rows, mode="r"))
-        del block, rows  # before the next block is made
-    assert triangle is not None
-    return triangle
 
 
 def _designs(x: Array, centre: Array, half: Array) -> Iterator[tuple[slice, Array]]:

@@ -33,3 +33,10 @@ def test_lines_of_a_page_have_at_most_120_columns(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
     lines = (line for line in text.splitlines() if not line.startswith(("|", "![")))
     assert [line for line in lines if len(line) > 120] == []
+
+
+@pytest.mark.skipif(not PAGES, reason="the pages are not here")
+def test_contributors_are_told_the_job_of_every_module() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    modules = {module.name for module in (ROOT / "crnn").glob("*.py")}
+    assert {name for name in modules if f"{name}`" not in table} == set()

@@ -254,6 +254,11 @@ def _first_unfit(
                 sample = max(0, before + point[0] - steps + 1)
                 return sample, before + point[0] - sample
         return None
+    if array.flags.c_contiguous and samples.starts is None and samples.lengths is None:
+        # one sample of all steps, because a call for each of many short samples takes longer
+        whole = Samples(array.reshape(1, -1, samples.features))
+        point = _cell.first_unfit(whole, dtype, low, high, missing)
+        return None if point is None else divmod(point[1], steps)
     return _cell.first_unfit(samples, dtype, low, high, missing)
 
 

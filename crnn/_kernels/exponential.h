@@ -49,9 +49,9 @@
 /* x 2^k for an integer k that two factors reach (|k| <= 252, 2044) */
 INLINE vec NAME(scaled)(vec x, vec k)
 {
-    const vec magic = vset1(MAGIC);
-    const vec m = vfma(k, vset1((REAL)0.5), magic), half = vsub(m, magic);
-    return vmul(vmul(x, vpow2i(m)), vpow2i(vadd(magic, vsub(k, half))));
+    const vec one = vset1(MAGIC + BIAS); /* as `vpow2i` reads it */
+    const vec m = vfma(k, vset1((REAL)0.5), one), half = vsub(m, one);
+    return vmul(vmul(x, vpow2i(m)), vpow2i(vadd(one, vsub(k, half))));
 }
 
 INLINE vec NAME(vexp)(vec x)

@@ -36,10 +36,8 @@
 #define vabs(a) _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a)
 #define vcopysign(magnitude, sign)                                                                 \
     _mm256_or_ps(magnitude, _mm256_and_ps(sign, _mm256_set1_ps(-0.0f)))
-/* t = k + 1.5 * 2^23: k stands in the low bits, 2^k is k in the exponent's place */
-#define vpow2i(t)                                                                                  \
-    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(t), 23),            \
-                                         _mm256_set1_epi32(127 << 23)))
+/* 2^k of t = 1.5 * 2^23 + 127 + k, whose low bits are the exponent as it is stored */
+#define vpow2i(t) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23))
 /* of x > 0: 1.5 * 2^23 plus the exponent as it is stored, which is 127 for 1 */
 #define vexponent(x)                                                                               \
     _mm256_castsi256_ps(_mm256_add_epi32(_mm256_srli_epi32(_mm256_castps_si256(x), 23),            \
@@ -94,10 +92,8 @@ INLINE void vsum4_f32_avx2(float *out, __m256 a, __m256 b, __m256 c, __m256 d)
 #define vexponent(x)                                                                               \
     _mm256_castsi256_pd(_mm256_add_epi64(_mm256_srli_epi64(_mm256_castpd_si256(x), 52),            \
                                          _mm256_set1_epi64x(0x4338000000000000)))
-/* t = k + 1.5 * 2^52: k stands in the low bits, 2^k is k in the exponent's place */
-#define vpow2i(t)                                                                                  \
-    _mm256_castsi256_pd(_mm256_add_epi64(_mm256_slli_epi64(_mm256_castpd_si256(t), 52),            \
-                                         _mm256_set1_epi64x((long long)1023 << 52)))
+/* 2^k of t = 1.5 * 2^52 + 1023 + k, whose low bits are the exponent as it is stored */
+#define vpow2i(t) _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(t), 52))
 INLINE __m256d halves_f64_avx2(__m256d a, __m256d b)
 {
     return _mm256_add_pd(_mm256_permute2f128_pd(a, b, 0x20), _mm256_permute2f128_pd(a, b, 0x31));

@@ -37,10 +37,8 @@
 #define vabs _mm512_abs_ps
 #define vcopysign(magnitude, sign)                                                                 \
     _mm512_or_ps(magnitude, _mm512_and_ps(sign, _mm512_set1_ps(-0.0f)))
-/* t = k + 1.5 * 2^23: k stands in the low bits, 2^k is k in the exponent's place */
-#define vpow2i(t)                                                                                  \
-    _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(_mm512_castps_si512(t), 23),            \
-                                         _mm512_set1_epi32(127 << 23)))
+/* 2^k of t = 1.5 * 2^23 + 127 + k, whose low bits are the exponent as it is stored */
+#define vpow2i(t) _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23))
 /* of x > 0: 1.5 * 2^23 plus the exponent as it is stored, which is 127 for 1 */
 #define vexponent(x)                                                                               \
     _mm512_castsi512_ps(_mm512_add_epi32(_mm512_srli_epi32(_mm512_castps_si512(x), 23),            \
@@ -99,10 +97,8 @@ INLINE void vsum4_f32_avx512(float *out, __m512 a, __m512 b, __m512 c, __m512 d)
 #define vexponent(x)                                                                               \
     _mm512_castsi512_pd(_mm512_add_epi64(_mm512_srli_epi64(_mm512_castpd_si512(x), 52),            \
                                          _mm512_set1_epi64(0x4338000000000000)))
-/* t = k + 1.5 * 2^52: k stands in the low bits, 2^k is k in the exponent's place */
-#define vpow2i(t)                                                                                  \
-    _mm512_castsi512_pd(_mm512_add_epi64(_mm512_slli_epi64(_mm512_castpd_si512(t), 52),            \
-                                         _mm512_set1_epi64((long long)1023 << 52)))
+/* 2^k of t = 1.5 * 2^52 + 1023 + k, whose low bits are the exponent as it is stored */
+#define vpow2i(t) _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(t), 52))
 INLINE void vsum4_f64_avx512(double *out, __m512d a, __m512d b, __m512d c, __m512d d)
 {
     const __m512d ab =

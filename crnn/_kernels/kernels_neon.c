@@ -28,10 +28,8 @@
 #define vmax vmaxq_f32
 #define vabs vabsq_f32
 #define vcopysign(magnitude, sign) vbslq_f32(vdupq_n_u32(0x80000000u), sign, magnitude)
-/* t = k + 1.5 * 2^23: k stands in the low bits, 2^k is k in the exponent's place */
-#define vpow2i(t)                                                                                  \
-    vreinterpretq_f32_s32(vaddq_s32(vshlq_n_s32(vreinterpretq_s32_f32(t), 23),                     \
-                                    vdupq_n_s32(127 << 23)))
+/* 2^k of t = 1.5 * 2^23 + 127 + k, whose low bits are the exponent as it is stored */
+#define vpow2i(t) vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(t), 23))
 /* of x > 0: 1.5 * 2^23 plus the exponent as it is stored, which is 127 for 1 */
 #define vexponent(x)                                                                               \
     vreinterpretq_f32_u32(vaddq_u32(vshrq_n_u32(vreinterpretq_u32_f32(x), 23),                     \
@@ -74,10 +72,8 @@
 #define vexponent(x)                                                                               \
     vreinterpretq_f64_u64(vaddq_u64(vshrq_n_u64(vreinterpretq_u64_f64(x), 52),                     \
                                     vdupq_n_u64(0x4338000000000000)))
-/* t = k + 1.5 * 2^52: k stands in the low bits, 2^k is k in the exponent's place */
-#define vpow2i(t)                                                                                  \
-    vreinterpretq_f64_s64(vaddq_s64(vshlq_n_s64(vreinterpretq_s64_f64(t), 52),                     \
-                                    vdupq_n_s64((int64_t)1023 << 52)))
+/* 2^k of t = 1.5 * 2^52 + 1023 + k, whose low bits are the exponent as it is stored */
+#define vpow2i(t) vreinterpretq_f64_s64(vshlq_n_s64(vreinterpretq_s64_f64(t), 52))
 #define vselect_gt(a, b, c, d) vbslq_f64(vcgtq_f64(a, b), c, d)
 #define vall_gt(a, b) (vminvq_u32(vreinterpretq_u32_u64(vcgtq_f64(a, b))) != 0)
 #define vsum4(out, a, b, c, d)                                                                     \

@@ -26,7 +26,7 @@
 /* 32-bit Arm's vectors flush subnormal numbers to zero: one number at a time there. */
 #if defined(__GNUC__) && !defined(__arm__)
 
-#define DEFINE_VECTORS(REAL, TYPE, INTEGER, LANES, SQRT, EXPONENT_BITS, BIAS, MAGIC)               \
+#define DEFINE_VECTORS(REAL, TYPE, INTEGER, LANES, SQRT, EXPONENT_BITS, MAGIC)                     \
     typedef REAL vec_##TYPE __attribute__((vector_size(16)));                                      \
     typedef INTEGER bits_##TYPE __attribute__((vector_size(16)));                                  \
     INLINE vec_##TYPE load_##TYPE##_portable(const REAL *p)                                        \
@@ -51,15 +51,15 @@
     }                                                                                              \
     INLINE vec_##TYPE pow2i_##TYPE##_portable(vec_##TYPE t)                                        \
     {                                                                                              \
-        return (vec_##TYPE)(((bits_##TYPE)t << EXPONENT_BITS) + ((INTEGER)BIAS << EXPONENT_BITS)); \
+        return (vec_##TYPE)((bits_##TYPE)t << EXPONENT_BITS);                                      \
     }                                                                                              \
     INLINE vec_##TYPE exponent_##TYPE##_portable(vec_##TYPE x)                                     \
     {                                                                                              \
         return (vec_##TYPE)(((bits_##TYPE)x >> EXPONENT_BITS) + MAGIC);                            \
     }
 
-DEFINE_VECTORS(float, f32, unsigned, 4, sqrtf, 23, 127, 0x4b400000u)
-DEFINE_VECTORS(double, f64, unsigned long long, 2, sqrt, 52, 1023, 0x4338000000000000u)
+DEFINE_VECTORS(float, f32, unsigned, 4, sqrtf, 23, 0x4b400000u)
+DEFINE_VECTORS(double, f64, unsigned long long, 2, sqrt, 52, 0x4338000000000000u)
 
 #define vec TYPED(vec, TYPE)
 #define vload NAME(load)
@@ -124,19 +124,19 @@ DEFINE_VECTORS(double, f64, unsigned long long, 2, sqrt, 52, 1023, 0x43380000000
 #define vall_gt(a, b) ((a) > (b))
 #define vsum4(out, a, b, c, d)                                                                     \
     ((out)[0] = (a), (out)[1] = (b), (out)[2] = (c), (out)[3] = (d))
-INLINE float pow2i_f32_portable(float t) /* t = k + 1.5 * 2^23 */
+INLINE float pow2i_f32_portable(float t) /* t = 1.5 * 2^23 + 127 + k */
 {
     uint32_t bits;
     memcpy(&bits, &t, sizeof bits);
-    bits = (bits << 23) + (127u << 23);
+    bits <<= 23;
     memcpy(&t, &bits, sizeof t);
     return t;
 }
-INLINE double pow2i_f64_portable(double t) /* t = k + 1.5 * 2^52 */
+INLINE double pow2i_f64_portable(double t) /* t = 1.5 * 2^52 + 1023 + k */
 {
     uint64_t bits;
     memcpy(&bits, &t, sizeof bits);
-    bits = (bits << 52) + ((uint64_t)1023 << 52);
+    bits <<= 52;
     memcpy(&t, &bits, sizeof t);
     return t;
 }

@@ -4,12 +4,12 @@
    |x| = k ln2/2 + r with -0.084 < r < 0.264, so exp(2 |x|) = 2^k (1 + t) / (1 - t), t = tanh(r),
    and
 
-       n = (2^(k-1) - 1/2) + t (2^(k-1) + 1/2)        tanh |x| = n / (n + (1 - t))
+       n = (2^k - 1) + t (2^k + 1)        tanh |x| = n / (n + 2 (1 - t))
 
    t = r + r^3 q(r^2). For k = 0 the fraction is t / 1 exactly, so small and subnormal x stay
    right; for large k an error of n or of 1 - t is damped by 1 - tanh, and what is left is two
    roundings. r is not centred: k = 0 reaches to 0.263, past tanh = 1/4, since below that a
-   negative t would cancel in n (2.4 ulp measured, 2.7 unfused). From k = 25 (54) on 1 - t < half
+   negative t would cancel in n (2.4 ulp measured, 2.7 unfused). From k = 25 (54) on 2 (1 - t) < half
    an ulp of n, so the result is exactly 1; x is clamped there. ln2/2 is one constant: its error
    times k is damped too.
 
@@ -21,34 +21,34 @@
      float64  1.873 at 0x1.fdaa8b6ae4347p-2 | 1.872 at 0x1.e9e98e078d22dp-1  4.9e8 samples
    (float64 is above 1.8 only for x near 0.5 and, unfused, near 0.28 and 0.96.)
 
-   Per vector: 8 (float64: 12) multiplications or FMAs, 6 additions, 2 integer operations, 4 of
-   sign and clamp, 1 division. Zen 4, independent vectors: AVX-512 14.6 cycles (float64 19.4),
-   AVX2 9.0 (12.9); 10 FMAs alone take 10 and 5.
+   Per vector: 9 (float64: 13) multiplications or FMAs, 5 additions, 1 shift, 4 of sign and clamp,
+   1 division. Zen 4, rows of two vectors: AVX-512 12.9 cycles a vector (float64 18.8), AVX2 7.4
+   (10.7).
 
-   Rejected, float32 on AVX-512: x P(x^2)/Q(x^2) of degrees 9/8: 12.7 cycles but 5.7 ulp (7.8
-   unfused) and |y| > 1, because four roundings meet near 1; 7/8 has 5 ulp before any rounding,
-   7/6 74. e / (e + 2), e = expm1(2|x|): 14.6 cycles (float64 21.1), 9 (14) multiplications, 2.6
-   ulp. n / (t (2^(k-1) - 1/2) + 2^(k-1) + 1/2) saves an addition, 2.5 ulp. Estrin's scheme: 15.4
-   (float64 1 to 4 % better for one multiplication more). A(|x|) / (A + C(|x|)), as tame as the
-   chosen form, needs 12 coefficients. */
+   Rejected, float32 on AVX-512, when this took 14.6 cycles (19.4): x P(x^2)/Q(x^2) of degrees
+   9/8: 12.7 cycles but 5.7 ulp (7.8 unfused) and |y| > 1, because four roundings meet near 1;
+   7/8 has 5 ulp before any rounding, 7/6 74. e / (e + 2), e = expm1(2|x|): 14.6 cycles (float64
+   21.1), 9 (14) multiplications, 2.6 ulp. n / (t (2^k - 1) + 2^k + 1) saves an addition, 2.5
+   ulp. Estrin's scheme: 15.4 (float64 1 to 4 % better for one multiplication more). A(|x|) / (A
+   + C(|x|)), as tame as the chosen form, needs 12 coefficients. */
 
 #if REAL_IS_DOUBLE
 #define TANH_ONE 18.75      /* above 54 ln2/2 = 18.715, where the result is 1 */
-#define TANH_MAGIC 0x1.8p52 /* a sum with it is an integer, standing in its low bits */
+#define TANH_ZERO (0x1.8p52 + 1023) /* k + this, as `vpow2i` reads it */
 #else
 #define TANH_ONE 8.75f      /* above 25 ln2/2 = 8.664 */
-#define TANH_MAGIC 0x1.8p23f
+#define TANH_ZERO (0x1.8p23f + 127)
 #endif
 
-/* The first half, of U vectors side by side: x -> t and m, which holds k - 1. U is a constant. */
+/* The first half, of U vectors side by side: x -> t and m, which holds k. U is a constant. */
 INLINE void vtanh_begin(const int U, const REAL *x, vec *t, vec *m)
 {
-    const vec magic = vset1(TANH_MAGIC - 1);
+    const vec zero = vset1(TANH_ZERO);
     vec a[2], k[2], r[2], r2[2], q[2];
 #define EACH UNROLL for (int u = 0; u < U; u++)
     EACH a[u] = vmin(vset1(TANH_ONE), vabs(vload(x + u * LANES))); /* NaN, the second, goes through */
-    EACH m[u] = vfma(vsub(a[u], vset1((REAL)0.09)), vset1((REAL)0x1.71547652b82fep+1), magic);
-    EACH k[u] = vsub(m[u], magic);
+    EACH m[u] = vfma(vsub(a[u], vset1((REAL)0.09)), vset1((REAL)0x1.71547652b82fep+1), zero);
+    EACH k[u] = vsub(m[u], zero);
     EACH r[u] = vfnma(k[u], vset1((REAL)0x1.62e42fefa39efp-2), a[u]);
     EACH r2[u] = vmul(r[u], r[u]);
 #if REAL_IS_DOUBLE
@@ -70,11 +70,11 @@ INLINE void vtanh_begin(const int U, const REAL *x, vec *t, vec *m)
 /* The second half: x becomes tanh x. */
 INLINE void vtanh_end(const int U, REAL *x, const vec *t, const vec *m)
 {
-    const vec half = vset1((REAL)0.5), one = vset1((REAL)1);
+    const vec one = vset1((REAL)1), two = vset1((REAL)2);
     vec s[2], n[2], y[2];
     EACH s[u] = vpow2i(m[u]);
-    EACH n[u] = vfma(t[u], vadd(s[u], half), vsub(s[u], half));
-    EACH y[u] = vdiv(n[u], vadd(n[u], vsub(one, t[u])));
+    EACH n[u] = vfma(t[u], vadd(s[u], one), vsub(s[u], one));
+    EACH y[u] = vdiv(n[u], vadd(n[u], vfnma(two, t[u], two)));
     EACH vstore(x + u * LANES, vcopysign(y[u], vload(x + u * LANES)));
 #undef EACH
 }
@@ -103,4 +103,4 @@ static NOINLINE void NAME(tanh_rows)(REAL *x, ptrdiff_t ldx, ptrdiff_t rows, int
 }
 
 #undef TANH_ONE
-#undef TANH_MAGIC
+#undef TANH_ZERO

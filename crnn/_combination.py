@@ -8,8 +8,9 @@ The members are those of `_members`. The weight of one of them s steps ahead is 
 
     u = e + 2 standard errors of (e - e of `linear`), at most 9 e if e > 0
 
-and e is its mean squared validation error. So few or scattered validation errors lead back to the
-linear fit. The parameters of a network are a moving average over its epochs.
+and e is its mean squared validation error. Without `linear` the standard error is that of e. So few
+or scattered validation errors lead back to the linear fit. The parameters of a network are a moving
+average over its epochs.
 
 Sources: combining by errors, J. M. Bates and C. W. J. Granger, "The combination of forecasts",
 Operational Research Quarterly 20 (1969), 451-468. Averages, B. T. Polyak and A. B. Juditsky,
@@ -61,6 +62,7 @@ _SHORTEST = 12  # values that networks read if a season is shorter
 _ENOUGH = 16  # timesteps that a long series has at least: 1 for each 40 values
 _TIMESTEPS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48)
 _FEW = 10  # errors of a step that an interval needs
+_NOT_SIDE_BY_SIDE = "series must hold values that are not missing one after the other"
 
 
 @dataclass(frozen=True)
@@ -143,21 +145,34 @@ class Combination:
         American Statistical Association 113 (2018), 1094-1111. Beyond the last step with enough
         errors the width grows with the square root of the steps.
         """
-        measured = [s for s, errors in enumerate(self.errors) if len(errors) >= _FEW]
-        measured = measured or [s for s, errors in enumerate(self.errors) if len(errors)][:1]
-        if not measured:
-            raise ValueError(
-                "the fitted series is too short for intervals: there are no validation errors"
-            )
-        known = []
-        for s in range(measured[-1] + 1):
-            errors = self.errors[s if s in measured else measured[-1]]
-            known.append(errors[min(len(errors), math.ceil((len(errors) + 1) * coverage)) - 1])
+        known = [
+            errors[min(len(errors), math.ceil((len(errors) + 1) * coverage)) - 1]
+            for errors in self._measured(coverage)
+        ]
         ahead = np.arange(steps)
         beyond = np.sqrt(np.maximum(1, (ahead + 1) / len(known)))
         relative = np.asarray(known)[np.minimum(ahead, len(known) - 1)] * beyond
         width: Array = self.local_scale(x) * relative
         return width
+
+    def most_coverage(self, coverage: float) -> float:
+        """The largest coverage that the errors support: n / (n + 1) for n of them."""
+        few = min(map(len, self._measured(coverage)))
+        return few / (few + 1)
+
+    def _measured(self, coverage: float) -> list[Array]:
+        """The errors that an interval takes, 1, 2, ... steps ahead."""
+        counts = list(map(len, self.errors))
+        for enough in (max(_FEW, math.ceil(coverage / (1 - coverage))), _FEW, 1):
+            measured = [s for s, count in enumerate(counts) if count >= enough]
+            if measured:
+                break
+        else:
+            raise ValueError(
+                "the fitted series is too short for intervals: there are no validation errors"
+            )
+        last = measured[-1] if enough > 1 else measured[0]
+        return [self.errors[s if s in measured else last] for s in range(last + 1)]
 
 
 def _squared_step(x: Array) -> Array:
@@ -189,10 +204,32 @@ def continued(member: Member, x: Array, steps: int) -> Array:
 
 
 def windows(values: Array, known: Array, timesteps: int, horizon: int) -> tuple[Array, Array]:
-    """X (N, T) and y (N, H); what is not known is NaN in y."""
+    """X (N, T) and y (N, H); what is not known is NaN in y.
+
+    A window that ends in a gap has no y, because the gap is interpolated with what follows it.
+    """
     view = np.lib.stride_tricks.sliding_window_view
-    targets = np.where(known, values, np.nan)[timesteps:]
-    return view(values[: len(values) - horizon], timesteps), view(targets, horizon)
+    y = view(np.where(known, values, np.nan)[timesteps:], horizon)
+    x = view(values[: len(values) - horizon], timesteps)
+    complete = known[timesteps - 1 : len(values) - horizon]
+    return x, y if complete.all() else np.where(complete[:, np.newaxis], y, np.nan)
+
+
+def causal_windows(values: Array, known: Array, timesteps: int, horizon: int) -> Array:
+    """The windows (N, T) that `horizon` values follow, from the past alone.
+
+    Where a window ends in a gap, the last value before the gap is repeated.
+    """
+    x, _ = windows(values, known, timesteps, horizon)
+    ends = np.arange(timesteps - 1, len(values) - horizon)
+    last_known = np.maximum.accumulate(np.where(known, np.arange(len(values)), 0))[ends]
+    cut = np.flatnonzero(last_known < ends)
+    if not len(cut):
+        return x
+    unknown = np.arange(timesteps) >= timesteps - (ends - last_known)[cut, np.newaxis]
+    found = x.copy()
+    found[cut] = np.where(unknown, values[last_known[cut], np.newaxis], x[cut])
+    return found
 
 
 def choose_timesteps(values: Array, known: Array, horizon: int) -> int:
@@ -238,19 +275,20 @@ def fit(
     values (M,) without gaps, of which those with `known` False are interpolated. `advance` is
     called after each epoch.
     """
+    if len(values) < plan.timesteps + plan.horizon:
+        raise _too_short(plan, known)
     x, y = windows(values, known, plan.timesteps, plan.horizon)
     if not np.ptp(values):
         return _constant(plan)
+    if np.isnan(y).all():
+        raise ValueError(_NOT_SIDE_BY_SIDE)
     held_out = len(x) - _validation(np.logical_not(np.isnan(y).all(axis=1)))
     rows = len(x) - held_out - (plan.horizon - 1)  # no target of the training is validated
     steps = max(plan.horizon, plan.season or 0, _STEPS)
     if min(rows, held_out) < _LEAST:
-        raise ValueError(
-            f"series must have at least {_least(plan)} values for {plan.timesteps} timesteps and a "
-            f"horizon of {plan.horizon}, got {len(values)}"
-        )
+        raise _too_short(plan, known)
     if np.isnan(y[:rows]).all() or np.isnan(y[-held_out:]).all(axis=0).any():
-        raise ValueError("series must have known values in its last fifth and before it")
+        raise ValueError(f"{_NOT_SIDE_BY_SIDE}, in its last fifth and before it")
     with _mapping(plan) as each:
         candidates: dict[str, Member] = {}
         if plan.linear or not plan.networks:
@@ -267,6 +305,7 @@ def fit(
             if plan.season is not None and plan.season <= plan.timesteps:
                 candidates[SEASONAL] = Repeated(plan.season, plan.horizon)
         truth = _ahead(np.where(known, values, np.nan), held_out, plan.horizon, steps)
+        truth[~known[plan.timesteps - 1 : len(values) - plan.horizon][-held_out:]] = np.nan
         ahead = each(lambda member: continued(member, x[-held_out:], steps), candidates.values())
         forecasts = dict(zip(candidates, ahead, strict=True))
         chosen = _weigh(plan, x[-held_out:], forecasts, truth)
@@ -297,21 +336,25 @@ def _constant(plan: Plan) -> Combination:
     return Combination(plan.timesteps, plan.horizon, members, np.ones((1, 1)), none, 0.0)
 
 
-def _least(plan: Plan) -> int:
-    """The values of the shortest series that can be fitted."""
+def _too_short(plan: Plan, known: Array) -> ValueError:
+    """An error that names the shortest series that can be fitted."""
     count = plan.timesteps + plan.horizon
     while True:
         windows_ = count - plan.timesteps - plan.horizon + 1
         held_out = max(_LEAST, round(VALIDATION * windows_))
         if min(windows_ - held_out - plan.horizon + 1, held_out) >= _LEAST:
-            return count
+            break
         count += 1
+    return ValueError(
+        f"series must hold at least {count} values for {plan.timesteps} timesteps and a horizon of "
+        f"{plan.horizon}, got {known.sum()}"
+    )
 
 
 def least_squares(x: Array, y: Array) -> LeastSquaresAR:
     there = ~np.isnan(y).any(axis=1)
     if not there.any():
-        raise ValueError("series must have values that are known one after the other")
+        raise ValueError(_NOT_SIDE_BY_SIDE)
     return LeastSquaresAR().fit(x[there], y[there])
 
 
@@ -324,7 +367,7 @@ def _ahead(values: Array, origins: int, horizon: int, steps: int) -> Array:
     padded = np.concatenate([values, np.full(steps, np.nan)])
     first = len(values) - origins - horizon + 1
     ahead: Array = np.lib.stride_tricks.sliding_window_view(padded, steps)
-    return ahead[first : first + origins]
+    return ahead[first : first + origins].copy()
 
 
 def _weigh(plan: Plan, x: Array, forecasts: dict[str, Array], truth: Array) -> Combination:
@@ -336,7 +379,8 @@ def _weigh(plan: Plan, x: Array, forecasts: dict[str, Array], truth: Array) -> C
     squares = np.where(known, (stacked - truth) ** 2, 0.0)  # (members, N, S)
     counts = np.maximum(known.sum(axis=0), 1)
     means = squares.sum(axis=1) / counts
-    upper = means + _CAUTION * _standard_errors(squares - squares[0], known)
+    beside = squares[0] if LINEAR in forecasts else 0.0
+    upper = means + _CAUTION * _standard_errors(squares - beside, known)
     upper = np.where(means > 0, np.minimum(upper, _MOST_CAUTION * means), upper)
     # relative to the smallest, so that nothing overflows; members without error share everything
     weights = np.where(upper > 0, upper.min(axis=0) / np.where(upper > 0, upper, 1), 1.0) ** _POWER

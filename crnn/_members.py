@@ -73,7 +73,7 @@ class Networks:
     def together(self, x: Array, outputs: list[Array]) -> Array:
         """The mean of the networks' outputs, in the units of the series."""
         mean = np.mean(np.stack(outputs), axis=0, dtype=np.float64)
-        together: Array = self.level_of(x) + self.spread * mean
+        together: Array = self.levels(x) + self.spread * mean
         return together
 
     def states(self, x: Array) -> Array:
@@ -84,7 +84,7 @@ class Networks:
 
     def inputs(self, x: Array) -> Array:
         with np.errstate(over="ignore"):
-            away = x[:, -self.reach :] - self.level_of(x)
+            away = x[:, -self.reach :] - self.levels(x)
             scaled = (away / self.scale).astype(np.float32)
         if not np.isfinite(scaled).all():
             raise ValueError(
@@ -93,8 +93,8 @@ class Networks:
             )
         return scaled[:, :, np.newaxis]
 
-    def level_of(self, x: Array) -> Array:
-        """The level of each window, (N, 1)."""
+    def levels(self, x: Array) -> Array:
+        """The level of what the networks see of each window, (N, 1)."""
         return level_of(self.level, x[:, -self.reach :])
 
 

@@ -82,7 +82,8 @@ def read(
         array, known = array[part], known[part]
         index = None if index is None else index[part]
     if array.size < shortest:
-        raise ValueError(f"{name} must hold at least {shortest} values, got {array.size}")
+        values = f"{shortest} value{'s' * (shortest > 1)}"
+        raise ValueError(f"{name} must hold at least {values}, got {array.size}")
     return Series(filled(array), known, index, label)
 
 
@@ -246,7 +247,8 @@ def _in_order(name: str, index: Any, array: Array, missing: str) -> tuple[Any, A
     if missing == "error":
         raise ValueError(
             f"{name} must have an index without gaps, got {len(step.gaps)}, the first after "
-            f"{index[int(step.gaps[0])]}; missing='ignore' interpolates the {step.missing} values"
+            f"{index[int(step.gaps[0])]}; missing='ignore' interpolates the {step.missing} "
+            f"value{'s' * (step.missing > 1)}"
         )
     dates, rows = _dates.without_gaps(dates, step)
     longer = np.full(len(dates), np.nan)

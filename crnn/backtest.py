@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +14,17 @@ from numpy.typing import ArrayLike
 from crnn import _arguments, _combination, _series, scoring
 from crnn._arguments import Array
 from crnn._extras import missing_package
+from crnn._members import PERSISTENCE, SEASONAL
 
 if TYPE_CHECKING:
     from crnn.forecast import Forecaster
 
 FORECASTER = "forecaster"
 LINEAR = "least-squares AR"
+# RMSE ratios in this range count as equal.
+_EQUAL = 0.995, 1.005
+# Errors below this share of the largest value are rounding errors.
+_EXACT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -53,11 +60,11 @@ class Backtest:
 
     def rmse(self, model: str) -> Array:
         """Root of the mean squared error of a model, (steps,), by step ahead."""
-        return np.sqrt(_mean(np.square(self._errors(model))))
+        return np.array([_over_known(scoring.rmse, step) for step in self._errors(model).T])
 
     def mae(self, model: str) -> Array:
         """Mean absolute error of a model, (steps,), by step ahead."""
-        return _mean(np.abs(self._errors(model)))
+        return np.array([_over_known(scoring.mae, step) for step in self._errors(model).T])
 
     def mase(self, model: str) -> Array:
         """Mean absolute scaled error of a model, (steps,); NaN if the scale is 0."""
@@ -104,23 +111,25 @@ class Backtest:
         total = {}
         for model in self.forecasts:
             errors = self._errors(model)
-            total[model] = float(np.sqrt(np.nanmean(np.square(errors))))
-            mae = float(np.nanmean(np.abs(errors)))
+            total[model] = _over_known(scoring.rmse, errors)
+            mae = _over_known(scoring.mae, errors)
             by_step = self.rmse(model)
             line = f"{model:<22}{total[model]:>12.4g}{mae:>12.4g}"
             line += f"{mae / (self.scale or np.nan):>12.4g}"
             if steps > 1:
                 line += f"{by_step[0]:>16.4g}{by_step[-1]:>12.4g}"
             lines.append(line)
-        ours = total.pop(FORECASTER)
-        wins = [model for model, theirs in total.items() if ours < theirs]
-        losses = [model for model, theirs in total.items() if ours >= theirs]
-        if wins and losses:
-            verdict = f"better than {_listed(wins, 'and')}, not than {_listed(losses, 'or')}"
-        elif wins:
-            verdict = f"better than {_listed(wins, 'and')}"
-        else:
-            verdict = f"not better than {_listed(losses, 'or')}"
+        ours = total.pop(FORECASTER, math.nan)
+        if math.isnan(ours) or not total:
+            return "\n".join(lines)
+        found: dict[str, list[str]] = {}
+        for model, theirs in total.items():
+            found.setdefault(compared(ours, theirs, self.actual), []).append(model)
+        verdict = ", ".join(
+            f"{words} {_listed(found[words])}"
+            for words in ("better than", "as good as", "worse than")
+            if words in found
+        )
         lines.append(f"verdict: {verdict}")
         return "\n".join(lines)
 
@@ -128,17 +137,23 @@ class Backtest:
         return self.forecasts[_arguments.choice("model", model, self.forecasts)] - self.actual
 
 
-def _listed(names: list[str], word: str) -> str:
+def compared(ours: float, theirs: float, actual: Array) -> str:
+    """What an RMSE is beside another one of the same values."""
+    exact = _EXACT * float(np.nanmax(np.abs(actual)))
+    if max(ours, theirs) <= exact or _EQUAL[0] <= ours / max(theirs, exact) <= _EQUAL[1]:
+        return "as good as"
+    return "better than" if ours < theirs else "worse than"
+
+
+def _listed(names: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
-    return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _mean(errors: Array) -> Array:
-    """The mean over the folds, (steps,); NaN where no value is known."""
-    known = ~np.isnan(errors)
-    counts = known.sum(axis=0)
-    means: Array = np.where(known, errors, 0.0).sum(axis=0) / np.maximum(counts, 1)
-    return np.where(counts > 0, means, np.nan)
+def _over_known(score: Callable[[Array, Array], float], errors: Array) -> float:
+    """A score of the errors that are not NaN; NaN if there are none."""
+    known = errors[~np.isnan(errors)]
+    return score(known, np.zeros_like(known)) if known.size else math.nan
 
 
 def _run(
@@ -169,16 +184,20 @@ def _run(
         # interpolated from the past alone
         past = _series.read("series", given[:origin], missing="ignore", ends="keep")
         if origin == first or refit:
-            model.fit(given[:origin])
+            try:
+                model.fit(given[:origin])
+            except ValueError as error:
+                left = f"{folds} folds of {steps} steps leave {origin} of {len(values)} values"
+                raise ValueError(f"{left} to fit: {error}") from error
             x, y = _combination.windows(
                 past.values, past.known, model.timesteps_, settings["horizon"]
             )
             linear = _combination.least_squares(x, y)
         before = past.values[np.newaxis]
         window = before[:, -model.timesteps_ :]
-        found = {"persistence": scoring.persistence(before, steps)[0]}
+        found = {PERSISTENCE: scoring.persistence(before, steps)[0]}
         if season is not None:
-            found[f"season of {season}"] = scoring.seasonal_persistence(before, season, steps)[0]
+            found[SEASONAL] = scoring.seasonal_persistence(before, season, steps)[0]
         found[LINEAR] = _combination.continued(linear, window, steps)[0]
         found[FORECASTER] = np.asarray(model.forecast(steps, past.values))
         for name, forecast in found.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,9 +64,10 @@ class Forecaster:
     - **last**: the same, where level is the last value of x.
     - **readout**: x_T + c + z W, where x_T is the last value of x, and z are x - x_T and the last
       states of all networks [5]_. A ridge regression gives c and W. Generalised cross-validation
-      in which a parameter counts twice chooses its penalty [6]_. The change c + z W is at most
+      chooses its penalty [6]_; it counts each parameter twice. The change c + z W is at most
       twice the largest change in the fit.
-    - **persistence**: the last value; **seasonal persistence**: the value of one season before.
+    - **persistence**: the last value; **seasonal persistence**: the value of one season before, if
+      T reaches so far.
 
     "mean" and "last" are each the mean of `networks` tanh networks with different seeds. They are
     trained on the first four fifths of the windows; their parameters are moving averages over the
@@ -84,10 +86,11 @@ class Forecaster:
     Parameters
     ----------
     timesteps : int, optional
-        T, the number of values that a forecast reads. None: two seasons, at most 104, if `season`
-        is given; the networks then read the last of them (at least 12 values). Without a season
-        the shortest T up to 48 whose linear fit is within 0.5 % of the best, but at least 1 for
-        40 values up to 16.
+        T, the number of values that a forecast reads. None with `season`: two seasons, at most 104
+        values and at most a third of the series; the networks read the last season (at least 12
+        values). A season above 104 needs `timesteps` of its length. None without `season`: the
+        shortest T up to 48 whose linear fit is within 0.5 % of the best. It is at least M / 40, but
+        this minimum is at most 16.
     horizon : int, default 1
         H, the number of steps that the members forecast at once. Beyond it they read their own
         forecasts.
@@ -104,8 +107,8 @@ class Forecaster:
     lower : float, optional
         A bound that forecasts and intervals do not fall below, for example 0 for counts.
     missing : {"error", "ignore"}, default "error"
-        "ignore": NaN values are interpolated as inputs and left out as targets. Missing values at
-        both ends are cut off.
+        "ignore": NaN values are interpolated as inputs and left out as targets. Windows that end
+        in a gap are left out of the fit. Missing values at both ends are cut off.
     learning_rate : float, default 2e-3
         Of Adam.
     batch_size : int, default 32
@@ -128,7 +131,8 @@ class Forecaster:
     epochs_ : dict of str to int
         Epochs of the networks, by level.
     validation_rmse_ : dict of str to float
-        One step ahead (the mean over H steps), of each member and of the combination.
+        One step ahead (the mean over H steps), of each member and of the combination, also if the
+        linear fit alone is the forecast.
     history_ : crnn.History or None
         Of the last training of the first network. None without networks and after ``load``.
     seed_ : int or None
@@ -275,6 +279,11 @@ class Forecaster:
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fitted")
 
+    def __sklearn_tags__(self) -> Any:  # `check_is_fitted` asks for them
+        from sklearn.utils import Tags, TargetTags
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False))
+
     @np.errstate(**_ERRORS)
     def fit(self, series: ArrayLike) -> Self:
         """Choose epochs and weights on the last fifth of the series, then train on all of it.
@@ -302,6 +311,7 @@ class Forecaster:
         """
         settings = self._checked()
         read = _series.read("series", series, missing=settings["missing"])
+        _warn_below(settings["lower"], read.values)
         unit = _unit(read.values)
         values = read.values / unit
         timesteps = settings["timesteps"] or _chosen_timesteps(values, read.known, settings)
@@ -323,12 +333,6 @@ class Forecaster:
             seed=seed,
             threads=self.threads or _threads.processors(),
         )
-        shortest = timesteps + settings["horizon"]
-        if len(read.values) < shortest:
-            raise ValueError(
-                f"series must hold at least {shortest} values for {timesteps} timesteps and a "
-                f"horizon of {settings['horizon']}, got {len(read.values)}"
-            )
         with _bar(self.progress) as advance:
             method = _combination.fit(values, read.known, plan, advance)
         self._fitted = _Fitted(
@@ -350,7 +354,8 @@ class Forecaster:
         Parameters
         ----------
         series : array_like, shape (M,) or (M, 1)
-            In the units of the fitted series, M >= timesteps + horizon.
+            In the units of the fitted series, M >= timesteps + horizon. With ``missing="ignore"``
+            the last value before a gap is repeated in windows that end in the gap.
 
         Returns
         -------
@@ -370,7 +375,7 @@ class Forecaster:
         timesteps, horizon = fitted.method.timesteps, fitted.method.horizon
         read = self._read(series, shortest=timesteps + horizon, ends="keep")
         values = read.values / fitted.unit
-        x = np.lib.stride_tricks.sliding_window_view(values[:-horizon], timesteps)
+        x = _combination.causal_windows(values, read.known, timesteps, horizon)
         if isinstance(fitted.method, Combination):
             forecast = fitted.method.predict(x)
         else:
@@ -381,7 +386,7 @@ class Forecaster:
         return read.like(forecast, index)
 
     def forecast(self, steps: int, series: ArrayLike | None = None) -> Any:
-        """Forecast the values that follow the end of a series.
+        """Forecast the values that follow the end of a series: its last value that is not missing.
 
         Parameters
         ----------
@@ -421,7 +426,8 @@ class Forecaster:
         steps, series
             As for ``forecast``.
         coverage : float, default 0.9
-            Between 0 and 1.
+            Between 0 and 1. n validation errors support n / (n + 1) at most. For more, the interval
+            reaches as far as the largest error, with a warning.
 
         Returns
         -------
@@ -487,8 +493,8 @@ class Forecaster:
         folds : int, default 5
             Origins.
         steps : int, optional
-            Values forecast from each origin. None: the larger of horizon and season, at least 12
-            if the series allows it.
+            Values forecast from each origin. None: `season`, or 12 without one, and at least
+            `horizon`; fewer if the folds would take more than half of the series.
         refit : bool, default False
 
         Returns
@@ -534,9 +540,13 @@ class Forecaster:
                 f"{method.timesteps} timesteps, {method.settings['epochs']} epochs\n"
                 "fit starts a new training with today's method"
             )
+        season = fitted.settings["season"]
+        unused = (
+            " (not used: longer than the timesteps)" if (season or 0) > method.timesteps else ""
+        )
         lines = [
             f"{method.timesteps} timesteps, horizon {method.horizon}, season "
-            f"{fitted.settings['season'] or 'not given'}, seed {fitted.seed}"
+            f"{season or 'not given'}{unused}, seed {fitted.seed}"
         ]
         if not method.rmse:
             return "\n".join([*lines, "the series is constant, and so is the forecast"])
@@ -593,7 +603,9 @@ class Forecaster:
         if steps is None:
             steps = max(fitted.method.horizon, fitted.settings.get("season") or 0, 12)
         values, read, window = self._forecast(fitted, steps, series)
-        past = fitted.tail * fitted.unit if read is None else read.values[-max(100, 3 * steps) :]
+        past = fitted.tail * fitted.unit
+        if read is not None:
+            past = np.where(read.known, read.values, np.nan)[-max(100, 3 * steps) :]
         axis = None
         after = None if read is None else read.after(steps)
         if read is not None and after is not None:
@@ -736,7 +748,7 @@ def _chosen_timesteps(values: Array, known: Array, settings: dict[str, Any]) -> 
 def _weights(fitted: _Fitted) -> dict[str, Array]:
     method = fitted.method
     if isinstance(method, Combination):
-        return dict(zip(method.members, method.weights, strict=True))
+        return dict(zip(method.members, method.weights.copy(), strict=True))
     return {"network": np.ones(1)}
 
 
@@ -757,12 +769,31 @@ def _bounded(fitted: _Fitted, values: Array) -> Array:
     return values if lower is None else np.maximum(values, lower)
 
 
+def _warn_below(lower: float | None, values: Array) -> None:
+    below = 0 if lower is None else int((values < lower).sum())
+    if below:
+        warnings.warn(
+            f"lower is above {below} of the {len(values)} values of series, got {lower:g}: no "
+            "forecast will be below it",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 @np.errstate(**_ERRORS)
 def _interval(
     fitted: _Fitted, values: Array, window: Array, coverage: float
 ) -> tuple[Array, Array]:
     assert isinstance(fitted.method, Combination)
     width = fitted.method.half_width(len(values), coverage, window) * fitted.unit
+    most = fitted.method.most_coverage(coverage)
+    if coverage > most and width.any():
+        warnings.warn(
+            f"coverage must be at most {most:.2g} for the few validation errors of this series, "
+            f"got {coverage:g}: the interval reaches as far as the largest error",
+            UserWarning,
+            stacklevel=4,
+        )
     return _bounded(fitted, values - width), _bounded(fitted, values + width)
 
 
@@ -772,17 +803,22 @@ def _outward(values: Array, read: _series.Series | None) -> Any:
 
 
 def _unit(values: Array) -> float:
-    """1, or a power of two that keeps the squares of very large or small values in range."""
+    """1, or a power of two that keeps the powers of very large or small values in range."""
     exponent = math.frexp(float(np.abs(values).max()))[1]
-    if abs(exponent) < 300:
+    if abs(exponent) < 200:  # standard errors have fourth powers
         return 1.0
     return math.ldexp(1.0, min(max(exponent, -1021), 1023))
 
 
 def _axis(index: Any, after: Any) -> Any:
-    """A time axis for a picture: datetime64 or numbers."""
+    """A time axis for a picture: datetime64 or numbers. Times are local; durations are in days."""
     joined = index.append(after)
-    return (joined.to_timestamp() if hasattr(joined, "to_timestamp") else joined).to_numpy()
+    if hasattr(joined, "to_timestamp"):
+        joined = joined.to_timestamp()
+    if getattr(joined, "tz", None) is not None:
+        joined = joined.tz_localize(None)
+    axis = joined.to_numpy()
+    return axis / np.timedelta64(1, "D") if axis.dtype.kind == "m" else axis
 
 
 @contextmanager

@@ -141,7 +141,7 @@ def test_no_member_at_all_is_an_error() -> None:
 
 
 BAD_SERIES: list[tuple[Any, type[Exception], str]] = [
-    ([], ValueError, r"series must hold at least \d values, got 0"),
+    ([], ValueError, r"series must hold at least \d values?, got 0"),
     (3.0, ValueError, r"series must have shape \(M,\) or \(M, 1\), got \(\)"),
     (np.ones((20, 2)), ValueError, r"series must have shape \(M,\) or \(M, 1\), got \(20, 2\)"),
     (np.ones((1, 20)), ValueError, r"series must have shape \(M,\) or \(M, 1\), got \(1, 20\)"),
@@ -295,6 +295,7 @@ def test_parameters_are_kept_as_they_were_given() -> None:
     assert Forecaster(**params).get_params() == params
 
 
+@pytest.mark.filterwarnings("ignore:lower is above:UserWarning")
 def test_set_params_is_for_the_next_fit(fitted: Forecaster) -> None:
     forecaster = quick().fit(SERIES)
     assert forecaster.set_params(timesteps=4, horizon=2, lower=60.0) is forecaster
@@ -320,6 +321,10 @@ def test_scikit_learn_clones_it(fitted: Forecaster) -> None:
     assert cloned.get_params() == fitted.get_params()
     with pytest.raises(RuntimeError, match="not fitted"):
         cloned.forecast(1)
+    validation = pytest.importorskip("sklearn.utils.validation")
+    validation.check_is_fitted(fitted)
+    with pytest.raises(ValueError, match="not fitted yet"):
+        validation.check_is_fitted(cloned)
 
 
 def test_copies_and_pickles_answer_the_same(fitted: Forecaster) -> None:
@@ -329,6 +334,25 @@ def test_copies_and_pickles_answer_the_same(fitted: Forecaster) -> None:
 
 
 # ---- members and weights ----
+
+
+def test_attributes_are_copies(fitted: Forecaster) -> None:
+    before = answers(fitted)
+    for weights in fitted.weights_.values():
+        weights[:] = 0
+    fitted.epochs_.clear()
+    fitted.validation_rmse_.clear()
+    assert answers(fitted) == before
+
+
+def test_without_the_linear_fit_the_order_of_the_members_does_not_matter() -> None:
+    plan = _combination.Plan(T, 1, None, T, 5, 2, None, False, 1e-2, 16, 0, 1)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, T)), rng.normal(size=(60, 1))
+    members = {"mean": y + rng.normal(size=(60, 1)), "last": y + rng.normal(size=(60, 1))}
+    one = _combination._weigh(plan, x, members, y).weights
+    other = _combination._weigh(plan, x, dict(reversed(members.items())), y).weights
+    np.testing.assert_array_equal(one, other[::-1])
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
@@ -767,6 +791,13 @@ def test_chosen_timesteps_reach_as_far_back_as_the_series_depends() -> None:
     assert Forecaster(networks=0).fit(np.cumsum(rng.normal(size=150))).timesteps_ <= 4
 
 
+@pytest.mark.parametrize("unit", [2.0**-1000, 2.0**-285, 2.0**265, 2.0**1000])
+def test_the_unit_does_not_change_the_weights(unit: float) -> None:
+    plain, other = (quick().fit(series) for series in (SERIES, SERIES * unit))
+    for name, weights in plain.weights_.items():
+        np.testing.assert_allclose(other.weights_[name], weights, rtol=LEAST_SQUARES)
+
+
 @pytest.mark.parametrize("unit", [2.0**-1000, 2.0**-600, 2.0**600, 2.0**1000])
 def test_the_unit_does_not_change_the_chosen_timesteps(unit: float) -> None:
     series = np.tile([0.0, 1.0, 2.0, 1.0, 3.0], 20) + np.sin(np.arange(100.0))
@@ -882,6 +913,7 @@ def test_forecasts_during_a_refit_come_from_the_earlier_fit(
     assert answers(forecaster) != before
 
 
+@pytest.mark.filterwarnings("ignore:lower is above:UserWarning")
 @pytest.mark.parametrize("what", ["forecast", "forecast_interval", "predict"])
 def test_an_answer_comes_from_one_fit(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if a refit ends during the call."""
@@ -952,7 +984,7 @@ def test_any_memory_gives_the_same_bits(same: Any, fitted: Forecaster) -> None:
 
 
 def test_integers_are_taken_and_the_input_is_left_alone() -> None:
-    series = np.arange(40) % 7
+    series = np.arange(60) % 7
     before = series.copy()
     series.flags.writeable = False
     whole = quick().fit(series)
@@ -1059,6 +1091,7 @@ def test_forecast_that_overflows_is_an_error_with_the_possible_steps() -> None:
     assert np.isfinite(forecaster.forecast(most)).all()
 
 
+@pytest.mark.filterwarnings("ignore:lower is above:UserWarning")
 def test_lower_bounds_forecasts_and_intervals(tmp_path: Path) -> None:
     free = quick().fit(SERIES)
     bounded = quick(lower=62.0).fit(SERIES)
@@ -1094,7 +1127,9 @@ def test_missing_values_are_interpolated_as_inputs() -> None:
     expected = forecaster.forecast(5, filled)
     np.testing.assert_array_equal(forecaster.forecast(5), expected)
     np.testing.assert_array_equal(forecaster.forecast(5, series), expected)
-    np.testing.assert_array_equal(forecaster.predict(series), forecaster.predict(filled))
+    ends = np.flatnonzero(known[T - 1 : -1])  # windows that do not end in a gap
+    predicted, expected = forecaster.predict(series), forecaster.predict(filled)
+    np.testing.assert_array_equal(predicted[ends], expected[ends])
     with pytest.raises(ValueError, match="got nan at position 20; missing='ignore' interpolates"):
         quick().fit(series)
 
@@ -1107,7 +1142,7 @@ def test_missing_values_are_no_targets_of_the_linear_fit(horizon: int) -> None:
     known = ~np.isnan(series)
     x, _ = dataset.windows(np.interp(at, at[known], series[known]), T, horizon=horizon)
     y = np.lib.stride_tricks.sliding_window_view(series[T:], horizon)
-    there = ~np.isnan(y).any(axis=1)
+    there = ~np.isnan(y).any(axis=1) & known[T - 1 : 90 - horizon]  # nor does it end in a gap
     linear = LeastSquaresAR().fit(x[there], y[there])
     forecaster = Forecaster(**LINEAR, missing="ignore", horizon=horizon).fit(series)
     np.testing.assert_allclose(
@@ -1141,6 +1176,62 @@ def test_what_is_put_in_for_a_missing_target_does_not_matter(horizon: int) -> No
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_windows_that_end_in_a_gap_have_no_target(horizon: int) -> None:
+    values = np.arange(12.0)
+    known = np.ones(12, bool)
+    known[[4, 5, 8]] = False
+    x, y = _combination.windows(values, known, 3, horizon)
+    assert len(x) == len(y) == 12 - 3 - horizon + 1
+    for row, target in zip(x, y, strict=True):
+        end = int(row[-1])
+        expected = [
+            step if known[end] and known[step] else np.nan
+            for step in range(end + 1, end + 1 + horizon)
+        ]
+        np.testing.assert_array_equal(target, expected)
+
+
+def test_a_window_repeats_the_last_value_before_the_gap_that_it_ends_in() -> None:
+    values = np.array([0.0, 1.0, 2.0, 5.0, 8.0, 11.0, 6.0, 7.0])  # 3 and 4 are interpolated
+    known = np.array([True, True, True, False, False, True, True, True])
+    x = _combination.causal_windows(values, known, 3, 1)
+    expected = [[0, 1, 2], [1, 2, 2], [2, 2, 2], [5, 8, 11], [8, 11, 6]]
+    np.testing.assert_array_equal(x, expected)
+
+
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_what_follows_a_gap_is_not_used_inside_of_it(horizon: int) -> None:
+    series = SERIES.copy()
+    series[40:44] = np.nan
+    forecaster = quick(missing="ignore", horizon=horizon).fit(series)
+    later = series.copy()
+    later[44:] += 1000
+    before, after = forecaster.predict(series), forecaster.predict(later)
+    last = 44 - forecaster.timesteps_  # the window that ends with the gap
+    np.testing.assert_array_equal(before[: last + 1], after[: last + 1])
+    assert (np.asarray(before[last + 1]) != np.asarray(after[last + 1])).all()
+
+
+def test_validation_errors_of_gaps_are_not_those_of_interpolation() -> None:
+    """A random walk cannot be forecast better than by its steps, however much of it is missing."""
+    series = np.cumsum(np.random.default_rng(5).normal(size=6000))
+    series[np.random.default_rng(6).random(6000) < 0.5] = np.nan
+    found = Forecaster(4, networks=0, missing="ignore", seed=0).fit(series)
+    assert found.validation_rmse_["linear"] > 0.93
+    lower, upper = found.forecast_interval(1)
+    assert upper[0] - lower[0] > 2 * 1.3  # 2 * 1.645 deviations
+
+
+def test_a_series_without_neighbouring_values_is_an_error() -> None:
+    series = SERIES.copy()
+    series[1::2] = np.nan
+    with pytest.raises(ValueError, match="not missing one after the other"):
+        quick(missing="ignore").fit(series)
+    with pytest.raises(ValueError, match="not missing one after the other"):
+        quick(missing="ignore", networks=0, timesteps=None).fit(series)
+
+
 def test_missing_values_at_both_ends_are_cut_off(fitted: Forecaster) -> None:
     series = np.r_[[np.nan] * 3, SERIES, [np.nan] * 2]
     forecaster = quick(missing="ignore").fit(series)
@@ -1162,7 +1253,7 @@ def test_long_gaps_are_fitted_or_an_error(missing: slice, horizon: int) -> None:
             assert "series must" in str(error)  # noqa: PT017
         else:
             assert np.isfinite(forecaster.forecast(9)).all()
-            assert np.isfinite(forecaster.forecast_interval(9)).all()
+            assert np.isfinite(forecaster.forecast_interval(9, coverage=0.75)).all()
 
 
 # ---- intervals ----
@@ -1195,11 +1286,46 @@ def test_interval_is_the_quantile_of_the_validation_errors(
 
 def test_interval_is_wider_with_coverage(fitted: Forecaster) -> None:
     widths = []
-    for coverage in (0.1, 0.5, 0.8, 0.9, 0.99):
+    for coverage in (0.1, 0.5, 0.8, 0.9, 0.94):
         lower, upper = fitted.forecast_interval(40, coverage=coverage)
         widths.append(upper - lower)
     assert (np.diff(widths, axis=0) >= 0).all()
     assert (widths[3] > widths[1]).all()
+
+
+def test_few_errors_support_no_high_coverage() -> None:
+    """n errors support n / (n + 1); this is no reason to say that an interval has more."""
+    short = quick().fit(SERIES[:30])
+    n = len(short.__dict__["_fitted"].method.errors[0])
+    assert n < 10
+    with pytest.warns(UserWarning, match=rf"at most {n / (n + 1):.2g} .*, got 0.99") as caught:
+        widest = short.forecast_interval(2, coverage=0.99)
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(short.forecast_interval(2, coverage=n / (n + 1) - 1e-9), widest)
+    # steps ahead with too few errors for the coverage are not measured
+    whole = quick(networks=0).fit(np.tile(SERIES, 2))
+    errors = whole.__dict__["_fitted"].method.errors
+    last = max(s for s, e in enumerate(errors) if len(e) >= 19)
+    lower, upper = whole.forecast_interval(24, coverage=0.95)
+    width = (upper - lower)[last:]
+    growth = np.sqrt(np.arange(last + 1, 25) / (last + 1))
+    np.testing.assert_allclose(width / width[0], growth, rtol=LEAST_SQUARES)
+
+
+@pytest.mark.parametrize(("season", "used"), [(6, True), (7, False)])
+def test_summary_says_that_a_long_season_is_not_used(season: int, used: bool) -> None:
+    text = quick(season=season).fit(SERIES).summary()
+    assert ("seasonal persistence" in text) == used
+    assert f"season {season}{'' if used else ' (not used: longer than the timesteps)'}," in text
+
+
+def test_lower_above_values_of_the_series_is_a_warning() -> None:
+    with pytest.warns(
+        UserWarning, match="lower is above 90 of the 90 values .*, got 500"
+    ) as caught:
+        quick(networks=0, lower=500).fit(SERIES)
+    assert caught[0].filename == __file__
+    quick(networks=0, lower=SERIES.min()).fit(SERIES)
 
 
 def test_interval_grows_beyond_the_measured_steps(fitted: Forecaster) -> None:
@@ -1249,7 +1375,7 @@ def test_backtest_is_a_rolling_loop(refit: bool, horizon: int) -> None:
     backtest = forecaster.backtest(SERIES, folds, steps, refit=refit)
     assert answers(forecaster) == before
     first = 90 - folds * steps
-    names = ["persistence", "season of 4", "least-squares AR", "forecaster"]
+    names = ["persistence", "seasonal persistence", "least-squares AR", "forecaster"]
     assert list(backtest.forecasts) == names
     np.testing.assert_array_equal(backtest.actual, SERIES[first:].reshape(folds, steps))
     errors: dict[str, list[Array]] = {name: [] for name in names}
@@ -1261,7 +1387,7 @@ def test_backtest_is_a_rolling_loop(refit: bool, horizon: int) -> None:
         past, after = SERIES[:end], SERIES[end : end + steps]
         expected = {
             "persistence": np.full(steps, past[-1]),
-            "season of 4": np.r_[past[-4:], past[-4:]][:steps],
+            "seasonal persistence": np.r_[past[-4:], past[-4:]][:steps],
             "least-squares AR": linear.forecast(steps, past),
             "forecaster": model.forecast(steps, past),
         }
@@ -1282,7 +1408,7 @@ def test_backtest_prints_and_tabulates() -> None:
     backtest = Forecaster(**LINEAR).backtest(SERIES, 3, 4)
     text = str(backtest)
     assert "3 origins, 4 steps ahead; MASE with a season of 1" in text
-    assert text.endswith("verdict: better than persistence, not than least-squares AR")
+    assert text.endswith("verdict: better than persistence, as good as least-squares AR")
     pandas = pytest.importorskip("pandas")
     table = backtest.to_pandas()
     assert isinstance(table, pandas.DataFrame)
@@ -1300,18 +1426,38 @@ def test_backtest_prints_and_tabulates() -> None:
     ("errors", "verdict"),
     [
         ([2.0, 3.0, 1.0], "better than persistence and least-squares AR"),
-        ([2.0, 1.0, 1.0], "better than persistence, not than least-squares AR"),
-        ([1.0, 2.0, 3.0], "not better than persistence or least-squares AR"),
+        ([2.0, 0.999, 1.0], "better than persistence, as good as least-squares AR"),
+        ([1.0, 2.0, 3.0], "worse than persistence and least-squares AR"),
+        ([1.0, 3.0, 2.0], "better than least-squares AR, worse than persistence"),
+        ([0.0, 1e-13, 1e-14], "as good as persistence and least-squares AR"),
     ],
 )
 def test_backtest_gives_a_verdict_in_words(errors: list[float], verdict: str) -> None:
     models = ["persistence", "least-squares AR", "forecaster"]
     forecasts = {m: np.full((2, 1), e) for m, e in zip(models, errors, strict=True)}
-    lines = str(Backtest(np.zeros((2, 1)), forecasts, 1, 1.0)).splitlines()
+    forecasts = {model: 1 + forecast for model, forecast in forecasts.items()}
+    lines = str(Backtest(np.ones((2, 1)), forecasts, 1, 1.0)).splitlines()
     assert lines[0] == "2 origins, 1 step ahead; MASE with a season of 1"
     assert lines[1].split() == ["RMSE", "MAE", "MASE"]  # and no errors of the first and last step
     assert lines[2].split() == ["persistence", *[f"{errors[0]:.4g}"] * 3]
     assert lines[-1] == f"verdict: {verdict}"
+
+
+@pytest.mark.parametrize("unit", [1e200, 1e-200, 1e-300])
+def test_backtest_in_other_units(unit: float) -> None:
+    plain, other = (Forecaster(**LINEAR).backtest(s, 3, 4) for s in (SERIES, SERIES * unit))
+    for name in plain.forecasts:
+        np.testing.assert_allclose(other.rmse(name) / unit, plain.rmse(name), rtol=OTHER_UNIT)
+        np.testing.assert_allclose(other.mase(name), plain.mase(name), rtol=OTHER_UNIT)
+    assert str(other).splitlines()[-1] == str(plain).splitlines()[-1]
+
+
+def test_backtest_without_the_forecaster_has_no_verdict() -> None:
+    actual = np.array([[1.0, 2.0], [3.0, 4.0]])
+    for models in (["persistence"], ["forecaster"]):
+        text = str(Backtest(actual, dict.fromkeys(models, actual + 1), 1, 2.0))
+        assert models[0] in text
+        assert "verdict" not in text
 
 
 def test_backtest_does_not_look_ahead() -> None:
@@ -1329,7 +1475,7 @@ def test_backtest_does_not_look_ahead() -> None:
     expected = np.r_[
         series[76:79], series[78]
     ]  # the missing value is replaced by the last known one
-    np.testing.assert_array_equal(seasonal.forecasts["season of 4"][1, :4], expected)
+    np.testing.assert_array_equal(seasonal.forecasts["seasonal persistence"][1, :4], expected)
     assert np.isfinite(a.rmse("forecaster")).all()
 
 
@@ -1341,7 +1487,11 @@ def test_backtest_does_not_look_ahead() -> None:
         ({"refit": 1}, TypeError, "refit must be True or False, got 1"),
         ({"folds": 9, "steps": 10}, ValueError, "folds must be fewer"),
         ({"folds": 200}, ValueError, "folds must be fewer"),
-        ({"folds": 8, "steps": 10}, ValueError, "series must have at least 14 values"),
+        (
+            {"folds": 8, "steps": 10},
+            ValueError,
+            "8 folds of 10 steps leave 10 of 90 values to fit: series must hold at least 14 values",
+        ),
     ],
 )
 def test_bad_backtest(arguments: Any, error: type[Exception], message: str) -> None:
@@ -1465,6 +1615,21 @@ def test_plot(fitted: Forecaster, tmp_path: Path) -> None:
         assert forecaster.plot(5, SERIES[:50], ax=ax) is ax
 
 
+def test_plot_of_other_times_and_of_gaps() -> None:
+    pytest.importorskip("matplotlib")
+    pandas = pytest.importorskip("pandas")
+    durations = pandas.timedelta_range(0, periods=90, freq="12h")
+    ax = quick().fit(pandas.Series(SERIES, index=durations)).plot(2)
+    assert ax.lines[0].get_xdata()[-1] == 44.5  # days
+    berlin = pandas.date_range("2020-03-20", periods=90, freq="D", tz="Europe/Berlin")
+    ax = quick().fit(pandas.Series(SERIES, index=berlin)).plot(2)
+    assert ax.lines[0].get_xdata()[0] == np.datetime64("2020-03-20T00:00")
+    series = SERIES.copy()
+    series[40:44] = np.nan
+    ax = quick(missing="ignore").fit(series).plot(2)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), series)
+
+
 # ---- files ----
 
 KINDS: dict[str, tuple[dict[str, Any], Any]] = {
@@ -1481,6 +1646,7 @@ KINDS: dict[str, tuple[dict[str, Any], Any]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:coverage must be at most:UserWarning")
 @pytest.mark.parametrize("kind", KINDS)
 def test_file_gives_the_same_bits_back(kind: str, tmp_path: Path) -> None:
     more, series = KINDS[kind]

@@ -149,13 +149,13 @@ class Column:
     significant: int
     assumed: list[str]
 
-    def format(self, value: float) -> str:
-        """Format a number with as many digits as the column's numbers have."""
+    def format(self, value: float, least: int = 0) -> str:
+        """Format a number with as many decimals as the column's numbers have, but at least some."""
         if not math.isfinite(value):
             return repr(float(value))
         if self.decimals is None:
             return f"{value:.{max(1, self.significant)}g}"
-        text = f"{value:.{self.decimals}f}"
+        text = f"{value:.{max(self.decimals, least)}f}"
         return text.removeprefix("-") if not text.strip("-0.") else text
 
 

@@ -10,17 +10,14 @@ import numpy as np
 
 from crnn import _combination, scoring
 from crnn._arguments import Array
+from crnn._members import PERSISTENCE, SEASONAL
 from crnn._series import filled
-from crnn.backtest import FORECASTER, LINEAR
+from crnn.backtest import FORECASTER, LINEAR, compared
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SHOWN = 200  # values in a picture at most
-# RMSE ratios in this range count as equal.
-_EQUAL = 0.995, 1.005
-# Errors below this share of the largest value are rounding errors.
-_EXACT = 1e-12
 
 
 class Model(Protocol):
@@ -79,10 +76,10 @@ class Scores:
         steps = [1, self.horizon] if self.horizon > 1 else [1]
         heading = "".join(f"{ahead(step):>24}" for step in steps)
         count = f"{len(self.rows)} forecast{'s' * (len(self.rows) > 1)}"
-        yield f"{count:<18}{heading}"
-        yield f"{'':<18}" + f"{'RMSE':>12}{'MASE':>12}" * len(steps)
+        yield f"{count:<22}{heading}"
+        yield f"{'':<22}" + f"{'RMSE':>12}{'MASE':>12}" * len(steps)
         for model in self.predicted:
-            line = f"{model:<18}"
+            line = f"{model:<22}"
             for step in steps:
                 mase = self.mase(model, step)
                 shown = "undefined" if np.isnan(mase) else f"{mase:.4g}"
@@ -95,10 +92,10 @@ class Scores:
         ours = errors.pop(FORECASTER)
         best = min(errors, key=lambda model: errors[model])
         theirs = errors[best]
-        exact = _EXACT * float(np.nanmax(np.abs(self.actual)))
-        if max(ours, theirs) <= exact or _EQUAL[0] <= ours / max(theirs, exact) <= _EQUAL[1]:
+        words = compared(ours, theirs, self.actual)
+        if words == "as good as":
             return f"{ahead(step)} the forecaster is as good as {best}"
-        if ours < theirs:
+        if words == "better than":
             ratio = f"RMSE {ours / theirs:.2f} of that of {best}, the next best"
             return f"{ahead(step)} the forecaster is best: {ratio}"
         ratio = f"RMSE {theirs / ours:.2f} of the forecaster's"
@@ -145,10 +142,10 @@ def score_end(model: Model, series: Array, held_out: int, season: int | None) ->
     x, y = _combination.windows(values[:begin], there[:begin], timesteps, horizon)
     recent = values[begin - timesteps :]
     x_recent, _ = _combination.windows(recent, there[begin - timesteps :], timesteps, horizon)
-    predicted = {"persistence": scoring.persistence(x_recent, horizon)}
+    predicted = {PERSISTENCE: scoring.persistence(x_recent, horizon)}
     if season is not None and season <= begin:
         back = season * (1 + np.arange(horizon) // season)
-        predicted[f"{season} steps before"] = values[targets - back]
+        predicted[SEASONAL] = values[targets - back]
     predicted[LINEAR] = _combination.least_squares(x, y).predict(x_recent)
     predicted[FORECASTER] = model.predict(recent).reshape(len(rows), horizon)
     actual = series[targets]

@@ -13,6 +13,7 @@ import contextlib
 import csv
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -92,7 +93,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     try:
-        code = _run(argv)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: _warn(str(message))
+            code = _run(argv)
         print(end="", flush=True)  # a closed pipe or a full disk can still be handled here
     except BrokenPipeError:
         _abandon_output()
@@ -375,7 +378,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         for line in (described, *scored.lines()):
             _say(line)
         if arguments.season is None and series.season is not None:
-            _say(f"the dates suggest --season {series.season}, which the forecaster then uses")
+            _say(f"the dates suggest a season: --season {series.season} tells the forecaster")
         if arguments.plots is not None:
             label = _label(series)
             for step in sorted({1, forecaster.horizon}):
@@ -410,6 +413,11 @@ def _predict(arguments: argparse.Namespace) -> None:
     forecaster = Forecaster.load(arguments.model)
     series = _read(arguments, forecaster.name_)
     forecaster.missing = arguments.missing
+    if len(series.values) < forecaster.timesteps_:
+        raise CommandError(
+            f"{arguments.file}: {arguments.model} reads the last {forecaster.timesteps_} values, "
+            f"got {len(series.values)}"
+        )
     forecast = forecaster.forecast(arguments.steps, series.values)
     interval = forecaster.forecast_interval(
         arguments.steps, series.values, coverage=arguments.coverage
@@ -422,7 +430,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     rows = [[series.dates.name, "forecast", "lower", "upper"]]
     dates = series.dates.after(len(forecast))
     for date, *numbers in zip(dates, forecast, *interval, strict=True):
-        rows.append([date, *map(series.format, numbers)])
+        rows.append([date, *(series.format(number, least=1) for number in numbers)])
     if arguments.out is None:
         csv.writer(_Out(), lineterminator="\n").writerows(rows)
     else:
@@ -486,7 +494,12 @@ def _backtest(arguments: argparse.Namespace) -> None:
     _say("; ".join([f"{arguments.file}: {series.describe()}", *series.assumed]))
     _say(str(result))
     if arguments.out is not None:
-        result.to_pandas().to_csv(arguments.out, index=False, lineterminator="\n")
+        rows: list[list[object]] = [["model", "step", "RMSE", "MAE", "MASE"]]
+        for model in result.forecasts:
+            errors = zip(result.rmse(model), result.mae(model), result.mase(model), strict=True)
+            rows += [[model, step, *map(float, three)] for step, three in enumerate(errors, 1)]
+        with open(arguments.out, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
         _say(f"wrote {arguments.out}")
 
 

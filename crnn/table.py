@@ -85,9 +85,9 @@ class Series:
     assumed: tuple[str, ...]
     _column: _numbers.Column = field(repr=False)
 
-    def format(self, value: float) -> str:
-        """Format a value with as many digits as the file's values have."""
-        return self._column.format(value)
+    def format(self, value: float, least: int = 0) -> str:
+        """Format a value with as many decimals as the file's values have, but at least `least`."""
+        return self._column.format(value, least)
 
     @property
     def season(self) -> int | None:

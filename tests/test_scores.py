@@ -41,11 +41,11 @@ def by_loop(series, held_out, horizon, timesteps, season, step):
     filled = np.interp(np.arange(len(series)), there, series[there])
     inputs, targets = [], []
     for end in range(timesteps, begin - horizon + 1):
-        if not np.isnan(series[end : end + horizon]).any():
+        if not np.isnan(series[end - 1 : end + horizon]).any():  # nor does it end in a gap
             inputs.append([1, *filled[end - timesteps : end]])
             targets.append(filled[end + step - 1])
     weights = np.linalg.lstsq(np.array(inputs), np.array(targets), rcond=None)[0]
-    found = {name: [] for name in ("persistence", f"{season} steps before", "ar", "mean")}
+    found = {name: [] for name in ("persistence", "seasonal persistence", "ar", "mean")}
     for end in range(begin, len(series) - horizon + 1):
         actual = series[end + step - 1]
         if np.isnan(series[end - 1]) or np.isnan(actual):
@@ -70,7 +70,7 @@ def test_every_model_forecasts_the_same_values_from_the_same_inputs(series, hori
     scores = _scores.score_end(Mean(horizon), series, 16, season)
     assert list(scores.predicted) == [
         "persistence",
-        f"{season} steps before",
+        "seasonal persistence",
         "least-squares AR",
         "forecaster",
     ]

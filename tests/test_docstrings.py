@@ -30,6 +30,7 @@ WITHOUT = {
     "_combination_file",
     "_forecaster_0_1",
     "_members",
+    "_qr",
     "_series",
     "_scaling",
     "_scores",

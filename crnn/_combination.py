@@ -56,6 +56,7 @@ _PATIENCE = 40  # epochs without a better validation error
 _MOST_EPOCHS, _MOST_UPDATES = 400, 8000
 _MOST_VALUES = 1_500_000  # that a network reads while its epochs are chosen
 _WORSE = 1.05  # the linear fit is alone if the combination's validation error is so much larger
+_MOST_CHANGE = 4.0  # of a forecast, in largest changes of the series
 _STEPS = 24  # steps ahead whose errors are measured, unless season or horizon ask for more
 _CAUTION, _MOST_CAUTION, _POWER = 2.0, 9.0, 3  # of the weights
 _SHORTEST = 12  # values that networks read if a season is shorter
@@ -97,6 +98,8 @@ class Combination:
         `local_scale` of their windows.
     spread : float
         Root of the mean squared step from value to value inside of the validation windows.
+    limit : numpy.ndarray, shape (L,)
+        How far a forecast 1, 2, ... L steps ahead may leave the range of its window, see `limits`.
     rmse : dict of str to float
         Validation error one step ahead of each member, and of the combination ("combination").
     epochs : dict of str to int
@@ -111,17 +114,18 @@ class Combination:
     weights: Array
     errors: list[Array]
     spread: float
+    limit: Array
     rmse: dict[str, float] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)
     history: History | None = None
 
     def predict(self, x: Array) -> Array:
         """Forecast H steps from each window, (N, H)."""
-        return self.weighted([member.predict(x) for member in self.members.values()])
+        return self.forecast(self.horizon, x)
 
     def forecast(self, steps: int, x: Array) -> Array:
         """Forecast any number of steps from each window, (N, steps)."""
-        members = [continued(member, x, steps) for member in self.members.values()]
+        members = [continued(member, x, steps, self.limit) for member in self.members.values()]
         return self.weighted(members)
 
     def weighted(self, forecasts: Sequence[Array]) -> Array:
@@ -181,26 +185,47 @@ def _squared_step(x: Array) -> Array:
     return squares
 
 
-def continued(member: Member, x: Array, steps: int) -> Array:
-    """A member's forecasts beyond its H: it reads its own forecasts. (N, steps)."""
+def limits(values: Array, steps: int) -> Array:
+    """Four times the largest change of a series over 1, 2, ... steps, (at most `steps`,).
+
+    So a series may grow fourfold in so many steps.
+    """
+    most = max(1, min(steps, len(values) // 2))
+    changes = [np.abs(values[s:] - values[:-s]).max() for s in range(1, most + 1)]
+    return _MOST_CHANGE * np.array(changes)
+
+
+def continued(member: Member, x: Array, steps: int, limit: Array | None = None) -> Array:
+    """A member's forecasts beyond its H: it reads its own forecasts. (N, steps).
+
+    With its own forecasts as inputs, a fit may grow without end. So a forecast stays within the
+    range of its window and `limit` on either side. Beyond its L steps the limit grows with them.
+    """
     timesteps = x.shape[1]
     values = x
-    while values.shape[1] < timesteps + steps:
+    ahead_of = np.arange(1, steps + 1)
+    if limit is not None:
+        most = len(limit)
+        limit = limit[np.minimum(ahead_of, most) - 1] * np.maximum(1, ahead_of / most)
+        low, high = x.min(axis=1, keepdims=True) - limit, x.max(axis=1, keepdims=True) + limit
+    while (done := values.shape[1] - timesteps) < steps:
         with np.errstate(over="ignore", invalid="ignore"):
             try:
-                ahead = member.predict(values[:, -timesteps:])
+                ahead = member.predict(values[:, -timesteps:])[:, : steps - done]
                 finite = bool(np.isfinite(ahead).all())
             except ValueError:  # beyond float32
-                if values.shape[1] == timesteps:
+                if not done:
                     raise
                 finite = False
         if not finite:
-            done = values.shape[1] - timesteps
             raise ValueError(
                 f"steps must be at most {done}, got {steps}: the forecast then grows out of range"
             )
+        if limit is not None:
+            part = slice(done, done + ahead.shape[1])
+            ahead = np.clip(ahead, low[:, part], high[:, part])
         values = np.hstack((values, ahead))
-    return values[:, timesteps : timesteps + steps]
+    return values[:, timesteps:]
 
 
 def windows(values: Array, known: Array, timesteps: int, horizon: int) -> tuple[Array, Array]:
@@ -306,9 +331,13 @@ def fit(
                 candidates[SEASONAL] = Repeated(plan.season, plan.horizon)
         truth = _ahead(np.where(known, values, np.nan), held_out, plan.horizon, steps)
         truth[~known[plan.timesteps - 1 : len(values) - plan.horizon][-held_out:]] = np.nan
-        ahead = each(lambda member: continued(member, x[-held_out:], steps), candidates.values())
+        limit = limits(values[: rows + plan.timesteps + plan.horizon - 1], steps)
+        ahead = each(
+            lambda member: continued(member, x[-held_out:], steps, limit), candidates.values()
+        )
         forecasts = dict(zip(candidates, ahead, strict=True))
         chosen = _weigh(plan, x[-held_out:], forecasts, truth)
+        chosen.limit = limits(values, steps)
         chosen.epochs = {
             level: search.chosen for level, search in searches.items() if level in chosen.members
         }
@@ -333,7 +362,8 @@ def _constant(plan: Plan) -> Combination:
     """Of a constant series: every forecast is the last value of the window."""
     members: dict[str, Member] = {PERSISTENCE: Repeated(1, plan.horizon)}
     none = [np.zeros(_FEW)]
-    return Combination(plan.timesteps, plan.horizon, members, np.ones((1, 1)), none, 0.0)
+    ones, zeros = np.ones((1, 1)), np.zeros(1)
+    return Combination(plan.timesteps, plan.horizon, members, ones, none, 0.0, zeros)
 
 
 def _too_short(plan: Plan, known: Array) -> ValueError:
@@ -387,7 +417,7 @@ def _weigh(plan: Plan, x: Array, forecasts: dict[str, Array], truth: Array) -> C
     weights /= weights.sum(axis=0)
     members: dict[str, Any] = dict.fromkeys(forecasts)
     spread = math.sqrt(float(_squared_step(x).mean()))
-    found = Combination(plan.timesteps, plan.horizon, members, weights, [], spread)
+    found = Combination(plan.timesteps, plan.horizon, members, weights, [], spread, np.empty(0))
     error = found.weighted(list(stacked)) - truth
     names = list(forecasts)
     # over the steps that are forecast at once

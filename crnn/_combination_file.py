@@ -18,6 +18,7 @@ def described(method: Combination) -> tuple[dict[str, Array], dict[str, Any]]:
     """Arrays by name, and settings that JSON can hold."""
     arrays = {
         "weights": method.weights,
+        "limit": method.limit,
         "errors": np.concatenate([np.empty(0), *method.errors]),
         "error_counts": np.array([len(errors) for errors in method.errors], np.int64),
     }
@@ -41,7 +42,7 @@ def described(method: Combination) -> tuple[dict[str, Array], dict[str, Any]]:
                 "hidden_size": member.models[0].hidden_size,
             }
         elif isinstance(member, Readout):
-            arrays |= {f"{name}.weights": member.weights, f"{name}.limit": member.limit}
+            arrays[f"{name}.weights"] = member.weights
         members.append(settings)
     return arrays, {
         "members": members,
@@ -87,6 +88,9 @@ def restored(
     by_step = np.split(errors, np.cumsum(counts)[:-1])
     if any((np.diff(e, prepend=0.0) < 0).any() for e in by_step):
         raise ValueError("errors must be at least 0 and ascend")
+    limit = floats(arrays, "limit")
+    if limit.ndim != 1 or not limit.size or limit.min() < 0:
+        raise ValueError(f"limit must hold numbers of at least 0, got shape {limit.shape}")
     unknown = {name for name in arrays if name.split(".")[0] not in _parts(members)}
     if unknown:
         raise ValueError(f"arrays that are not known: {sorted(unknown)[:3]}")
@@ -97,6 +101,7 @@ def restored(
         weights,
         by_step,
         _arguments.real("spread", settings["spread"], minimum=0),
+        limit,
         {name: _arguments.real("rmse", value) for name, value in settings["rmse"].items()},
         {name: _arguments.integer("epochs", n) for name, n in settings["epochs"].items()},
     )
@@ -112,7 +117,7 @@ def floats(arrays: dict[str, Any], name: str) -> Array:
 
 def _parts(members: dict[str, Any]) -> set[str]:
     """What the names of a file's arrays begin with."""
-    parts = {"weights", "errors", "error_counts"}
+    parts = {"weights", "limit", "errors", "error_counts"}
     for name, member in members.items():
         if isinstance(member, Networks):
             parts |= {f"{name}{k}" for k in range(len(member.models))}
@@ -139,13 +144,10 @@ def _readout(
 ) -> Readout:
     networks = [members[level] for level in _members.LEVELS]
     units = sum(len(part.models) * part.models[0].hidden_size for part in networks)
-    weights, limit = floats(arrays, "readout.weights"), floats(arrays, "readout.limit")
-    if weights.shape != (timesteps + units, horizon) or limit.shape != (horizon,):
-        shapes = f"{(timesteps + units, horizon)} and {(horizon,)}"
-        raise ValueError(f"readout.weights and readout.limit must have the shapes {shapes}")
-    if limit.min() < 0:
-        raise ValueError("readout.limit must be at least 0")
-    return Readout(networks, weights, limit)
+    weights = floats(arrays, "readout.weights")
+    if weights.shape != (timesteps + units, horizon):
+        raise ValueError(f"readout.weights must have shape {(timesteps + units, horizon)}")
+    return Readout(networks, weights)
 
 
 def _repeated(name: str, season: int | None, timesteps: int, horizon: int) -> Repeated:

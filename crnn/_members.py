@@ -117,14 +117,10 @@ class Readout:
     the sum of squared errors over all H and f the effective number of parameters. If n is not above
     2 f for any p, the largest is taken. Generalised cross-validation counts a parameter once. Here
     it counts twice, because short series would be fitted exactly otherwise.
-
-    Fed with its own forecasts, such a fit may grow without end. So c + z W is kept within twice the
-    largest |y - x_T| of the fit, for each of the H steps.
     """
 
-    def __init__(self, networks: Sequence[Networks], weights: Array, limit: Array) -> None:
-        self.networks = networks
-        self.weights, self.limit = weights, limit  # c above W, (1 + features, H); (H,)
+    def __init__(self, networks: Sequence[Networks], weights: Array) -> None:
+        self.networks, self.weights = networks, weights  # c above W, (1 + features, H)
 
     @classmethod
     def fit(cls, networks: Sequence[Networks], x: Array, y: Array) -> Readout:
@@ -132,7 +128,7 @@ class Readout:
         there = ~np.isnan(y).any(axis=1)
         x, y = x[there], y[there]
         count, horizon = y.shape
-        found = cls(networks, np.empty((0, horizon)), 2 * np.abs(y - x[:, -1:]).max(axis=0))
+        found = cls(networks, np.empty((0, horizon)))
         # the windows are folded, block by block, into the triangle of a QR factorisation
         triangle = _qr.triangle(
             np.hstack((found.features(x_block), y_block - x_block[:, -1:]))
@@ -159,7 +155,7 @@ class Readout:
 
     def predict(self, x: Array) -> Array:
         change = [self.features(block) @ self.weights for block in _blocks(x)]
-        forecast: Array = x[:, -1:] + np.clip(np.vstack(change), -self.limit, self.limit)
+        forecast: Array = x[:, -1:] + np.vstack(change)
         return forecast
 
     def features(self, x: Array) -> Array:

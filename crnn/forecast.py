@@ -64,8 +64,7 @@ class Forecaster:
     - **last**: the same, where level is the last value of x.
     - **readout**: x_T + c + z W, where x_T is the last value of x, and z are x - x_T and the last
       states of all networks [5]_. A ridge regression gives c and W. Generalised cross-validation
-      chooses its penalty [6]_; it counts each parameter twice. The change c + z W is at most
-      twice the largest change in the fit.
+      chooses its penalty [6]_; it counts each parameter twice.
     - **persistence**: the last value; **seasonal persistence**: the value of one season before, if
       T reaches so far.
 
@@ -80,6 +79,10 @@ class Forecaster:
     validation part shows clearly that it is better than the linear fit [1]_. If the combination
     makes the validation error more than 5 % worse, the linear fit alone is the forecast. Then all
     members are trained again on the whole series. Taking the level off follows [2]_ and [3]_.
+
+    Members that read their own forecasts may grow without end. So a member's forecast s steps ahead
+    leaves the range of its window by at most four times the largest change of the series over s
+    steps.
 
     ``fit`` trains into new objects. If it fails or is interrupted, an earlier fit stays as it was.
 

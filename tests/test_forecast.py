@@ -571,17 +571,42 @@ def test_readout_of_few_windows_is_close_to_their_mean_change(size: int) -> None
     assert np.abs(change - mean).max() <= 0.5 * spread + LEAST_SQUARES * abs(mean)
 
 
+class Growing:
+    """Ten times the last value, with the other sign: no forecast that is any good."""
+
+    def __init__(self, horizon: int) -> None:
+        self.horizon = horizon
+
+    def predict(self, x: Array) -> Array:
+        return np.repeat(-10 * x[:, -1:], self.horizon, axis=1)
+
+
+def test_limits_are_four_times_the_largest_changes() -> None:
+    series = np.array([0.0, 1.0, -1.0, 5.0, 4.0, 4.5])
+    np.testing.assert_array_equal(_combination.limits(series, 24), [24.0, 20.0, 22.0])
+    np.testing.assert_array_equal(_combination.limits(series, 2), [24.0, 20.0])
+
+
 @pytest.mark.parametrize("horizon", [1, 3])
-def test_readout_moves_at_most_twice_as_far_as_the_series_did(horizon: int) -> None:
-    series = np.cumsum(SERIES - SERIES.mean())  # its changes differ from step to step
-    x, y = _combination.windows(series, np.ones(90, bool), T, horizon)
-    readout = Readout.fit(network_pair(), x, y)
-    largest = np.abs(y - x[:, -1:]).max(axis=0)
-    assert len(set(largest)) == horizon
-    wild = series[:T] * np.linspace(-90, 90, 50)[:, None]
-    moves = np.abs(readout.predict(wild) - wild[:, -1:])
-    np.testing.assert_allclose(moves.max(axis=0), 2 * largest, LONG_MEAN)
-    assert np.isfinite(_combination.continued(readout, wild, 3000)).all()
+def test_a_forecast_stays_near_the_range_of_its_window(horizon: int) -> None:
+    window = np.array([[3.0, 1.0, 2.0]])
+    limit = np.array([2.0, 3.0, 5.0])
+    found = _combination.continued(Growing(horizon), window, 7, limit)[0]
+    reach = np.r_[limit, 5.0 * np.arange(4, 8) / 3]
+    below = (np.arange(7) // horizon) % 2 == 0  # the sign changes from block to block
+    np.testing.assert_allclose(found, np.where(below, 1 - reach, 3 + reach), rtol=LONG_MEAN)
+    assert np.abs(_combination.continued(Growing(horizon), window, 7)).max() > 1000
+
+
+def test_an_odd_last_value_does_not_let_the_forecast_explode() -> None:
+    months = np.arange(96)
+    series = 100 + 20 * np.sin(2 * np.pi * months / 12) + 3 * np.sin(1.7 * months**2)
+    spike = np.r_[series[:-1], 874.0]
+    for more in ({}, {"season": 12}, {"networks": 0}, {"horizon": 6}):
+        forecaster = quick(**({"timesteps": None} | more)).fit(spike)
+        change = 874 - series.min()
+        assert np.abs(forecaster.forecast(24)).max() <= 874 + 4 * change
+        assert np.isfinite(forecaster.forecast(1000)).all()
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
@@ -1084,11 +1109,14 @@ def test_numbers_far_beyond_the_fitted_series_are_an_error(fitted: Forecaster) -
 
 
 def test_forecast_that_overflows_is_an_error_with_the_possible_steps() -> None:
-    forecaster = quick().fit(1.9 ** np.arange(60))
+    series = 1.9 ** np.arange(60)
+    linear = LeastSquaresAR().fit(series, timesteps=T)
+    window = series[np.newaxis, -T:]
     with pytest.raises(ValueError, match=r"steps must be at most \d+, got 3000") as caught:
-        forecaster.forecast(3000)
+        _combination.continued(linear, window, 3000)
     most = int(re.findall(r"\d+", str(caught.value))[0])
-    assert np.isfinite(forecaster.forecast(most)).all()
+    assert np.isfinite(_combination.continued(linear, window, most)).all()
+    assert np.isfinite(quick().fit(series).forecast(3000)).all()
 
 
 @pytest.mark.filterwarnings("ignore:lower is above:UserWarning")
@@ -1752,8 +1780,10 @@ CHANGES: dict[str, Change] = {
     "no spread": lambda a, s: s["members"][1].pop("spread"),
     "no readout": lambda a, s: a.pop("readout.weights"),
     "readout of another size": lambda a, s: a.update({"readout.weights": np.zeros((3, 1))}),
-    "limit below 0": lambda a, s: a.update({"readout.limit": -a["readout.limit"]}),
-    "limits of two steps": lambda a, s: a.update({"readout.limit": np.ones(2)}),
+    "no limit": lambda a, s: a.pop("limit"),
+    "limit below 0": lambda a, s: a.update(limit=-a["limit"]),
+    "empty limit": lambda a, s: a.update(limit=np.empty(0)),
+    "limit in two dimensions": lambda a, s: a.update(limit=np.ones((2, 1))),
     "readout before its networks": lambda a, s: s["members"].insert(0, s["members"].pop(3)),
 }
 

@@ -389,6 +389,8 @@ def _fit(arguments: argparse.Namespace) -> None:
                 figure.savefig(path)
                 _say(f"wrote {path}")
     if arguments.out is not None or not fraction:
+        if doubt := _odd_end(series):
+            _warn(f"{arguments.file}: {doubt}")
         forecaster.fit(series.to_pandas())
         if not fraction:
             _say(described)
@@ -425,8 +427,11 @@ def _predict(arguments: argparse.Namespace) -> None:
     # On standard error, because the forecast is on standard output.
     if series.assumed:
         _warn(f"{arguments.file}: {'; '.join(series.assumed)}")
-    for doubt in _doubts(forecaster, series):
+    doubts = list(_doubts(forecaster, series))
+    for doubt in doubts:
         _warn(f"{arguments.model}: {doubt}")
+    if not doubts and (odd := _odd_end(series)):
+        _warn(f"{arguments.file}: {odd}")
     rows = [[series.dates.name, "forecast", "lower", "upper"]]
     dates = series.dates.after(len(forecast))
     for date, *numbers in zip(dates, forecast, *interval, strict=True):
@@ -459,6 +464,20 @@ def _predict(arguments: argparse.Namespace) -> None:
 def _label(series: Series) -> str:
     """The column's name in a picture; without a header the name is the position."""
     return f"column {series.name}" if series.name.isdecimal() else series.name
+
+
+def _odd_end(series: Series) -> str | None:
+    """A reason to doubt the last value, from which all forecasts start."""
+    known = series.values[~np.isnan(series.values)]
+    if len(known) < 2:
+        return None
+    low, high, last = known[:-1].min(), known[:-1].max(), known[-1]
+    if max(low - last, last - high) <= _FAR * ((high - low) or abs(high)):
+        return None
+    return (
+        f"the last value, {series.format(last)}, is far outside of those before it, "
+        f"{series.format(low)} to {series.format(high)}"
+    )
 
 
 def _doubts(forecaster: Forecaster, series: Series) -> Iterator[str]:

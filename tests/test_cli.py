@@ -493,6 +493,18 @@ def test_predict_draws_series_forecast_and_interval(model, folder, capsys):
     assert "--plot is series.csv" in failure(capsys, [*argv[:-1], "series.png"])
 
 
+@pytest.mark.parametrize(("last", "odd"), [(SERIES.max() + 1, False), (874.5, True)])
+def test_an_odd_last_value_is_named(last, odd, folder, model, capsys):
+    rows = [f"{1900 + i},{v!r}" for i, v in enumerate([*SERIES.tolist(), float(last)])]
+    (folder / "odd.csv").write_text("\n".join(["year,value", *rows]))
+    for argv in (["fit", "odd.csv", *QUICK, "--out", "m2"], ["predict", model, "odd.csv"]):
+        more = ["--steps", "2"] if argv[0] == "predict" else []
+        assert main([*argv, *more]) == 0
+        err = capsys.readouterr().err
+        said = ("odd.csv: the last value, 874.5", "made from", "far outside")
+        assert (said[0] in err or said[1] in err) == (said[2] in err) == odd
+
+
 def test_backtest_prints_the_errors_of_every_model(folder, capsys):
     argv = ["backtest", "series.csv", *QUICK, "--folds", "3", "--steps", "4", "--out", "errors.csv"]
     assert main(argv) == 0

@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("crnn-demo"), metavar="DIR", help="folder (%(default)s)"
     )
 
-    fit = command("fit", _fit, "score forecasts of the end of a series, then train on all of it")
+    fit = command("fit", _fit, "score forecasts of a series' end; with --out, train on all of it")
     _add_series(fit)
     _add_forecaster(fit)
     fit.add_argument(

@@ -12,7 +12,7 @@ from crnn import _combination, scoring
 from crnn._arguments import Array
 from crnn._members import PERSISTENCE, SEASONAL
 from crnn._series import filled
-from crnn.backtest import FORECASTER, LINEAR, compared
+from crnn.backtest import FORECASTER, LINEAR, _compared
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +92,7 @@ class Scores:
         ours = errors.pop(FORECASTER)
         best = min(errors, key=lambda model: errors[model])
         theirs = errors[best]
-        words = compared(ours, theirs, self.actual)
+        words = _compared(ours, theirs, self.actual)
         if words == "as good as":
             return f"{ahead(step)} the forecaster is as good as {best}"
         if words == "better than":

@@ -124,7 +124,7 @@ class Backtest:
             return "\n".join(lines)
         found: dict[str, list[str]] = {}
         for model, theirs in total.items():
-            found.setdefault(compared(ours, theirs, self.actual), []).append(model)
+            found.setdefault(_compared(ours, theirs, self.actual), []).append(model)
         verdict = ", ".join(
             f"{words} {_listed(found[words])}"
             for words in ("better than", "as good as", "worse than")
@@ -137,7 +137,7 @@ class Backtest:
         return self.forecasts[_arguments.choice("model", model, self.forecasts)] - self.actual
 
 
-def compared(ours: float, theirs: float, actual: Array) -> str:
+def _compared(ours: float, theirs: float, actual: Array) -> str:
     """What an RMSE is beside another one of the same values."""
     exact = _EXACT * float(np.nanmax(np.abs(actual)))
     if max(ours, theirs) <= exact or _EQUAL[0] <= ours / max(theirs, exact) <= _EQUAL[1]:

@@ -293,7 +293,7 @@ class _Reader:
         value = None if column is None else self._find(column, "--column")
         one_series = [name.casefold() for name in ids] == ["none"]
         keys = [] if one_series else [self._find(name, "--id") for name in ids]
-        plan = self._plan({value, *keys})
+        plan = self._plan(value, keys)
         if value is None:
             value = self._only_column(plan, keys)
         if plan is None and self._dates is None:
@@ -364,14 +364,19 @@ class _Reader:
             for k, kind in enumerate(self._kinds)
             if kind == "number" and k not in taken and not self._counts_rows(k)
         ]
+        if plan is None:
+            found = [k for k in found if not self._repeats_a_part(k)] or found
         if len(found) == 1:
             return found[0]
         if not found:
             raise ValueError(
                 f"no column holds numbers (--sep, --skip, --decimal); {self._file.all_names()}"
             )
+        named = plan is None and any(self._word(k) in _TIME_NAMES for k in found)
+        axis = " (--dates COLUMN names the time axis)" if named else ""
         raise ValueError(
-            f"{len(found)} columns hold numbers, choose one with --column; {self._file.all_names()}"
+            f"{len(found)} columns hold numbers, choose one with --column{axis}; "
+            + self._file.all_names()
         )
 
     def _word(self, k: int) -> str | None:
@@ -399,7 +404,7 @@ class _Reader:
             return False
         return {b - a for a, b in pairwise(values)} in ({1}, {-1})
 
-    def _plan(self, taken: set[int | None]) -> _DatePlan | None:
+    def _plan(self, value: int | None, keys: list[int]) -> _DatePlan | None:
         """Find the columns with the dates."""
         if self._dates is not None:
             if self._dates.casefold() == "none":
@@ -409,7 +414,8 @@ class _Reader:
                 self._sample(k), numbers=True
             )
             return _DatePlan((k,), plain=plain)
-        free = [k for k in range(len(self._kinds)) if k not in taken and len(self._kinds) > 1]
+        width = len(self._kinds)
+        free = [k for k in range(width) if k not in {value, *keys} and width > 1]
         found = [k for k in free if self._kinds[k] == "date"]
         if found:
             # A name goes first; then the most times, as in the hours beside their day.
@@ -427,12 +433,16 @@ class _Reader:
             return self._with_time(found[0], free)
         for k in sorted(free, key=lambda k: self._word(k) not in _TIME_NAMES):
             word = self._word(k)
-            if self._kinds[k] != "number" or not (word in _TIME_NAMES or k == 0):
+            named = word in _TIME_NAMES
+            if self._kinds[k] != "number" or not (named or k == 0):
+                continue
+            if named and value is None and not self._leaves_values(k, free):
                 continue
             digits = _dates.looks_like(self._sample(k), numbers=True)
-            if digits and (word in _TIME_NAMES or self._ordered(k)):
+            if digits and (named or self._ordered(k)):
                 return self._with_time(k, free)
-            if word in _TIME_NAMES or self._counts_rows(k) or self._regular(k):
+            by_name = named and self._is_axis(k, free)
+            if by_name or self._counts_rows(k) or self._regular(k):
                 return _DatePlan((k,), plain=True)
             if digits and not self._repeats(k):
                 self.assumed.append(
@@ -442,6 +452,43 @@ class _Reader:
             if word == "" and self._integers(k) is not None and not self._repeats(k):
                 return _DatePlan((k,), plain=True)  # a table's index, out of order
         return None
+
+    def _leaves_values(self, k: int, free: list[int]) -> bool:
+        """Whether another column than k may hold the values."""
+        return any(
+            self._kinds[other] == "number" and not self._repeats_a_part(other)
+            for other in free
+            if other != k
+        )
+
+    def _repeats_a_part(self, k: int) -> bool:
+        """Whether a column is a part of a date without its year: months 1 to 12, hours 0 to 23."""
+        known = any(self._word(k) in names for names in _PART_NAMES.values())
+        values = self._integers(k)
+        return known and values is not None and _restarts(np.array(values, dtype=float))
+
+    def _is_axis(self, k: int, free: list[int]) -> bool:
+        """Whether plain numbers under a name of times are times: a name such as T is no proof."""
+        try:
+            times = self._plain(list(filter(_numbers.is_number, self._sample(k)))).values
+        except _numbers.NotationError:
+            return True  # the error is reported when the dates are read
+        if len(times) < 2:
+            return True
+        if not _may_be_times(times):
+            return False
+        regular = _is_regular(times) or _restarts(times) or _restarts(-times)
+        return regular or not any(self._numbers_rows(other) for other in free if other != k)
+
+    def _numbers_rows(self, k: int) -> bool:
+        """Whether a column is an axis by its values: 1, 2, 3, ..., or years in the first one."""
+        if self._kinds[k] != "number":
+            return False
+        values = self._integers(k) or [-1]
+        if values[0] in (0, 1) and {b - a for a, b in pairwise(values)} == {1}:
+            return True
+        years = _dates.looks_like(self._sample(k), numbers=True) and self._ordered(k)
+        return k == 0 and (years or self._regular(k))
 
     def _with_time(self, k: int, free: list[int]) -> _DatePlan:
         """A date column, and a second one with the time of day if the dates have none."""
@@ -528,6 +575,17 @@ class _Reader:
         """Whether numbers rise, or fall, in equal steps."""
         moves = self._moves(k)
         return len(moves) > 1 and bool(np.ptp(moves) <= 1e-9 * abs(moves[0]) > 0)
+
+    def _plain(self, text: list[str]) -> _numbers.Column:
+        """Plain numbers of a time axis."""
+        return _numbers.convert(
+            text,
+            decimal=self._decimal,
+            thousands=self._thousands,
+            na=(),
+            others=lambda: _numbers.evidence(()),
+            continental=self._continental(),
+        )
 
     def _continental(self) -> bool:
         """Whether fields are separated by ; or days are 31.12.2020: customs of one region."""
@@ -684,14 +742,7 @@ class _Reader:
         text = [when[i] for i in rows]
         try:
             if plan.plain:
-                read = _numbers.convert(
-                    text,
-                    decimal=self._decimal,
-                    thousands=self._thousands,
-                    na=(),
-                    others=lambda: _numbers.evidence(()),
-                    continental=self._continental(),
-                )
+                read = self._plain(text)
                 found = _dates.from_numbers(name, read.values, read.decimals or 0)
             else:
                 found = _dates.parse(name, text, dayfirst=self._dayfirst)
@@ -922,6 +973,29 @@ class _Reader:
                 self.assumed.append(
                     f"{read.format(code)} {times}: missing? (--na {read.format(code)})"
                 )
+
+
+def _may_be_times(values: Array) -> bool:
+    """Whether numbers rise, or fall, or do so in each of several series, or lost their order."""
+    moves = np.diff(values)
+    if not moves.any():
+        return False
+    if max((moves >= 0).mean(), (moves <= 0).mean()) >= 0.9:
+        return True
+    if _restarts(values) or _restarts(-values):
+        return True
+    return len(np.unique(values)) == len(values) and _is_regular(np.sort(values))
+
+
+def _restarts(values: Array) -> bool:
+    """Whether numbers rise in equal steps and begin again at the smallest: 1, 2, 3, 1, 2, 3."""
+    moves = np.diff(values)
+    rising = moves[moves > 0]
+    if not len(rising) or len(np.unique(values)) < 3:
+        return False
+    again = (moves < 0) & (values[1:] == values.min())
+    in_turn = (moves == 0) | (moves == np.median(rising)) | again
+    return bool(in_turn.mean() >= 0.9)
 
 
 def _is_regular(times: Array) -> bool:

@@ -776,6 +776,65 @@ def test_plain_numbers_go_on_and_rows_without_dates_are_counted(read):
     assert series.dates.name == "row"
 
 
+def waves(count):
+    """Values that rise and fall."""
+    return [f"{100 + 30 * np.sin(i / 3):.1f}" for i in range(count)]
+
+
+def sums(count):
+    """Values that rise in steps of many sizes."""
+    return [f"{100 + 3 * i + np.sin(7 * i):.2f}" for i in range(count)]
+
+
+CYCLES = {
+    "lap": [str(i + 1) for i in range(40)],
+    "depth": [f"{i / 2}" for i in range(40)],
+    "year2": [str(1960 + i) for i in range(40)],
+    "month": [str(i % 12 + 1) for i in range(40)],
+    "Month": [f"{datetime.date(2001, i % 12 + 1, 1):%b}" for i in range(40)],
+    "hour": [str(i % 24) for i in range(40)],
+    "minute": [str(i % 4 * 15) for i in range(40)],
+}
+
+
+@pytest.mark.parametrize("name", ["time", "Times", "data", "T", "period", "step"])
+@pytest.mark.parametrize("made", [waves, sums])
+@pytest.mark.parametrize("beside", CYCLES)
+def test_a_name_of_times_makes_no_axis_of_the_only_values(name, made, beside, read):
+    values = made(40)
+    rows = zip(CYCLES[beside], values, strict=True)
+    series = read(lines(f"{beside},{name}", *(",".join(row) for row in rows)))
+    assert series.name == name
+    assert series.values.tolist() == [float(value) for value in values]
+    assert series.dates.name == (beside if beside in ("lap", "depth", "year2") else "row")
+
+
+def test_a_name_of_times_makes_an_axis_of_numbers_that_rise(read, refused):
+    at, y = ["0.5", "1.0", "1.5", "2.5"], ["5", "7", "3", "4"]
+    for times in (at, at[::-1], [t.replace(".", ",") for t in at], ["0.1", "0.25", "1.7", "9.3"]):
+        series = read(lines("y;t", *(";".join(row) for row in zip(y, times, strict=True))))
+        assert (series.name, series.dates.name) == ("y", "t")
+    assert "--sort" in refused(lines("t,y", "3,1", "1,2", "2,5", "4,3"))
+    rows = [f"{k},{t},{t * t}.5" for k in "AB" for t in range(4)]
+    assert "2 series, by column 'who'" in refused(lines("who,t,y", *rows))
+    # the time in seconds, and a temperature
+    series = read(lines("T,t", *(f"{value},{i}" for i, value in enumerate(waves(9)))))
+    assert (series.dates.name, series.values[0]) == ("t", 100)
+
+
+def test_of_two_columns_that_may_be_the_values_one_is_to_be_chosen(read, refused):
+    rows = zip(waves(40), waves(80)[40:], strict=True)
+    content = lines("speed,step", *(",".join(row) for row in rows))
+    message = refused(content)
+    assert "2 columns hold numbers, choose one with --column" in message
+    assert "--dates" in message
+    assert read(content, "speed").dates.name == "row"
+    content = lines("time,count", *(f"{value},{i + 1}" for i, value in enumerate(sums(40))))
+    assert "choose one with --column" in refused(content)
+    assert read(content, "count").dates.name == "time"
+    assert read(content, dates="time").name == "count"
+
+
 def test_dates_without_a_regular_step_are_reported(read):
     series = read(dated(["2020-01-01", "2020-01-04", "2020-02-11", "2020-05-30"]), "b")
     assert series.dates.after(2) == ["5", "6"]

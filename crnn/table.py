@@ -36,7 +36,7 @@ _TIME_NAMES = _words(
 )
 _PART_NAMES = {
     "year": _words("year yr yyyy yy jahr ano año anno année annee any"),
-    "quarter": _words("quarter qtr q quartal trimestre trimester"),
+    "quarter": _dates.QUARTER_NAMES,
     "week": _words("week wk isoweek woche semaine semana settimana kw"),
     "month": _words("month mon mm mo mnth monat mes mês mois mese"),
     "day": _words("day dd dy tag dia día jour giorno"),

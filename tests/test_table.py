@@ -581,6 +581,8 @@ def dated(dates, sep=";"):
         (["Q3 1990", "Q4 1990", "Q1 1991"], "1990Q3", ["1991Q2", "1991Q3"]),
         (["1990:3", "1990:4", "1991:1", "1991:2", "1991:3", "1991:4"], "1990Q3",
          ["1992Q1", "1992Q2"]),
+        (["1990H2", "1991H1", "1991H2"], "1990H2", ["1992H1", "1992H2"]),
+        (["1990-S2", "1991-S1", "1991-S2"], "1990H2", ["1992H1", "1992H2"]),
         (["2020-W52", "2020-W53", "2021-W01"], "2020-W52", ["2021-W02", "2021-W03"]),
         (["2020-W52-1", "2020-W53-1", "2021-W01-1"], "2020-W52", ["2021-W02", "2021-W03"]),
         (["W52 2020", "W53 2020", "W1 2021"], "2020-W52", ["2021-W02", "2021-W03"]),
@@ -626,6 +628,58 @@ def test_dates_are_read_and_continued(dates, shown, after, read):
     assert series.values.tolist() == [i + 0.5 for i in range(len(dates))]
     assert series.dates.text(0) == shown
     assert series.dates.after(2) == after
+
+
+def parts(form, count, years=8):
+    """Parts of years in turn, beginning with the second one."""
+    return [form.format(y=2000 + i // count, p=i % count + 1) for i in range(1, years * count)]
+
+
+@pytest.mark.parametrize("form", ["{y}-{p}", "{y}-{p:02d}", "{p}/{y}", "{p:02d}/{y}", "{y}/{p}",
+                                  "{y}{p:02d}", "{y}.{p}", "{y}.{p:02d}"])  # fmt: skip
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(
+    ("count", "step", "season"), [(4, "quarterly", 4), (2, "every 6 months", 2)]
+)
+def test_a_part_that_stays_below_five_is_a_quarter_or_half_year(
+    form, turn, count, step, season, read
+):
+    dates = parts(form, count)
+    series = read(dated(dates[::turn]), "b")
+    assert dates_of(series) == dates
+    assert series.dates.after(3) == parts(form, count, 10)[len(dates) :][:3]
+    assert f"({step})" in series.describe()
+    assert series.season == season
+    what = {4: "quarter", 2: "half-year"}[count]
+    assert f"the number in {dates[::turn][0]!r} is the {what}" in series.assumed
+    assert not any("missing" in said for said in series.assumed)
+
+
+@pytest.mark.parametrize("name", ["Quarter", "qtr", "QTR", "trimestre"])
+def test_the_name_of_a_column_says_that_it_holds_quarters(name, read):
+    dates = ["2000-1", "2000-2", "2000-4", "2001-1", "2001-3"]
+    content = dated(dates).replace("when", name)
+    series = read(content, "b")
+    assert series.dates.after(2) == ["2001-4", "2002-1"]
+    assert any("2 dates missing in 2 gaps" in said for said in series.assumed)
+    months = ["2000-01", "2000-04", "2000-07", "2000-10", "2001-01"]
+    assert read(dated(months).replace("when", name), "b").dates.after(1) == ["2001-04"]
+
+
+@pytest.mark.parametrize(
+    ("dates", "after"),
+    [
+        (["2000-1", "2000-2", "2000-3", "2000-4"], "2000-05"),
+        (["2000-01", "2000-02", "2001-01", "2001-02"], "2001-03"),
+        ([f"{y}-0{m}" for y in range(2000, 2006) for m in (2, 3, 4)], "2005-05"),
+        ([f"{y}-01" for y in range(2000, 2006)], "2006-01"),
+        (["2001-02", "2002-03", "2003-04"], "2004"),
+        (parts("{y}M{p}", 4), "2007-05"),
+        (parts("{y}-{p}-01", 4), "2007-05-01"),
+    ],
+)
+def test_other_months_below_five_are_months(dates, after, read):
+    assert read(dated(dates), "b").dates.after(1) == [after]
 
 
 @pytest.mark.parametrize(

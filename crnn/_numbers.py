@@ -48,7 +48,7 @@ _GROUPED = re.compile(
     r"|[0-9]{1,2}(?:,[0-9]{2})*,[0-9]{3}(?:\.[0-9]*)?"
 )
 
-
+_ONE_SEPARATOR = re.compile(r"[0-9]+[.,]?[0-9]*|[.,][0-9]+")
 # The form of most fields. It has only one reading.
 _PLAIN = re.compile(r"-?(?:[0-9]+\.(?:[0-9]{1,2}|[0-9]{4,})|0\.[0-9]+|[0-9]{1,3})")
 
@@ -218,7 +218,7 @@ def convert(
     number = re.compile(rf"{whole}(?:{point}[0-9]*)?|{point}[0-9]+")
     # NaN marks a missing value. A number for a missing value ("-99.99") is compared by value.
     values = np.full(len(fields), np.nan)
-    codes = [float(word) for word in na if re.fullmatch(r"[+-]?[0-9.]+(?:e[+-]?[0-9]+)?", word)]
+    codes = {_code(word, number, decimal, thousands) for word in na}
     affix: tuple[str, str] | None = None
     first = -1
     accounts: str | None = None
@@ -244,14 +244,11 @@ def convert(
                 took = f"'{decimal}'" + (f" and thousands '{thousands}'" if thousands else "")
                 hint = f" with the decimal separator {took} (--decimal, --thousands)"
             raise NotationError(f"holds {reprlib.repr(field)}, not a finite number{hint}", i)
-        if thousands:
-            digits = digits.replace(thousands, "")
-        if decimal != ".":
-            digits = digits.replace(decimal, ".")
+        digits = _with_point(digits, decimal, thousands)
         value = float(digits + (parts["power"] or ""))
         if not math.isfinite(value):
             raise NotationError(f"holds {reprlib.repr(field)}, not a finite number", i)
-        if (parts["minus"] or parts["sign"]) in ("-", "\u2212", "\u2013"):
+        if _is_negative(parts):
             value = -value
             if accounts is None and field[-1] in (")", "-", "\u2212"):
                 accounts = f"{field!r} is -{parts['digits'].strip()}"
@@ -282,6 +279,30 @@ def convert(
     if marks:
         assumed.append(f"marks (* or #) removed from {marks} values")
     return Column(values, None if power else decimals, significant, assumed)
+
+
+def _with_point(digits: str, decimal: str, thousands: str | None) -> str:
+    return (digits.replace(thousands, "") if thousands else digits).replace(decimal, ".")
+
+
+def _is_negative(parts: re.Match[str]) -> bool:
+    return (parts["minus"] or parts["sign"]) in ("-", "\u2212", "\u2013")
+
+
+def _code(word: str, number: re.Pattern[str], decimal: str, thousands: str | None) -> float | None:
+    """The value of a word for missing in the column's notation, else in any; None for text."""
+    parts = _match(word)
+    if parts is None:
+        return None
+    digits = parts["digits"].strip()
+    if number.fullmatch(digits):
+        digits = _with_point(digits, decimal, thousands)
+    elif _ONE_SEPARATOR.fullmatch(digits):
+        digits = digits.replace(",", ".")
+    else:
+        return None
+    value = float(digits + (parts["power"] or ""))
+    return -value if _is_negative(parts) else value
 
 
 def _shown(field: str) -> str:

@@ -533,6 +533,37 @@ def test_numbers_for_missing_only_when_told(read):
     np.testing.assert_array_equal(series.values, [2.5, NAN, NAN, 1.5])
 
 
+@pytest.mark.parametrize(
+    "word", [".", "...", "-.", "+.", "1.2.3", "1..2", "1e", "e5", "-", "\u0663", "--5", "1,2,3"]
+)
+def test_a_word_for_missing_that_is_no_number_is_compared_as_text(word, read):
+    content = lines("a;b", "2001;2.5", f"2002;{word}", "2003;3.5", "2004;1.5")
+    series = read(content, "b", na=[word], missing="ignore")
+    np.testing.assert_array_equal(series.values, [2.5, NAN, 3.5, 1.5])
+
+
+@pytest.mark.parametrize(
+    ("word", "written", "others"),
+    [
+        ("-999,0", "-999,00", ["2,5", "3,5", "1,5"]),
+        ("-999", "-999,00", ["2,5", "3,5", "1,5"]),
+        ("-999.0", "-999,00", ["2,5", "3,5", "1,5"]),
+        ("-999,0", "-999", ["25", "35", "15"]),
+        ("-9.999,0", "-9999", ["2,5", "1.234,5", "1,5"]),
+        ("-9,999", "-9999.0", ["2.5", "1,234.5", "1.5"]),
+        ("1E20", "1.0e+20", ["2.5", "3.5", "1.5"]),
+        ("+1e20", "1e20", ["2.5", "3.5", "1.5"]),
+        (".5", "0.50", ["2.5", "3.5", "1.5"]),
+        ("\u2212999", "-999", ["2.5", "3.5", "1.5"]),
+    ],
+)
+def test_a_number_for_missing_is_compared_by_value(word, written, others, read):
+    column = [others[0], written, *others[1:]]
+    content = lines("a;b", *(f"{2001 + i};{value}" for i, value in enumerate(column)))
+    series = read(content, "b", na=[word], missing="ignore")
+    assert np.isnan(series.values).tolist() == [False, True, False, False]
+
+
 # Dates
 
 

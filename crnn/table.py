@@ -59,6 +59,8 @@ _SUMS = _words(
 _MOST_EQUAL = 0.05
 # Gaps may become at most this many missing values for each value of the file.
 _MOST_MISSING = 10
+# No measured value is so many times the largest other one: 1e20 among loads means missing.
+_OUT_OF_PROPORTION = 1e9
 _ONE_SERIES = "; --id none if it is one series"
 
 
@@ -957,22 +959,28 @@ class _Reader:
         return values, dates
 
     def _say_codes(self, values: Array, read: _numbers.Column) -> None:
-        """Report numbers far from all others that may mean a missing value."""
-        there = values[~np.isnan(values)]
-        distinct, counts = np.unique(there, return_counts=True)
+        """Report numbers that may mean a missing value."""
+        distinct, counts = np.unique(values[~np.isnan(values)], return_counts=True)
         if len(distinct) < 3:
             return
-        for code, count, rest in (
-            (distinct[0], counts[0], distinct[1] - distinct[0]),
-            (distinct[-1], counts[-1], distinct[-1] - distinct[-2]),
-        ):
-            nines = re.fullmatch(r"-?9+\.?9*0*|-[129]00+\.?0*", read.format(code)) is not None
-            inner = there[there != code]
-            if nines and rest > 0.5 * float(np.ptp(inner)):
-                times = "once" if count == 1 else f"{count} times"
-                self.assumed.append(
-                    f"{read.format(code)} {times}: missing? (--na {read.format(code)})"
-                )
+        for i in sorted({0, len(distinct) - 1, int(counts.argmax())}):
+            text = read.format(distinct[i])
+            if _may_mean_missing(text, distinct, counts, i):
+                times = "once" if counts[i] == 1 else f"{counts[i]} times"
+                self.assumed.append(f"{text} {times}: missing? (--na {text})")
+
+
+def _may_mean_missing(text: str, distinct: Array, counts: Array, i: int) -> bool:
+    """Whether number i of the distinct ones, written as text, is too odd to be a value."""
+    code, others = float(distinct[i]), np.delete(distinct, i)
+    if abs(code) > _OUT_OF_PROPORTION * abs(others).max():
+        return True
+    if not re.fullmatch(r"-?9+\.?9*0*|-[129]00+\.?0*", text):
+        return False
+    far = abs(others - code).min() > 0.5 * np.ptp(others)
+    only_negative = counts[i] > 1 and code < 0 <= others.min()
+    often = counts[i] > 2 * np.delete(counts, i).max() and text.count("9") > 2
+    return bool(far or only_negative or often)
 
 
 def _may_be_times(values: Array) -> bool:

@@ -1050,6 +1050,36 @@ def test_a_number_that_may_mean_missing_is_reported(code, count, times, read):
     assert not any("missing?" in said for said in read(lines("b", *values[:5]), "b").assumed)
 
 
+WIDE = [str(60 + 2880 * i * i // 2500) for i in range(50)]
+
+
+@pytest.mark.parametrize("code", ["-999", "-99", "-9", "-200"])
+def test_a_repeated_code_that_is_the_only_negative_number_is_reported(code, read):
+    series = read(lines("b", *WIDE[:9], code, *WIDE[9:], code, "70"))
+    assert f"{code} 2 times: missing? (--na {code})" in series.assumed
+    assert series.values[9] == float(code)
+    for more in ([code], [code, code, "-5"], ["-50", "-50"]):
+        series = read(lines("b", *WIDE, *more, "70"))
+        assert not any("missing?" in said for said in series.assumed)
+
+
+@pytest.mark.parametrize("code", ["1e+20", "9.96921e+36", "-1e+30", "1e20"])
+def test_a_number_out_of_all_proportion_is_reported(code, read):
+    series = read(lines("b", *WIDE, code, "70"))
+    assert any("once: missing? (--na " in said for said in series.assumed)
+    growing = [f"1e{i}" for i in range(0, 40, 4)]
+    assert read(lines("b", *growing)).assumed == ()
+
+
+def test_a_code_inside_the_range_is_reported_if_nothing_else_comes_as_often(read):
+    loads = [str(372 + 300 * i) for i in range(90)]
+    said = "9999 3 times: missing? (--na 9999)"
+    assert said in read(lines("b", *loads[:40], *["9999"] * 3, *loads[40:])).assumed
+    assert read(lines("b", *loads[:40], "9999", "9999", *loads[40:])).assumed == ()
+    assert read(lines("b", *loads, *loads, *["9999"] * 3, "372")).assumed == ()
+    assert read(lines("b", *loads, *["9998"] * 5, "372")).assumed == ()
+
+
 def test_years_out_of_order_may_be_values_and_are_reported(read, refused):
     content = lines("when,b", "1990,1", "1992,3", "1991,2", "1993,4")
     series = read(content, "b")

@@ -85,7 +85,8 @@ class Evidence:
     thousands: dict[str, int]
     open: dict[str, int]  # one separator, then three digits: decimal or thousands
     open_count: int
-    short: int | None  # a number below 1000 without a separator
+    short: int | None  # a number below 1000 without a separator, not zero
+    zero: int | None  # a zero without a separator
     long: int | None  # one of more than three digits without a separator
 
 
@@ -94,14 +95,16 @@ def evidence(fields: Iterable[str]) -> Evidence:
     decimal: dict[str, int] = {}
     thousands: dict[str, int] = {}
     either: dict[str, int] = {}
-    short = long = None
+    short = zero = long = None
     count = 0
     for index, field in enumerate(fields):
         if _PLAIN.fullmatch(field):
             if "." in field:
                 decimal.setdefault(".", index)
-            elif short is None:
+            elif short is None and field.strip("-0"):
                 short = index
+            elif zero is None and not field.strip("-0"):
+                zero = index
             continue
         power = None
         if field.isdigit():
@@ -119,8 +122,10 @@ def evidence(fields: Iterable[str]) -> Evidence:
         if not points:
             if not grouping and len(digits) > 3 and long is None:
                 long = index
-            elif len(digits) <= 3 and short is None:
+            elif len(digits) <= 3 and short is None and digits.strip("0"):
                 short = index
+            elif zero is None and not digits.strip("0"):
+                zero = index
         elif len(set(points)) == 2:
             decimal.setdefault(points[-1], index)
             thousands.setdefault(points[0], index)
@@ -133,7 +138,7 @@ def evidence(fields: Iterable[str]) -> Evidence:
             else:
                 either.setdefault(points[0], index)
                 count += 1
-    return Evidence(decimal, thousands, either, count, short, long)
+    return Evidence(decimal, thousands, either, count, short, zero, long)
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,7 @@ def convert(
     thousands: str | None,
     na: Sequence[str],
     others: Callable[[], Evidence],
-    continental: bool,
+    continental: bool | None,
 ) -> Column:
     """Convert a column's text to numbers, NaN where a value is missing.
 
@@ -189,8 +194,9 @@ def convert(
     others : callable
         Returns the evidence of the file's other columns. Called if the column alone does not
         decide what a separator means.
-    continental : bool
-        Whether the file shows customs that go with a decimal comma.
+    continental : bool, optional
+        Whether the file shows customs that go with a decimal comma (True) or with a decimal point
+        (False). None: it shows neither.
 
     Raises
     ------
@@ -315,7 +321,7 @@ def _decide(
     decimal: str | None,
     thousands: str | None,
     others: Callable[[], Evidence],
-    continental: bool,
+    continental: bool | None,
     assumed: list[str],
     rows: Sequence[int],
 ) -> tuple[str, str | None]:
@@ -377,7 +383,7 @@ def _open(
     fields: Sequence[str],
     found: Evidence,
     others: Callable[[], Evidence],
-    continental: bool,
+    continental: bool | None,
     assumed: list[str],
     rows: Sequence[int],
 ) -> tuple[str, str | None]:
@@ -394,13 +400,15 @@ def _open(
         what = "decimal" if says_decimal else "thousands"
         assumed.append(f"'{c}' in {fields[i]!r} is the {what} separator, by the other columns")
         return (c, None) if says_decimal else (other, c)
-    if found.short is not None and found.open_count >= _ENOUGH:
+    # A zero is written without its fraction more often than other numbers.
+    bare = found.zero if found.short is None and (c == "," or continental) else found.short
+    if bare is not None and found.open_count >= _ENOUGH and (c == "," or continental is not False):
         assumed.append(f"{fields[i]!r} is {fields[i].replace(c, '')} (if not: --decimal {c})")
         return other, c
-    if found.short is None and c == "." and not continental:
+    if bare is None and c == "." and not continental:
         assumed.append(f"'.' in {fields[i]!r} is the decimal separator (if not: --thousands .)")
         return c, None
-    short = f" (and {reprlib.repr(fields[found.short])})" if found.short is not None else ""
+    short = f" (and {reprlib.repr(fields[bare])})" if bare is not None else ""
     raise NotationError(
         f"holds {reprlib.repr(fields[i])}{short}: it has two readings, give --decimal {c} or "
         f"--thousands {c}",

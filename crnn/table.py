@@ -589,14 +589,19 @@ class _Reader:
             continental=self._continental(),
         )
 
-    def _continental(self) -> bool:
-        """Whether fields are separated by ; or days are 31.12.2020: customs of one region."""
-        return self._file.layout.sep == ";" or any(
+    def _continental(self) -> bool | None:
+        """Whether fields are separated by ; or days are 31.12.2020: customs of one region.
+
+        None if fields are separated neither by ; nor by a comma.
+        """
+        if self._file.layout.sep == ";" or any(
             re.match(r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]", value)
             for k, kind in enumerate(self._kinds)
             if kind == "date"
             for value in self._sample(k)[:1]
-        )
+        ):
+            return True
+        return False if self._file.layout.sep == "," else None
 
     def _other_columns(self, value: int, plan: _DatePlan | None) -> _numbers.Evidence:
         skip = {value, *(plan.columns if plan else ())}

@@ -288,6 +288,41 @@ def test_many_numbers_without_a_fraction_have_thousands(read):
     ]
 
 
+def fractions(count):
+    """Numbers of three digits after the dot, and every tenth one a zero."""
+    return ["0" if i % 10 == 3 else f"{12 + i % 5}.{500 + 7 * i}" for i in range(count)]
+
+
+def fractions_by_year(count):
+    return [f"{1900 + i},{value}" for i, value in enumerate(fractions(count))]
+
+
+@pytest.mark.parametrize("count", [20, 60])
+@pytest.mark.parametrize("zero", ["0", "-0", "00"])
+def test_zeros_do_not_make_a_dot_a_thousands_separator(count, zero, read):
+    values = fractions(count)
+    rows = [f"{1900 + i},{zero if v == '0' else v}" for i, v in enumerate(values)]
+    series = read(lines("a,b", *rows), "b")
+    assert series.values.tolist() == [float(value) for value in values]
+    assert "'.' in '12.500' is the decimal separator (if not: --thousands .)" in series.assumed
+    # ; goes with decimal commas, and there a zero has no fraction either
+    series = read(lines("a;b", *(row.replace(",", ";") for row in fractions_by_year(60))), "b")
+    assert series.values[0] == 12500
+    commas = [row.partition(",") for row in fractions_by_year(60)]
+    series = read(lines("a,b", *(f'{a},"{b.replace(".", ",")}"' for a, _, b in commas)), "b")
+    assert series.values[0] == 12500
+
+
+def test_a_dot_among_commas_is_asked_for_if_short_numbers_have_none(read, refused):
+    content = lines("a,b", *fractions_by_year(60), "1960,7")
+    message = refused(content, "b")
+    assert "'12.500' (and '7'): it has two readings" in message
+    assert "--decimal . or --thousands ." in message
+    assert read(content, "b", decimal=".").values[[0, -1]].tolist() == [12.5, 7]
+    assert read(content, "b", thousands=".").values[[0, -1]].tolist() == [12500, 7]
+    assert read(content.replace(",", "\t"), "b").values[[0, -1]].tolist() == [12500, 7]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
@@ -44,6 +45,11 @@ _PART_NAMES = {
     "hour": _words("hour hh hr stunde hora heure ora"),
     "minute": _words("minute min mn mm minuto"),
 }
+# An hour of the day beside its date, by its number or its begin and end: H5, 05 - 06, 05:30-06:00.
+_HOUR = re.compile(
+    r"[Hh](?P<number>[0-9]{1,2})|(?P<hour>[0-9]{1,2})(?:[:.h](?P<minute>[0-9]{2}))?"
+    r"\s*[-\u2013]\s*(?P<end>[0-9]{1,2})(?:[:.h](?P<end_minute>[0-9]{2}))?"
+)
 _ID_NAMES = _words("unique_id series_id item_id ts_id")
 # Without dates, integers in blocks of rows under these names number the series of a file.
 _GROUP_NAMES = _words(
@@ -61,7 +67,6 @@ _MOST_EQUAL = 0.05
 _MOST_MISSING = 10
 # No measured value is so many times the largest other one: 1e20 among loads means missing.
 _OUT_OF_PROPORTION = 1e9
-_ONE_SERIES = "; --id none if it is one series"
 
 
 @dataclass(frozen=True)
@@ -258,8 +263,13 @@ class _DatePlan:
         if "doy" in found:
             year += f"-D{found['doy']}"
         text = "-".join([year, *(found[part] for part in ("month", "day") if part in found)])
-        minute = found.get("minute", "0").zfill(2)
-        return f"{text} {found['hour']}:{minute}" if "hour" in found else text
+        if "hour" not in found:
+            return text
+        hour, minute = found["hour"], found.get("minute", "0").zfill(2)
+        if (interval := _HOUR.fullmatch(hour)) is not None:
+            hour = interval["number"] or interval["hour"]
+            minute = interval["minute"] or minute
+        return f"{text} {hour}:{minute}"
 
 
 class _Reader:
@@ -306,6 +316,8 @@ class _Reader:
         values, blank, lines = columns[0], lines < 0, np.abs(lines)
         when = plan.text(columns[1 + len(keys) :]) if plan else None
         rows = self._data_rows(values, when, lines, blank)
+        if when is not None and plan is not None and plan.parts[-1:] == ("month",):
+            rows = self._without_years(rows, when)
         rows = self._choose(rows, keys, columns[1 : 1 + len(keys)], ids, chosen)
         taken = {value, *keys, *(plan.columns if plan else ())}
         try:
@@ -499,6 +511,8 @@ class _Reader:
             for other in free:
                 if self._kinds[other] == "time":
                     return _DatePlan((k, other))
+                if _are_hours(self._sample(other)):
+                    return _DatePlan((k, other), ("date", "hour"))
                 hours = self._integers(other)
                 if (
                     self._word(other) in _PART_NAMES["hour"]
@@ -514,7 +528,6 @@ class _Reader:
             "year": (1500, 2200),
             "quarter": (1, 4),
             "week": (1, 53),
-            "month": (1, 12),
             "day": (1, 31),
             "doy": (1, 366),
             "hour": (0, 24),
@@ -522,9 +535,8 @@ class _Reader:
         }
 
         def fits(k: int, part: str) -> bool:
-            if part == "month" and self._kinds[k] == "text":
-                months = (re.fullmatch("[Mm](0?[1-9]|1[0-2])", v) for v in self._sample(k))
-                return all(months) or all(map(_dates.month, self._sample(k)))
+            if part == "month":
+                return self._are_months(k)
             if part == "quarter" and self._kinds[k] == "text":
                 return all(re.fullmatch("[Qq]0?[1-4]", value) for value in self._sample(k))
             values = self._integers(k)
@@ -557,6 +569,15 @@ class _Reader:
             if before not in found and not (part == "hour" and "doy" in found):
                 found.pop(part, None)
         return _DatePlan(tuple(found.values()), tuple(found))
+
+    def _are_months(self, k: int) -> bool:
+        """Whether a column holds 1 to 12, M01 to M12 or names; 13 may follow 12, for the year."""
+        values = self._sample(k)
+        numbers = [re.fullmatch(r"[Mm]?(0?[1-9]|1[0-3])(?:\.0*)?", value) for value in values]
+        if not all(numbers):
+            return bool(values) and all(map(_dates.month, values))
+        months = Counter(int(number[1]) for number in numbers if number is not None)
+        return bool(values) and (13 not in months or months[13] <= months[12] + 1)
 
     def _repeats(self, *columns: int) -> bool:
         values = list(zip(*(self._sample(k) for k in columns), strict=False))
@@ -699,6 +720,15 @@ class _Reader:
                 raise LineError(int(lines[i]), "has no date (--dates none ignores the dates)")
         return rows
 
+    def _without_years(self, rows: Array, when: list[str]) -> Array:
+        """The rows without those of month 13, the value of the whole year."""
+        years = np.array([re.match("[0-9]+-13(?![0-9])", when[i]) is not None for i in rows])
+        if not years.any():
+            return rows
+        self.assumed.append(f"{count_of(int(years.sum()), 'row')} of month 13 left out")
+        kept: Array = rows[~years]
+        return kept
+
     def _is_sum(self, row: list[str]) -> bool:
         """Whether the last row holds a sum or a mean: its label says so, and no other's does."""
         label = (row or [""])[0]
@@ -816,13 +846,13 @@ class _Reader:
             for k in order:
                 named = self._kinds[k] == "text" or self._word(k) in _GROUP_NAMES
                 if named and _in_blocks(labels[k][0]):
-                    self._tell([k], [[labels[k][1][i] for i in rows]], _ONE_SERIES)
+                    self._tell([k], [[labels[k][1][i] for i in rows]])
             return
         if ordered:  # in turn: each series has its own step
             for k in order:
                 groups = [times[labels[k][0] == code] for code in range(labels[k][0].max() + 1)]
                 if all(len(group) > 2 and _is_regular(group) for group in groups):
-                    self._tell([k], [[labels[k][1][i] for i in rows]], _ONE_SERIES)
+                    self._tell([k], [[labels[k][1][i] for i in rows]])
             return
         moments = np.unique(times, return_inverse=True)[1].astype(np.int64)
         for size in (1, 2):
@@ -836,11 +866,9 @@ class _Reader:
                     self._kinds[some[0]] == "text" and _in_blocks(labels[some[0]][0])
                 ):
                     continue
-                words = all(self._kinds[k] == "text" for k in some)
-                more = "" if words else _ONE_SERIES
-                self._tell(list(some), [[labels[k][1][i] for i in rows] for k in some], more)
+                self._tell(list(some), [[labels[k][1][i] for i in rows] for k in some])
 
-    def _tell(self, columns: list[int], texts: list[list[str]], more: str = "") -> None:
+    def _tell(self, columns: list[int], texts: list[list[str]]) -> None:
         names = [
             " and ".join(row) for row in zip(*([t.strip() for t in c] for c in texts), strict=True)
         ]
@@ -851,7 +879,7 @@ class _Reader:
         where = " and ".join(repr(self._file.name(k)) for k in columns)
         raise ValueError(
             f"holds {len(set(names))} series, by column {where}: {_listed(names)}; choose one: "
-            f"{options}{more}"
+            f"{options}; --id none if it is one series"
         )
 
     # ---- order, gaps, missing values ----
@@ -1017,6 +1045,20 @@ def _is_regular(times: Array) -> bool:
     if times.dtype.kind == "M":
         return _dates.find_step(Dates("", times, "D")) is not None
     return _dates.find_step(Dates("", times.astype(float), "number")) is not None
+
+
+def _are_hours(values: Sequence[str]) -> bool:
+    """Whether texts are hours of the day: H1 to H24, or intervals of one length."""
+    matches = [_HOUR.fullmatch(value) for value in values]
+    found = [match for match in matches if match is not None]
+    if not found or len(found) < len(values):
+        return False
+    if any(match["number"] for match in found):
+        return all(match["number"] and int(match["number"]) <= 24 for match in found)
+    begins = [60 * int(match["hour"]) + int(match["minute"] or 0) for match in found]
+    ends = [60 * int(match["end"]) + int(match["end_minute"] or 0) for match in found]
+    lengths = {(end - begin) % 1440 for begin, end in zip(begins, ends, strict=True)}
+    return len(lengths) == 1 and lengths != {0} and max(begins) < 1440
 
 
 def _goes_on(a: re.Match[str] | None, b: re.Match[str] | None) -> bool:

@@ -1339,6 +1339,66 @@ def test_numbers_beside_equal_days_may_be_the_time_of_day(refused):
     assert "--dates none keeps their order" in message
 
 
+@pytest.mark.parametrize(
+    ("form", "per_day", "first", "after"),
+    [
+        ("{h:02d} - {k:02d}", 24, "2020-01-30 00:00", "2020-02-02 00:00"),
+        ("{h:02d}-{n}", 24, "2020-01-30 00:00", "2020-02-02 00:00"),
+        ("{h:02d}:00-{k:02d}:00", 24, "2020-01-30 00:00", "2020-02-02 00:00"),
+        ("{h:02d}.00 \u2013 {n:02d}.00", 24, "2020-01-30 00:00", "2020-02-02 00:00"),
+        ("{h:02d}:00 - {h:02d}:59", 24, "2020-01-30 00:00", "2020-02-02 00:00"),
+        ("{h:02d}:00-{h:02d}:30", 48, "2020-01-30 00:00", "2020-02-02 00:00"),
+        ("H{n}", 24, "2020-01-30 01:00", "2020-02-02 01:00"),
+        ("H{n:02d}", 24, "2020-01-30 01:00", "2020-02-02 01:00"),
+        ("h{h}", 24, "2020-01-30 00:00", "2020-02-02 00:00"),
+    ],
+)
+def test_an_interval_of_hours_beside_the_day_is_the_time_of_day(form, per_day, first, after, read):
+    texts = []
+    for h in range(24):
+        whole = form.format(h=h, n=h + 1, k=(h + 1) % 24)
+        texts.append(whole)
+        if per_day == 48:
+            texts.append(f"{h:02d}:30-{(h + 1) % 24:02d}:00")
+    rows = [
+        f"{day},{text},{i}"
+        for day in ("2020-01-30", "2020-01-31", "2020-02-01")
+        for i, text in enumerate(texts)
+    ]
+    series = read(lines("Date,Hours,b", *rows))
+    assert (series.dates.text(0), series.dates.after(1)) == (first, [after])
+    one = read(lines("Date,Hours,b", *rows), id="Hours", series=texts[5])
+    assert one.dates.after(1) == ["2020-02-02"]
+
+
+def test_pairs_of_numbers_are_no_intervals_of_hours(refused):
+    goals = ["2 - 1", "0 - 0", "1 - 3"]
+    rows = [f"2020-01-0{day},{goals[k]},{k}" for day in range(1, 8) for k in range(3)]
+    assert "3 series, by column 'score'" in refused(lines("day,score,b", *rows))
+
+
+@pytest.mark.parametrize(("head", "form"), [("Year,Period,b", "M{:02d}"), ("year,month,b", "{}")])
+@pytest.mark.parametrize("turn", [1, -1])
+def test_the_thirteenth_month_is_a_yearly_value_and_left_out(head, form, turn, read, refused):
+    rows = [f"{2000 + i // 13},{form.format(i % 13 + 1)},{i}" for i in range(45)][::turn]
+    series = read(lines(head, *rows))
+    assert series.values.tolist() == [i for i in range(45) if i % 13 != 12]
+    assert series.dates.after(1) == ["2003-07"]
+    assert "3 rows of month 13 left out" in series.assumed
+    many = lines(head, *(f"2000,{form.format(m)},{m}" for m in (12, 13, 13, 13)))
+    assert "--" in refused(many)
+
+
+def test_several_series_always_name_the_way_out(read, refused):
+    days = [f"2020-01-{i:02d}" for i in range(1, 31)]
+    rows = [f"{day},no,{i}" for i, day in enumerate(days)]
+    rows[10:10] = [f"{days[9]},yes,3"]
+    message = refused(lines("date,holiday,sales", *rows))
+    assert message.endswith("--id holiday --series no; --id none if it is one series")
+    assert len(read(lines("date,holiday,sales", *rows), id="none", sort=True).values) == 30
+    assert refused(LONG).endswith("--id unique_id --series A; --id none if it is one series")
+
+
 def test_a_series_by_two_columns(read, refused):
     content = lines(
         "shop,item,day,b",

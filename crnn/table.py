@@ -35,6 +35,8 @@ def _words(text: str) -> frozenset[str]:
 _TIME_NAMES = _words(
     "date dates ds time times timestamp datetime datum data fecha zeit period index t step"
 )
+# The time names under which nobody writes values.
+_DATE_NAMES = _words("date dates ds timestamp datetime datum fecha")
 _PART_NAMES = {
     "year": _words("year yr yyyy yy jahr ano año anno année annee any"),
     "quarter": _dates.QUARTER_NAMES,
@@ -305,7 +307,7 @@ class _Reader:
         value = None if column is None else self._find(column, "--column")
         one_series = [name.casefold() for name in ids] == ["none"]
         keys = [] if one_series else [self._find(name, "--id") for name in ids]
-        plan = self._plan(value, keys)
+        plan = self._plan(value, keys, sort)
         if value is None:
             value = self._only_column(plan, keys)
         if plan is None and self._dates is None:
@@ -418,7 +420,7 @@ class _Reader:
             return False
         return {b - a for a, b in pairwise(values)} in ({1}, {-1})
 
-    def _plan(self, value: int | None, keys: list[int]) -> _DatePlan | None:
+    def _plan(self, value: int | None, keys: list[int], sort: bool) -> _DatePlan | None:
         """Find the columns with the dates."""
         if self._dates is not None:
             if self._dates.casefold() == "none":
@@ -455,14 +457,11 @@ class _Reader:
             digits = _dates.looks_like(self._sample(k), numbers=True)
             if digits and (named or self._ordered(k)):
                 return self._with_time(k, free)
-            by_name = named and self._is_axis(k, free)
+            by_name = named and (sort or self._is_axis(k, free))
             if by_name or self._counts_rows(k) or self._regular(k):
                 return _DatePlan((k,), plain=True)
             if digits and not self._repeats(k):
-                self.assumed.append(
-                    f"column {self._file.name(k)!r} is not in order and not taken for dates "
-                    f"(if not: --dates {_shell(self._file.name(k))})"
-                )
+                self._say_not_in_order(k)
             if word == "" and self._integers(k) is not None and not self._repeats(k):
                 return _DatePlan((k,), plain=True)  # a table's index, out of order
         return None
@@ -470,7 +469,9 @@ class _Reader:
     def _leaves_values(self, k: int, free: list[int]) -> bool:
         """Whether another column than k may hold the values."""
         return any(
-            self._kinds[other] == "number" and not self._repeats_a_part(other)
+            self._kinds[other] == "number"
+            and not self._counts_rows(other)
+            and not self._repeats_a_part(other)
             for other in free
             if other != k
         )
@@ -483,20 +484,23 @@ class _Reader:
 
     def _is_axis(self, k: int, free: list[int]) -> bool:
         """Whether plain numbers under a name of times are times: a name such as T is no proof."""
+        if self._word(k) in _DATE_NAMES:
+            return True
         try:
-            times = self._plain(list(filter(_numbers.is_number, self._sample(k)))).values
+            column = self._plain(list(filter(_numbers.is_number, self._sample(k))))
         except _numbers.NotationError:
             return True  # the error is reported when the dates are read
+        times = column.values
         if len(times) < 2:
             return True
         if not _may_be_times(times):
             return False
-        regular = _is_regular(times) or _restarts(times) or _restarts(-times)
+        regular = _is_regular(times, column.decimals) or _restarts(times) or _restarts(-times)
         return regular or not any(self._numbers_rows(other) for other in free if other != k)
 
     def _numbers_rows(self, k: int) -> bool:
         """Whether a column is an axis by its values: 1, 2, 3, ..., or years in the first one."""
-        if self._kinds[k] != "number":
+        if self._kinds[k] != "number" or self._counts_rows(k):
             return False
         values = self._integers(k) or [-1]
         if values[0] in (0, 1) and {b - a for a, b in pairwise(values)} == {1}:
@@ -680,10 +684,20 @@ class _Reader:
         names = _TIME_NAMES.union(*_PART_NAMES.values())
         for k in range(len(self._kinds)):
             if k not in taken and self._sample(k) and self._word(k) in names:
+                if self._kinds[k] == "number" and self._word(k) in _TIME_NAMES:
+                    self._say_not_in_order(k)
+                    return
                 self.assumed.append(
                     f"column {self._file.name(k)!r} holds no dates: the rows keep their order"
                 )
                 return
+
+    def _say_not_in_order(self, k: int) -> None:
+        name = self._file.name(k)
+        self.assumed.append(
+            f"column {name!r} is not in order and not taken for dates "
+            f"(if not: --dates {_shell(name)})"
+        )
 
     # ---- rows ----
 
@@ -1039,12 +1053,13 @@ def _restarts(values: Array) -> bool:
     return bool(in_turn.mean() >= 0.9)
 
 
-def _is_regular(times: Array) -> bool:
-    """Whether times in order have a regular step."""
+def _is_regular(times: Array, decimals: int | None = 0) -> bool:
+    """Whether times in order have a regular step; numbers may be rounded to so many decimals."""
     times = times if times[0] < times[-1] else times[::-1]
     if times.dtype.kind == "M":
         return _dates.find_step(Dates("", times, "D")) is not None
-    return _dates.find_step(Dates("", times.astype(float), "number")) is not None
+    numbers = _dates.from_numbers("", times.astype(float), decimals or 0)
+    return _dates.find_step(numbers) is not None
 
 
 def _are_hours(values: Sequence[str]) -> bool:

@@ -942,6 +942,31 @@ def test_a_name_of_times_makes_an_axis_of_numbers_that_rise(read, refused):
     assert (series.dates.name, series.values[0]) == ("t", 100)
 
 
+def test_times_that_are_plain_numbers_stay_an_axis(read, refused):
+    seconds = ["0.13", "1.02", "2.51", "2.77", "4.00", "9.35"]
+    y = waves(6)
+    content = lines(
+        ",time,y", *(f"{i},{t},{v}" for i, (t, v) in enumerate(zip(seconds, y, strict=True)))
+    )
+    assert (read(content).name, read(content).dates.name) == ("y", "time")
+    # an hour in days, rounded to four digits, beside a number of the row
+    hours = [f"{730000 + i / 24:.4f}" for i in range(30)]
+    content = lines(
+        "n,time,y", *(f"{i},{t},{v}" for i, (t, v) in enumerate(zip(hours, waves(30), strict=True)))
+    )
+    assert read(content, "y").dates.after(1) == ["730001.2500"]
+    shuffled = lines("time,y", *(f"{seconds[i]},{y[i]}" for i in (3, 0, 5, 1, 4, 2)))
+    series = read(shuffled, "y")
+    assert series.dates.name == "row"
+    said = "column 'time' is not in order and not taken for dates (if not: --dates time)"
+    assert said in series.assumed
+    for options in ({"sort": True}, {"sort": True, "dates": "time"}):
+        series = read(shuffled, "y", **options)
+        assert series.values.tolist() == [float(value) for value in y]
+    for name in ("date", "timestamp", "Datum"):
+        assert "--sort" in refused(shuffled.replace("time", name))
+
+
 def test_of_two_columns_that_may_be_the_values_one_is_to_be_chosen(read, refused):
     rows = zip(waves(40), waves(80)[40:], strict=True)
     content = lines("speed,step", *(",".join(row) for row in rows))

@@ -77,7 +77,7 @@ _MONTH_DOT_YEAR = _form(r"(?P<m>[0-9]{1,2})\.(?P<y>[0-9]{4})")
 _MONTH_NAME = _form(rf"{_NAME}[-/., ']*(?P<y>[0-9]{{4}}|[0-9]{{2}})")
 # A year and the number of its quarter or half-year, or of a month.
 _YEAR_PART = _form(
-    r"(?P<y>[0-9]{4})(?:[-/.](?P<p>0?[1-4])|(?P<p2>0[1-4]))|(?P<p3>0?[1-4])[-/](?P<y2>[0-9]{4})"
+    r"(?P<y>[0-9]{4})(?:[-/.:](?P<p>0?[1-4])|(?P<p2>0[1-4]))|(?P<p3>0?[1-4])[-/](?P<y2>[0-9]{4})"
 )
 # Groups: y year, m month, d day, j day of the year, b a month's name, q quarter, h half-year, w
 # week; u and v are day and month in either order.
@@ -376,6 +376,8 @@ def _parts_of_years(name: str, fields: Sequence[str]) -> Dates | None:
     values = _moments(fields, year, 12 // count * (part - 1) + 1, np.ones_like(part))
     what = "quarter" if count == 4 else "half-year"
     said = () if named else (f"the number in {fields[0].strip()!r} is the {what}",)
+    if ":" in fields[0]:  # months are not written like this
+        said, form = (), ""
     return Dates(name, values, "Q" if count == 4 else "half", assumed=said, form=form)
 
 

@@ -721,6 +721,13 @@ def test_a_part_that_stays_below_five_is_a_quarter_or_half_year(
     assert not any("missing" in said for said in series.assumed)
 
 
+def test_a_colon_before_the_part_of_the_year_is_read_without_a_note(read):
+    for count, after in ((4, ["2008Q1", "2008Q2"]), (2, ["2008H1", "2008H2"])):
+        series = read(dated(parts("{y}:{p}", count)), "b")
+        assert series.dates.after(2) == after
+        assert series.assumed == ("separator ';'",)
+
+
 @pytest.mark.parametrize("name", ["Quarter", "qtr", "QTR", "trimestre"])
 def test_the_name_of_a_column_says_that_it_holds_quarters(name, read):
     dates = ["2000-1", "2000-2", "2000-4", "2001-1", "2001-3"]

@@ -388,7 +388,8 @@ class _Reader:
             raise ValueError(
                 f"no column holds numbers (--sep, --skip, --decimal); {self._file.all_names()}"
             )
-        named = plan is None and any(self._word(k) in _TIME_NAMES for k in found)
+        open_axis = self._dates is None and plan is None
+        named = open_axis and any(self._word(k) in _TIME_NAMES for k in found)
         axis = " (--dates COLUMN names the time axis)" if named else ""
         raise ValueError(
             f"{len(found)} columns hold numbers, choose one with --column{axis}; "
@@ -496,10 +497,13 @@ class _Reader:
         if not _may_be_times(times):
             return False
         regular = _is_regular(times, column.decimals) or _restarts(times) or _restarts(-times)
-        return regular or not any(self._numbers_rows(other) for other in free if other != k)
+        return regular or not any(self._is_better_axis(other) for other in free if other != k)
 
-    def _numbers_rows(self, k: int) -> bool:
-        """Whether a column is an axis by its values: 1, 2, 3, ..., or years in the first one."""
+    def _is_better_axis(self, k: int) -> bool:
+        """Whether a column is an axis by its values: 1, 2, 3, ..., or years in the first one.
+
+        The index of a table counts rows beside any time, so it does not matter.
+        """
         if self._kinds[k] != "number" or self._counts_rows(k):
             return False
         values = self._integers(k) or [-1]

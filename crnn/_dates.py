@@ -22,6 +22,7 @@ _MOST_IRREGULAR = 0.1  # share of the steps: a holiday moves a weekly date by a 
 _SEASONS = {
     "monthly": 12,
     "quarterly": 4,
+    "every 6 months": 2,
     "weekly": 52,
     "daily": 7,
     "on business days": 5,
@@ -74,8 +75,12 @@ _YEAR_MONTH = _form(r"(?P<y>[0-9]{4})(?:[-/:]|-?[Mm])(?P<m>[0-9]{1,2})")
 _EXPERIMENT = _form(r"(?P<y>[0-9]{1,3})-(?P<m>[0-9]{2})")  # its year and month, from year 1
 _MONTH_DOT_YEAR = _form(r"(?P<m>[0-9]{1,2})\.(?P<y>[0-9]{4})")
 _MONTH_NAME = _form(rf"{_NAME}[-/., ']*(?P<y>[0-9]{{4}}|[0-9]{{2}})")
-# Groups: y year, m month, d day, j day of the year, b a month's name, q quarter, w week; u and v
-# are day and month in either order.
+# A year and the number of its quarter or half-year, or of a month.
+_YEAR_PART = _form(
+    r"(?P<y>[0-9]{4})(?:[-/.:](?P<p>0?[1-4])|(?P<p2>0[1-4]))|(?P<p3>0?[1-4])[-/](?P<y2>[0-9]{4})"
+)
+# Groups: y year, m month, d day, j day of the year, b a month's name, q quarter, h half-year, w
+# week; u and v are day and month in either order.
 _FORMS = [
     _form(r"(?P<y>[0-9]{4})([-/.])(?P<m>[0-9]{1,2})\2(?P<d>[0-9]{1,2})" + _TIME),
     _form(r"(?P<u>[0-9]{1,2})([-/. ])(?P<v>[0-9]{1,2})\2(?P<y>[0-9]{4}|[0-9]{2})" + _TIME),
@@ -93,6 +98,7 @@ _FORMS = [
     _form(rf"(?P<y>[0-9]{{4}})[-/., ]*{_NAME}"),
     _form(r"(?P<y>[0-9]{4})[-/: ]?[QqTt](?P<q>[1-4])"),
     _form(r"(?:[QqTt](?P<q>[1-4])|(?P<q2>[1-4])[QqTt])[-/: ]?(?P<y>[0-9]{4})"),
+    _form(r"(?P<y>[0-9]{4})[-/: ]?[HhSs](?P<h>[12])"),
     _form(r"(?P<y>[0-9]{4})-?[Ww](?P<w>[0-9]{2})(?:-1)?"),
     _form(r"(?:[Ww](?:eek)?|[Kk][Ww])[- ]?(?P<w>[0-9]{1,2})[-/, ]+(?P<y>[0-9]{4})"),
     _YEAR_MONTH,
@@ -111,6 +117,7 @@ _DIGITS = [
     _form(r"(?P<u>[0-9]{1,2})(?P<v>[0-9]{2})(?P<y>[0-9]{4})"),
     _MONTH_DOT_YEAR,
 ]
+QUARTER_NAMES = frozenset({"quarter", "qtr", "q", "quartal", "trimestre", "trimester"})
 TIME_OF_DAY = re.compile(
     r"(?P<H>[0-9]{1,2})[:.h](?P<M>[0-9]{2})(?:[:.](?P<S>[0-9]{2})(?:[.,][0-9]+)?)?"
     r"(?:\s*[AaPp]\.?[Mm]\.?)?"
@@ -129,8 +136,8 @@ class DateError(ValueError):
 class Dates:
     """The date of each value: `values` are datetime64[us], or float64 for plain numbers.
 
-    `unit` is the precision of a written date: "Y", "Q", "M", "W", "D", "h", "min", "s", "us" or
-    "number", with `decimals` digits.
+    `unit` is the precision of a written date: "Y", "half", "Q", "M", "W", "D", "h", "min", "s",
+    "us" or "number", with `decimals` digits. `form` says how to write a quarter or half-year.
     """
 
     name: str
@@ -139,6 +146,7 @@ class Dates:
     decimals: int = 0
     zone: str = ""
     assumed: tuple[str, ...] = ()
+    form: str = ""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -161,7 +169,8 @@ class Dates:
         Returns
         -------
         list of str
-            In the form of ISO 8601, with the column's precision.
+            In the form of ISO 8601, with the column's precision. Numbers of quarters and
+            half-years keep the column's form.
         """
         step = find_step(self)
         if step is None:
@@ -195,7 +204,9 @@ class Dates:
         if self.unit == "Y":
             return year
         if self.unit == "Q":
-            return f"{year}Q{(month + 2) // 3}"
+            return (self.form or "{}Q{}").format(year, (month + 2) // 3)
+        if self.unit == "half":
+            return (self.form or "{}H{}").format(year, (month + 5) // 6)
         if self.unit == "M":
             return f"{year if year > '1' else year.lstrip('0')}-{month:02d}"
         if self.unit == "W":
@@ -274,7 +285,8 @@ def parse(name: str, fields: Sequence[str], *, dayfirst: bool | None = None) -> 
         If a field has another form than the first one or is not in the calendar, or if the order
         of day and month is ambiguous.
     """
-    if (known := _iso(name, fields)) is not None:
+    known = _iso(name, fields) or _parts_of_years(name, fields)
+    if known is not None:
         return known
     worst = DateError(f"holds {fields[0]!r}, which is not a known form of date", 0)
     for form in (*_FORMS, *_DIGITS):
@@ -341,6 +353,57 @@ def _iso(name: str, fields: Sequence[str]) -> Dates | None:
     if (values != values.astype("M8[D]")).any():
         unit = "min" if (values == values.astype("M8[m]")).all() else "s"
     return Dates(name, values, unit)
+
+
+def _parts_of_years(name: str, fields: Sequence[str]) -> Dates | None:
+    """Read quarters or half-years that are written like months: 2000-1, 1/2000, 200001."""
+    form = _part_form(fields[0].strip())
+    matches = [_YEAR_PART.fullmatch(field.strip()) for field in fields] if form else []
+    found = [match for match in matches if match is not None]
+    if not found or len(found) < len(fields):
+        return None
+    year = np.array([int(match["y"] or match["y2"]) for match in found])
+    part = np.array([int(match["p"] or match["p2"] or match["p3"]) for match in found])
+    pairs = zip(fields, year, part, strict=True)
+    if year.min() not in _YEARS or year.max() not in _YEARS:
+        return None
+    if any(form.format(y, p) != field.strip() for field, y, p in pairs):
+        return None
+    named = name.casefold().strip("#_:() ") in QUARTER_NAMES
+    count = _count_of_parts(year, part, named)
+    if count is None:
+        return None
+    values = _moments(fields, year, 12 // count * (part - 1) + 1, np.ones_like(part))
+    what = "quarter" if count == 4 else "half-year"
+    said = () if named else (f"the number in {fields[0].strip()!r} is the {what}",)
+    if ":" in fields[0]:  # months are not written like this
+        said, form = (), ""
+    return Dates(name, values, "Q" if count == 4 else "half", assumed=said, form=form)
+
+
+def _part_form(field: str) -> str:
+    """How a field writes its year, {0}, and the part of the year, {1}; empty if it has none."""
+    match = _YEAR_PART.fullmatch(field)
+    if match is None:
+        return ""
+    part = "{1:02d}" if (match["p"] or match["p2"] or match["p3"])[0] == "0" else "{1}"
+    if match["p3"]:
+        return part + field[match.end("p3")] + "{0}"
+    return "{0}" + ("" if match["p2"] else field[4]) + part
+
+
+def _count_of_parts(year: Array, part: Array, named: bool) -> int | None:
+    """How many parts a year has; None if they may be months.
+
+    Without a name, the parts have to follow each other for two years of quarters or three of
+    half-years: months that begin a year look the same for as long.
+    """
+    count = 4 if part.max() > 2 else 2
+    if named and set(part.tolist()) == {1, 2, 3, 4}:
+        return 4
+    moves = np.diff(count * year + part)
+    in_turn = (moves == 1).all() or (moves == -1).all()
+    return count if in_turn and len(part) >= (8 if count == 4 else 6) else None
 
 
 def _plausible(m: dict[str, str], digits: bool) -> bool:
@@ -423,7 +486,7 @@ def _parse(name: str, fields: Sequence[str], form: re.Pattern[str], dayfirst: bo
         (u for u, key in (("D", "d"), ("D", "u"), ("D", "j"), ("W", "w")) if key in groups), ""
     )
     unit = unit or next(
-        (u for u, key in (("Q", "q"), ("M", "m"), ("M", "b")) if key in groups), "Y"
+        (u for u, key in (("Q", "q"), ("half", "h"), ("M", "m"), ("M", "b")) if key in groups), "Y"
     )
     if "q" in groups or "w" in groups or unit in "MY":
         finest = ["D"]
@@ -467,6 +530,8 @@ def _parts(
             number = named
         elif "q" in m:
             number = 3 * int(m["q"] or m["q2"]) - 2
+        elif "h" in m:
+            number = 6 * int(m["h"]) - 5
         elif "m" in m:
             # "1871.1" is October where "1871.01" is January
             number = 10 if m["m"] == "1" and form is _DIGITS[1] else int(m["m"])

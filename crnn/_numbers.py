@@ -48,7 +48,7 @@ _GROUPED = re.compile(
     r"|[0-9]{1,2}(?:,[0-9]{2})*,[0-9]{3}(?:\.[0-9]*)?"
 )
 
-
+_ONE_SEPARATOR = re.compile(r"[0-9]+[.,]?[0-9]*|[.,][0-9]+")
 # The form of most fields. It has only one reading.
 _PLAIN = re.compile(r"-?(?:[0-9]+\.(?:[0-9]{1,2}|[0-9]{4,})|0\.[0-9]+|[0-9]{1,3})")
 
@@ -85,7 +85,8 @@ class Evidence:
     thousands: dict[str, int]
     open: dict[str, int]  # one separator, then three digits: decimal or thousands
     open_count: int
-    short: int | None  # a number below 1000 without a separator
+    short: int | None  # a number below 1000 without a separator, not zero
+    zero: int | None  # a zero without a separator
     long: int | None  # one of more than three digits without a separator
 
 
@@ -94,14 +95,16 @@ def evidence(fields: Iterable[str]) -> Evidence:
     decimal: dict[str, int] = {}
     thousands: dict[str, int] = {}
     either: dict[str, int] = {}
-    short = long = None
+    short = zero = long = None
     count = 0
     for index, field in enumerate(fields):
         if _PLAIN.fullmatch(field):
             if "." in field:
                 decimal.setdefault(".", index)
-            elif short is None:
+            elif short is None and field.strip("-0"):
                 short = index
+            elif zero is None and not field.strip("-0"):
+                zero = index
             continue
         power = None
         if field.isdigit():
@@ -119,8 +122,10 @@ def evidence(fields: Iterable[str]) -> Evidence:
         if not points:
             if not grouping and len(digits) > 3 and long is None:
                 long = index
-            elif len(digits) <= 3 and short is None:
+            elif len(digits) <= 3 and short is None and digits.strip("0"):
                 short = index
+            elif zero is None and not digits.strip("0"):
+                zero = index
         elif len(set(points)) == 2:
             decimal.setdefault(points[-1], index)
             thousands.setdefault(points[0], index)
@@ -133,7 +138,7 @@ def evidence(fields: Iterable[str]) -> Evidence:
             else:
                 either.setdefault(points[0], index)
                 count += 1
-    return Evidence(decimal, thousands, either, count, short, long)
+    return Evidence(decimal, thousands, either, count, short, zero, long)
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,7 @@ def convert(
     thousands: str | None,
     na: Sequence[str],
     others: Callable[[], Evidence],
-    continental: bool,
+    continental: bool | None,
 ) -> Column:
     """Convert a column's text to numbers, NaN where a value is missing.
 
@@ -189,8 +194,9 @@ def convert(
     others : callable
         Returns the evidence of the file's other columns. Called if the column alone does not
         decide what a separator means.
-    continental : bool
-        Whether the file shows customs that go with a decimal comma.
+    continental : bool, optional
+        Whether the file shows customs that go with a decimal comma (True) or with a decimal point
+        (False). None: it shows neither.
 
     Raises
     ------
@@ -218,7 +224,7 @@ def convert(
     number = re.compile(rf"{whole}(?:{point}[0-9]*)?|{point}[0-9]+")
     # NaN marks a missing value. A number for a missing value ("-99.99") is compared by value.
     values = np.full(len(fields), np.nan)
-    codes = [float(word) for word in na if re.fullmatch(r"[+-]?[0-9.]+(?:e[+-]?[0-9]+)?", word)]
+    codes = {_code(word, number, decimal, thousands) for word in na}
     affix: tuple[str, str] | None = None
     first = -1
     accounts: str | None = None
@@ -244,14 +250,11 @@ def convert(
                 took = f"'{decimal}'" + (f" and thousands '{thousands}'" if thousands else "")
                 hint = f" with the decimal separator {took} (--decimal, --thousands)"
             raise NotationError(f"holds {reprlib.repr(field)}, not a finite number{hint}", i)
-        if thousands:
-            digits = digits.replace(thousands, "")
-        if decimal != ".":
-            digits = digits.replace(decimal, ".")
+        digits = _with_point(digits, decimal, thousands)
         value = float(digits + (parts["power"] or ""))
         if not math.isfinite(value):
             raise NotationError(f"holds {reprlib.repr(field)}, not a finite number", i)
-        if (parts["minus"] or parts["sign"]) in ("-", "\u2212", "\u2013"):
+        if _is_negative(parts):
             value = -value
             if accounts is None and field[-1] in (")", "-", "\u2212"):
                 accounts = f"{field!r} is -{parts['digits'].strip()}"
@@ -284,6 +287,30 @@ def convert(
     return Column(values, None if power else decimals, significant, assumed)
 
 
+def _with_point(digits: str, decimal: str, thousands: str | None) -> str:
+    return (digits.replace(thousands, "") if thousands else digits).replace(decimal, ".")
+
+
+def _is_negative(parts: re.Match[str]) -> bool:
+    return (parts["minus"] or parts["sign"]) in ("-", "\u2212", "\u2013")
+
+
+def _code(word: str, number: re.Pattern[str], decimal: str, thousands: str | None) -> float | None:
+    """The value of a word for missing in the column's notation, else in any; None for text."""
+    parts = _match(word)
+    if parts is None:
+        return None
+    digits = parts["digits"].strip()
+    if number.fullmatch(digits):
+        digits = _with_point(digits, decimal, thousands)
+    elif _ONE_SEPARATOR.fullmatch(digits):
+        digits = digits.replace(",", ".")
+    else:
+        return None
+    value = float(digits + (parts["power"] or ""))
+    return -value if _is_negative(parts) else value
+
+
 def _shown(field: str) -> str:
     return field if field.isalnum() and len(field) < 20 else reprlib.repr(field)
 
@@ -294,7 +321,7 @@ def _decide(
     decimal: str | None,
     thousands: str | None,
     others: Callable[[], Evidence],
-    continental: bool,
+    continental: bool | None,
     assumed: list[str],
     rows: Sequence[int],
 ) -> tuple[str, str | None]:
@@ -356,7 +383,7 @@ def _open(
     fields: Sequence[str],
     found: Evidence,
     others: Callable[[], Evidence],
-    continental: bool,
+    continental: bool | None,
     assumed: list[str],
     rows: Sequence[int],
 ) -> tuple[str, str | None]:
@@ -373,13 +400,15 @@ def _open(
         what = "decimal" if says_decimal else "thousands"
         assumed.append(f"'{c}' in {fields[i]!r} is the {what} separator, by the other columns")
         return (c, None) if says_decimal else (other, c)
-    if found.short is not None and found.open_count >= _ENOUGH:
+    # A zero is written without its fraction more often than other numbers.
+    bare = found.zero if found.short is None and (c == "," or continental) else found.short
+    if bare is not None and found.open_count >= _ENOUGH and (c == "," or continental is not False):
         assumed.append(f"{fields[i]!r} is {fields[i].replace(c, '')} (if not: --decimal {c})")
         return other, c
-    if found.short is None and c == "." and not continental:
+    if bare is None and c == "." and not continental:
         assumed.append(f"'.' in {fields[i]!r} is the decimal separator (if not: --thousands .)")
         return c, None
-    short = f" (and {reprlib.repr(fields[found.short])})" if found.short is not None else ""
+    short = f" (and {reprlib.repr(fields[bare])})" if bare is not None else ""
     raise NotationError(
         f"holds {reprlib.repr(fields[i])}{short}: it has two readings, give --decimal {c} or "
         f"--thousands {c}",

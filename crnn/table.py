@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
@@ -34,9 +35,11 @@ def _words(text: str) -> frozenset[str]:
 _TIME_NAMES = _words(
     "date dates ds time times timestamp datetime datum data fecha zeit period index t step"
 )
+# The time names under which nobody writes values.
+_DATE_NAMES = _words("date dates ds timestamp datetime datum fecha")
 _PART_NAMES = {
     "year": _words("year yr yyyy yy jahr ano año anno année annee any"),
-    "quarter": _words("quarter qtr q quartal trimestre trimester"),
+    "quarter": _dates.QUARTER_NAMES,
     "week": _words("week wk isoweek woche semaine semana settimana kw"),
     "month": _words("month mon mm mo mnth monat mes mês mois mese"),
     "day": _words("day dd dy tag dia día jour giorno"),
@@ -44,6 +47,11 @@ _PART_NAMES = {
     "hour": _words("hour hh hr stunde hora heure ora"),
     "minute": _words("minute min mn mm minuto"),
 }
+# An hour of the day beside its date, by its number or its begin and end: H5, 05 - 06, 05:30-06:00.
+_HOUR = re.compile(
+    r"[Hh](?P<number>[0-9]{1,2})|(?P<hour>[0-9]{1,2})(?:[:.h](?P<minute>[0-9]{2}))?"
+    r"\s*[-\u2013]\s*(?P<end>[0-9]{1,2})(?:[:.h](?P<end_minute>[0-9]{2}))?"
+)
 _ID_NAMES = _words("unique_id series_id item_id ts_id")
 # Without dates, integers in blocks of rows under these names number the series of a file.
 _GROUP_NAMES = _words(
@@ -59,7 +67,8 @@ _SUMS = _words(
 _MOST_EQUAL = 0.05
 # Gaps may become at most this many missing values for each value of the file.
 _MOST_MISSING = 10
-_ONE_SERIES = "; --id none if it is one series"
+# No measured value is so many times the largest other one: 1e20 among loads means missing.
+_OUT_OF_PROPORTION = 1e9
 
 
 @dataclass(frozen=True)
@@ -256,8 +265,13 @@ class _DatePlan:
         if "doy" in found:
             year += f"-D{found['doy']}"
         text = "-".join([year, *(found[part] for part in ("month", "day") if part in found)])
-        minute = found.get("minute", "0").zfill(2)
-        return f"{text} {found['hour']}:{minute}" if "hour" in found else text
+        if "hour" not in found:
+            return text
+        hour, minute = found["hour"], found.get("minute", "0").zfill(2)
+        if (interval := _HOUR.fullmatch(hour)) is not None:
+            hour = interval["number"] or interval["hour"]
+            minute = interval["minute"] or minute
+        return f"{text} {hour}:{minute}"
 
 
 class _Reader:
@@ -293,7 +307,7 @@ class _Reader:
         value = None if column is None else self._find(column, "--column")
         one_series = [name.casefold() for name in ids] == ["none"]
         keys = [] if one_series else [self._find(name, "--id") for name in ids]
-        plan = self._plan({value, *keys})
+        plan = self._plan(value, keys, sort)
         if value is None:
             value = self._only_column(plan, keys)
         if plan is None and self._dates is None:
@@ -304,6 +318,8 @@ class _Reader:
         values, blank, lines = columns[0], lines < 0, np.abs(lines)
         when = plan.text(columns[1 + len(keys) :]) if plan else None
         rows = self._data_rows(values, when, lines, blank)
+        if when is not None and plan is not None and plan.parts[-1:] == ("month",):
+            rows = self._without_years(rows, when)
         rows = self._choose(rows, keys, columns[1 : 1 + len(keys)], ids, chosen)
         taken = {value, *keys, *(plan.columns if plan else ())}
         try:
@@ -364,14 +380,20 @@ class _Reader:
             for k, kind in enumerate(self._kinds)
             if kind == "number" and k not in taken and not self._counts_rows(k)
         ]
+        if plan is None:
+            found = [k for k in found if not self._repeats_a_part(k)] or found
         if len(found) == 1:
             return found[0]
         if not found:
             raise ValueError(
                 f"no column holds numbers (--sep, --skip, --decimal); {self._file.all_names()}"
             )
+        open_axis = self._dates is None and plan is None
+        named = open_axis and any(self._word(k) in _TIME_NAMES for k in found)
+        axis = " (--dates COLUMN names the time axis)" if named else ""
         raise ValueError(
-            f"{len(found)} columns hold numbers, choose one with --column; {self._file.all_names()}"
+            f"{len(found)} columns hold numbers, choose one with --column{axis}; "
+            + self._file.all_names()
         )
 
     def _word(self, k: int) -> str | None:
@@ -399,7 +421,7 @@ class _Reader:
             return False
         return {b - a for a, b in pairwise(values)} in ({1}, {-1})
 
-    def _plan(self, taken: set[int | None]) -> _DatePlan | None:
+    def _plan(self, value: int | None, keys: list[int], sort: bool) -> _DatePlan | None:
         """Find the columns with the dates."""
         if self._dates is not None:
             if self._dates.casefold() == "none":
@@ -409,7 +431,8 @@ class _Reader:
                 self._sample(k), numbers=True
             )
             return _DatePlan((k,), plain=plain)
-        free = [k for k in range(len(self._kinds)) if k not in taken and len(self._kinds) > 1]
+        width = len(self._kinds)
+        free = [k for k in range(width) if k not in {value, *keys} and width > 1]
         found = [k for k in free if self._kinds[k] == "date"]
         if found:
             # A name goes first; then the most times, as in the hours beside their day.
@@ -427,21 +450,67 @@ class _Reader:
             return self._with_time(found[0], free)
         for k in sorted(free, key=lambda k: self._word(k) not in _TIME_NAMES):
             word = self._word(k)
-            if self._kinds[k] != "number" or not (word in _TIME_NAMES or k == 0):
+            named = word in _TIME_NAMES
+            if self._kinds[k] != "number" or not (named or k == 0):
+                continue
+            if named and value is None and not self._leaves_values(k, free):
                 continue
             digits = _dates.looks_like(self._sample(k), numbers=True)
-            if digits and (word in _TIME_NAMES or self._ordered(k)):
+            if digits and (named or self._ordered(k)):
                 return self._with_time(k, free)
-            if word in _TIME_NAMES or self._counts_rows(k) or self._regular(k):
+            by_name = named and (sort or self._is_axis(k, free))
+            if by_name or self._counts_rows(k) or self._regular(k):
                 return _DatePlan((k,), plain=True)
             if digits and not self._repeats(k):
-                self.assumed.append(
-                    f"column {self._file.name(k)!r} is not in order and not taken for dates "
-                    f"(if not: --dates {_shell(self._file.name(k))})"
-                )
+                self._say_not_in_order(k)
             if word == "" and self._integers(k) is not None and not self._repeats(k):
                 return _DatePlan((k,), plain=True)  # a table's index, out of order
         return None
+
+    def _leaves_values(self, k: int, free: list[int]) -> bool:
+        """Whether another column than k may hold the values."""
+        return any(
+            self._kinds[other] == "number"
+            and not self._counts_rows(other)
+            and not self._repeats_a_part(other)
+            for other in free
+            if other != k
+        )
+
+    def _repeats_a_part(self, k: int) -> bool:
+        """Whether a column is a part of a date without its year: months 1 to 12, hours 0 to 23."""
+        known = any(self._word(k) in names for names in _PART_NAMES.values())
+        values = self._integers(k)
+        return known and values is not None and _restarts(np.array(values, dtype=float))
+
+    def _is_axis(self, k: int, free: list[int]) -> bool:
+        """Whether plain numbers under a name of times are times: a name such as T is no proof."""
+        if self._word(k) in _DATE_NAMES:
+            return True
+        try:
+            column = self._plain(list(filter(_numbers.is_number, self._sample(k))))
+        except _numbers.NotationError:
+            return True  # the error is reported when the dates are read
+        times = column.values
+        if len(times) < 2:
+            return True
+        if not _may_be_times(times):
+            return False
+        regular = _is_regular(times, column.decimals) or _restarts(times) or _restarts(-times)
+        return regular or not any(self._is_better_axis(other) for other in free if other != k)
+
+    def _is_better_axis(self, k: int) -> bool:
+        """Whether a column is an axis by its values: 1, 2, 3, ..., or years in the first one.
+
+        The index of a table counts rows beside any time, so it does not matter.
+        """
+        if self._kinds[k] != "number" or self._counts_rows(k):
+            return False
+        values = self._integers(k) or [-1]
+        if values[0] in (0, 1) and {b - a for a, b in pairwise(values)} == {1}:
+            return True
+        years = _dates.looks_like(self._sample(k), numbers=True) and self._ordered(k)
+        return k == 0 and (years or self._regular(k))
 
     def _with_time(self, k: int, free: list[int]) -> _DatePlan:
         """A date column, and a second one with the time of day if the dates have none."""
@@ -450,6 +519,8 @@ class _Reader:
             for other in free:
                 if self._kinds[other] == "time":
                     return _DatePlan((k, other))
+                if _are_hours(self._sample(other)):
+                    return _DatePlan((k, other), ("date", "hour"))
                 hours = self._integers(other)
                 if (
                     self._word(other) in _PART_NAMES["hour"]
@@ -465,7 +536,6 @@ class _Reader:
             "year": (1500, 2200),
             "quarter": (1, 4),
             "week": (1, 53),
-            "month": (1, 12),
             "day": (1, 31),
             "doy": (1, 366),
             "hour": (0, 24),
@@ -473,9 +543,8 @@ class _Reader:
         }
 
         def fits(k: int, part: str) -> bool:
-            if part == "month" and self._kinds[k] == "text":
-                months = (re.fullmatch("[Mm](0?[1-9]|1[0-2])", v) for v in self._sample(k))
-                return all(months) or all(map(_dates.month, self._sample(k)))
+            if part == "month":
+                return self._are_months(k)
             if part == "quarter" and self._kinds[k] == "text":
                 return all(re.fullmatch("[Qq]0?[1-4]", value) for value in self._sample(k))
             values = self._integers(k)
@@ -509,6 +578,15 @@ class _Reader:
                 found.pop(part, None)
         return _DatePlan(tuple(found.values()), tuple(found))
 
+    def _are_months(self, k: int) -> bool:
+        """Whether a column holds 1 to 12, M01 to M12 or names; 13 may follow 12, for the year."""
+        values = self._sample(k)
+        numbers = [re.fullmatch(r"[Mm]?(0?[1-9]|1[0-3])(?:\.0*)?", value) for value in values]
+        if not all(numbers):
+            return bool(values) and all(map(_dates.month, values))
+        months = Counter(int(number[1]) for number in numbers if number is not None)
+        return bool(values) and (13 not in months or months[13] <= months[12] + 1)
+
     def _repeats(self, *columns: int) -> bool:
         values = list(zip(*(self._sample(k) for k in columns), strict=False))
         return len(set(values)) < len(values)
@@ -529,14 +607,30 @@ class _Reader:
         moves = self._moves(k)
         return len(moves) > 1 and bool(np.ptp(moves) <= 1e-9 * abs(moves[0]) > 0)
 
-    def _continental(self) -> bool:
-        """Whether fields are separated by ; or days are 31.12.2020: customs of one region."""
-        return self._file.layout.sep == ";" or any(
+    def _plain(self, text: list[str]) -> _numbers.Column:
+        """Plain numbers of a time axis."""
+        return _numbers.convert(
+            text,
+            decimal=self._decimal,
+            thousands=self._thousands,
+            na=(),
+            others=lambda: _numbers.evidence(()),
+            continental=self._continental(),
+        )
+
+    def _continental(self) -> bool | None:
+        """Whether fields are separated by ; or days are 31.12.2020: customs of one region.
+
+        None if fields are separated neither by ; nor by a comma.
+        """
+        if self._file.layout.sep == ";" or any(
             re.match(r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]", value)
             for k, kind in enumerate(self._kinds)
             if kind == "date"
             for value in self._sample(k)[:1]
-        )
+        ):
+            return True
+        return False if self._file.layout.sep == "," else None
 
     def _other_columns(self, value: int, plan: _DatePlan | None) -> _numbers.Evidence:
         skip = {value, *(plan.columns if plan else ())}
@@ -594,10 +688,20 @@ class _Reader:
         names = _TIME_NAMES.union(*_PART_NAMES.values())
         for k in range(len(self._kinds)):
             if k not in taken and self._sample(k) and self._word(k) in names:
+                if self._kinds[k] == "number" and self._word(k) in _TIME_NAMES:
+                    self._say_not_in_order(k)
+                    return
                 self.assumed.append(
                     f"column {self._file.name(k)!r} holds no dates: the rows keep their order"
                 )
                 return
+
+    def _say_not_in_order(self, k: int) -> None:
+        name = self._file.name(k)
+        self.assumed.append(
+            f"column {name!r} is not in order and not taken for dates "
+            f"(if not: --dates {_shell(name)})"
+        )
 
     # ---- rows ----
 
@@ -633,6 +737,15 @@ class _Reader:
             if _numbers.is_missing(when[i]):
                 raise LineError(int(lines[i]), "has no date (--dates none ignores the dates)")
         return rows
+
+    def _without_years(self, rows: Array, when: list[str]) -> Array:
+        """The rows without those of month 13, the value of the whole year."""
+        years = np.array([re.match("[0-9]+-13(?![0-9])", when[i]) is not None for i in rows])
+        if not years.any():
+            return rows
+        self.assumed.append(f"{count_of(int(years.sum()), 'row')} of month 13 left out")
+        kept: Array = rows[~years]
+        return kept
 
     def _is_sum(self, row: list[str]) -> bool:
         """Whether the last row holds a sum or a mean: its label says so, and no other's does."""
@@ -684,14 +797,7 @@ class _Reader:
         text = [when[i] for i in rows]
         try:
             if plan.plain:
-                read = _numbers.convert(
-                    text,
-                    decimal=self._decimal,
-                    thousands=self._thousands,
-                    na=(),
-                    others=lambda: _numbers.evidence(()),
-                    continental=self._continental(),
-                )
+                read = self._plain(text)
                 found = _dates.from_numbers(name, read.values, read.decimals or 0)
             else:
                 found = _dates.parse(name, text, dayfirst=self._dayfirst)
@@ -758,13 +864,13 @@ class _Reader:
             for k in order:
                 named = self._kinds[k] == "text" or self._word(k) in _GROUP_NAMES
                 if named and _in_blocks(labels[k][0]):
-                    self._tell([k], [[labels[k][1][i] for i in rows]], _ONE_SERIES)
+                    self._tell([k], [[labels[k][1][i] for i in rows]])
             return
         if ordered:  # in turn: each series has its own step
             for k in order:
                 groups = [times[labels[k][0] == code] for code in range(labels[k][0].max() + 1)]
                 if all(len(group) > 2 and _is_regular(group) for group in groups):
-                    self._tell([k], [[labels[k][1][i] for i in rows]], _ONE_SERIES)
+                    self._tell([k], [[labels[k][1][i] for i in rows]])
             return
         moments = np.unique(times, return_inverse=True)[1].astype(np.int64)
         for size in (1, 2):
@@ -778,11 +884,9 @@ class _Reader:
                     self._kinds[some[0]] == "text" and _in_blocks(labels[some[0]][0])
                 ):
                     continue
-                words = all(self._kinds[k] == "text" for k in some)
-                more = "" if words else _ONE_SERIES
-                self._tell(list(some), [[labels[k][1][i] for i in rows] for k in some], more)
+                self._tell(list(some), [[labels[k][1][i] for i in rows] for k in some])
 
-    def _tell(self, columns: list[int], texts: list[list[str]], more: str = "") -> None:
+    def _tell(self, columns: list[int], texts: list[list[str]]) -> None:
         names = [
             " and ".join(row) for row in zip(*([t.strip() for t in c] for c in texts), strict=True)
         ]
@@ -793,7 +897,7 @@ class _Reader:
         where = " and ".join(repr(self._file.name(k)) for k in columns)
         raise ValueError(
             f"holds {len(set(names))} series, by column {where}: {_listed(names)}; choose one: "
-            f"{options}{more}"
+            f"{options}; --id none if it is one series"
         )
 
     # ---- order, gaps, missing values ----
@@ -906,30 +1010,74 @@ class _Reader:
         return values, dates
 
     def _say_codes(self, values: Array, read: _numbers.Column) -> None:
-        """Report numbers far from all others that may mean a missing value."""
-        there = values[~np.isnan(values)]
-        distinct, counts = np.unique(there, return_counts=True)
+        """Report numbers that may mean a missing value."""
+        distinct, counts = np.unique(values[~np.isnan(values)], return_counts=True)
         if len(distinct) < 3:
             return
-        for code, count, rest in (
-            (distinct[0], counts[0], distinct[1] - distinct[0]),
-            (distinct[-1], counts[-1], distinct[-1] - distinct[-2]),
-        ):
-            nines = re.fullmatch(r"-?9+\.?9*0*|-[129]00+\.?0*", read.format(code)) is not None
-            inner = there[there != code]
-            if nines and rest > 0.5 * float(np.ptp(inner)):
-                times = "once" if count == 1 else f"{count} times"
-                self.assumed.append(
-                    f"{read.format(code)} {times}: missing? (--na {read.format(code)})"
-                )
+        for i in sorted({0, len(distinct) - 1, int(counts.argmax())}):
+            text = read.format(distinct[i])
+            if _may_mean_missing(text, distinct, counts, i):
+                times = "once" if counts[i] == 1 else f"{counts[i]} times"
+                self.assumed.append(f"{text} {times}: missing? (--na {text})")
 
 
-def _is_regular(times: Array) -> bool:
-    """Whether times in order have a regular step."""
+def _may_mean_missing(text: str, distinct: Array, counts: Array, i: int) -> bool:
+    """Whether number i of the distinct ones, written as text, is too odd to be a value."""
+    code, others = float(distinct[i]), np.delete(distinct, i)
+    if abs(code) > _OUT_OF_PROPORTION * abs(others).max():
+        return True
+    if not re.fullmatch(r"-?9+\.?9*0*|-[129]00+\.?0*", text):
+        return False
+    far = abs(others - code).min() > 0.5 * np.ptp(others)
+    only_negative = counts[i] > 1 and code < 0 <= others.min()
+    often = counts[i] > 2 * np.delete(counts, i).max() and text.count("9") > 2
+    return bool(far or only_negative or often)
+
+
+def _may_be_times(values: Array) -> bool:
+    """Whether numbers rise, or fall, or do so in each of several series, or lost their order."""
+    moves = np.diff(values)
+    if not moves.any():
+        return False
+    if max((moves >= 0).mean(), (moves <= 0).mean()) >= 0.9:
+        return True
+    if _restarts(values) or _restarts(-values):
+        return True
+    return len(np.unique(values)) == len(values) and _is_regular(np.sort(values))
+
+
+def _restarts(values: Array) -> bool:
+    """Whether numbers rise in equal steps and begin again at the smallest: 1, 2, 3, 1, 2, 3."""
+    moves = np.diff(values)
+    rising = moves[moves > 0]
+    if not len(rising) or len(np.unique(values)) < 3:
+        return False
+    again = (moves < 0) & (values[1:] == values.min())
+    in_turn = (moves == 0) | (moves == np.median(rising)) | again
+    return bool(in_turn.mean() >= 0.9)
+
+
+def _is_regular(times: Array, decimals: int | None = 0) -> bool:
+    """Whether times in order have a regular step; numbers may be rounded to so many decimals."""
     times = times if times[0] < times[-1] else times[::-1]
     if times.dtype.kind == "M":
         return _dates.find_step(Dates("", times, "D")) is not None
-    return _dates.find_step(Dates("", times.astype(float), "number")) is not None
+    numbers = _dates.from_numbers("", times.astype(float), decimals or 0)
+    return _dates.find_step(numbers) is not None
+
+
+def _are_hours(values: Sequence[str]) -> bool:
+    """Whether texts are hours of the day: H1 to H24, or intervals of one length."""
+    matches = [_HOUR.fullmatch(value) for value in values]
+    found = [match for match in matches if match is not None]
+    if not found or len(found) < len(values):
+        return False
+    if any(match["number"] for match in found):
+        return all(match["number"] and int(match["number"]) <= 24 for match in found)
+    begins = [60 * int(match["hour"]) + int(match["minute"] or 0) for match in found]
+    ends = [60 * int(match["end"]) + int(match["end_minute"] or 0) for match in found]
+    lengths = {(end - begin) % 1440 for begin, end in zip(begins, ends, strict=True)}
+    return len(lengths) == 1 and lengths != {0} and max(begins) < 1440
 
 
 def _goes_on(a: re.Match[str] | None, b: re.Match[str] | None) -> bool:

@@ -288,6 +288,41 @@ def test_many_numbers_without_a_fraction_have_thousands(read):
     ]
 
 
+def fractions(count):
+    """Numbers of three digits after the dot, and every tenth one a zero."""
+    return ["0" if i % 10 == 3 else f"{12 + i % 5}.{500 + 7 * i}" for i in range(count)]
+
+
+def fractions_by_year(count):
+    return [f"{1900 + i},{value}" for i, value in enumerate(fractions(count))]
+
+
+@pytest.mark.parametrize("count", [20, 60])
+@pytest.mark.parametrize("zero", ["0", "-0", "00"])
+def test_zeros_do_not_make_a_dot_a_thousands_separator(count, zero, read):
+    values = fractions(count)
+    rows = [f"{1900 + i},{zero if v == '0' else v}" for i, v in enumerate(values)]
+    series = read(lines("a,b", *rows), "b")
+    assert series.values.tolist() == [float(value) for value in values]
+    assert "'.' in '12.500' is the decimal separator (if not: --thousands .)" in series.assumed
+    # ; goes with decimal commas, and there a zero has no fraction either
+    series = read(lines("a;b", *(row.replace(",", ";") for row in fractions_by_year(60))), "b")
+    assert series.values[0] == 12500
+    commas = [row.partition(",") for row in fractions_by_year(60)]
+    series = read(lines("a,b", *(f'{a},"{b.replace(".", ",")}"' for a, _, b in commas)), "b")
+    assert series.values[0] == 12500
+
+
+def test_a_dot_among_commas_is_asked_for_if_short_numbers_have_none(read, refused):
+    content = lines("a,b", *fractions_by_year(60), "1960,7")
+    message = refused(content, "b")
+    assert "'12.500' (and '7'): it has two readings" in message
+    assert "--decimal . or --thousands ." in message
+    assert read(content, "b", decimal=".").values[[0, -1]].tolist() == [12.5, 7]
+    assert read(content, "b", thousands=".").values[[0, -1]].tolist() == [12500, 7]
+    assert read(content.replace(",", "\t"), "b").values[[0, -1]].tolist() == [12500, 7]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -533,6 +568,37 @@ def test_numbers_for_missing_only_when_told(read):
     np.testing.assert_array_equal(series.values, [2.5, NAN, NAN, 1.5])
 
 
+@pytest.mark.parametrize(
+    "word", [".", "...", "-.", "+.", "1.2.3", "1..2", "1e", "e5", "-", "\u0663", "--5", "1,2,3"]
+)
+def test_a_word_for_missing_that_is_no_number_is_compared_as_text(word, read):
+    content = lines("a;b", "2001;2.5", f"2002;{word}", "2003;3.5", "2004;1.5")
+    series = read(content, "b", na=[word], missing="ignore")
+    np.testing.assert_array_equal(series.values, [2.5, NAN, 3.5, 1.5])
+
+
+@pytest.mark.parametrize(
+    ("word", "written", "others"),
+    [
+        ("-999,0", "-999,00", ["2,5", "3,5", "1,5"]),
+        ("-999", "-999,00", ["2,5", "3,5", "1,5"]),
+        ("-999.0", "-999,00", ["2,5", "3,5", "1,5"]),
+        ("-999,0", "-999", ["25", "35", "15"]),
+        ("-9.999,0", "-9999", ["2,5", "1.234,5", "1,5"]),
+        ("-9,999", "-9999.0", ["2.5", "1,234.5", "1.5"]),
+        ("1E20", "1.0e+20", ["2.5", "3.5", "1.5"]),
+        ("+1e20", "1e20", ["2.5", "3.5", "1.5"]),
+        (".5", "0.50", ["2.5", "3.5", "1.5"]),
+        ("\u2212999", "-999", ["2.5", "3.5", "1.5"]),
+    ],
+)
+def test_a_number_for_missing_is_compared_by_value(word, written, others, read):
+    column = [others[0], written, *others[1:]]
+    content = lines("a;b", *(f"{2001 + i};{value}" for i, value in enumerate(column)))
+    series = read(content, "b", na=[word], missing="ignore")
+    assert np.isnan(series.values).tolist() == [False, True, False, False]
+
+
 # Dates
 
 
@@ -581,6 +647,8 @@ def dated(dates, sep=";"):
         (["Q3 1990", "Q4 1990", "Q1 1991"], "1990Q3", ["1991Q2", "1991Q3"]),
         (["1990:3", "1990:4", "1991:1", "1991:2", "1991:3", "1991:4"], "1990Q3",
          ["1992Q1", "1992Q2"]),
+        (["1990H2", "1991H1", "1991H2"], "1990H2", ["1992H1", "1992H2"]),
+        (["1990-S2", "1991-S1", "1991-S2"], "1990H2", ["1992H1", "1992H2"]),
         (["2020-W52", "2020-W53", "2021-W01"], "2020-W52", ["2021-W02", "2021-W03"]),
         (["2020-W52-1", "2020-W53-1", "2021-W01-1"], "2020-W52", ["2021-W02", "2021-W03"]),
         (["W52 2020", "W53 2020", "W1 2021"], "2020-W52", ["2021-W02", "2021-W03"]),
@@ -626,6 +694,65 @@ def test_dates_are_read_and_continued(dates, shown, after, read):
     assert series.values.tolist() == [i + 0.5 for i in range(len(dates))]
     assert series.dates.text(0) == shown
     assert series.dates.after(2) == after
+
+
+def parts(form, count, years=8):
+    """Parts of years in turn, beginning with the second one."""
+    return [form.format(y=2000 + i // count, p=i % count + 1) for i in range(1, years * count)]
+
+
+@pytest.mark.parametrize("form", ["{y}-{p}", "{y}-{p:02d}", "{p}/{y}", "{p:02d}/{y}", "{y}/{p}",
+                                  "{y}{p:02d}", "{y}.{p}", "{y}.{p:02d}"])  # fmt: skip
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(
+    ("count", "step", "season"), [(4, "quarterly", 4), (2, "every 6 months", 2)]
+)
+def test_a_part_that_stays_below_five_is_a_quarter_or_half_year(
+    form, turn, count, step, season, read
+):
+    dates = parts(form, count)
+    series = read(dated(dates[::turn]), "b")
+    assert dates_of(series) == dates
+    assert series.dates.after(3) == parts(form, count, 10)[len(dates) :][:3]
+    assert f"({step})" in series.describe()
+    assert series.season == season
+    what = {4: "quarter", 2: "half-year"}[count]
+    assert f"the number in {dates[::turn][0]!r} is the {what}" in series.assumed
+    assert not any("missing" in said for said in series.assumed)
+
+
+def test_a_colon_before_the_part_of_the_year_is_read_without_a_note(read):
+    for count, after in ((4, ["2008Q1", "2008Q2"]), (2, ["2008H1", "2008H2"])):
+        series = read(dated(parts("{y}:{p}", count)), "b")
+        assert series.dates.after(2) == after
+        assert series.assumed == ("separator ';'",)
+
+
+@pytest.mark.parametrize("name", ["Quarter", "qtr", "QTR", "trimestre"])
+def test_the_name_of_a_column_says_that_it_holds_quarters(name, read):
+    dates = ["2000-1", "2000-2", "2000-4", "2001-1", "2001-3"]
+    content = dated(dates).replace("when", name)
+    series = read(content, "b")
+    assert series.dates.after(2) == ["2001-4", "2002-1"]
+    assert any("2 dates missing in 2 gaps" in said for said in series.assumed)
+    months = ["2000-01", "2000-04", "2000-07", "2000-10", "2001-01"]
+    assert read(dated(months).replace("when", name), "b").dates.after(1) == ["2001-04"]
+
+
+@pytest.mark.parametrize(
+    ("dates", "after"),
+    [
+        (["2000-1", "2000-2", "2000-3", "2000-4"], "2000-05"),
+        (["2000-01", "2000-02", "2001-01", "2001-02"], "2001-03"),
+        ([f"{y}-0{m}" for y in range(2000, 2006) for m in (2, 3, 4)], "2005-05"),
+        ([f"{y}-01" for y in range(2000, 2006)], "2006-01"),
+        (["2001-02", "2002-03", "2003-04"], "2004"),
+        (parts("{y}M{p}", 4), "2007-05"),
+        (parts("{y}-{p}-01", 4), "2007-05-01"),
+    ],
+)
+def test_other_months_below_five_are_months(dates, after, read):
+    assert read(dated(dates), "b").dates.after(1) == [after]
 
 
 @pytest.mark.parametrize(
@@ -776,6 +903,90 @@ def test_plain_numbers_go_on_and_rows_without_dates_are_counted(read):
     assert series.dates.name == "row"
 
 
+def waves(count):
+    """Values that rise and fall."""
+    return [f"{100 + 30 * np.sin(i / 3):.1f}" for i in range(count)]
+
+
+def sums(count):
+    """Values that rise in steps of many sizes."""
+    return [f"{100 + 3 * i + np.sin(7 * i):.2f}" for i in range(count)]
+
+
+CYCLES = {
+    "lap": [str(i + 1) for i in range(40)],
+    "depth": [f"{i / 2}" for i in range(40)],
+    "year2": [str(1960 + i) for i in range(40)],
+    "month": [str(i % 12 + 1) for i in range(40)],
+    "Month": [f"{datetime.date(2001, i % 12 + 1, 1):%b}" for i in range(40)],
+    "hour": [str(i % 24) for i in range(40)],
+    "minute": [str(i % 4 * 15) for i in range(40)],
+}
+
+
+@pytest.mark.parametrize("name", ["time", "Times", "data", "T", "period", "step"])
+@pytest.mark.parametrize("made", [waves, sums])
+@pytest.mark.parametrize("beside", CYCLES)
+def test_a_name_of_times_makes_no_axis_of_the_only_values(name, made, beside, read):
+    values = made(40)
+    rows = zip(CYCLES[beside], values, strict=True)
+    series = read(lines(f"{beside},{name}", *(",".join(row) for row in rows)))
+    assert series.name == name
+    assert series.values.tolist() == [float(value) for value in values]
+    assert series.dates.name == (beside if beside in ("lap", "depth", "year2") else "row")
+
+
+def test_a_name_of_times_makes_an_axis_of_numbers_that_rise(read, refused):
+    at, y = ["0.5", "1.0", "1.5", "2.5"], ["5", "7", "3", "4"]
+    for times in (at, at[::-1], [t.replace(".", ",") for t in at], ["0.1", "0.25", "1.7", "9.3"]):
+        series = read(lines("y;t", *(";".join(row) for row in zip(y, times, strict=True))))
+        assert (series.name, series.dates.name) == ("y", "t")
+    assert "--sort" in refused(lines("t,y", "3,1", "1,2", "2,5", "4,3"))
+    rows = [f"{k},{t},{t * t}.5" for k in "AB" for t in range(4)]
+    assert "2 series, by column 'who'" in refused(lines("who,t,y", *rows))
+    # the time in seconds, and a temperature
+    series = read(lines("T,t", *(f"{value},{i}" for i, value in enumerate(waves(9)))))
+    assert (series.dates.name, series.values[0]) == ("t", 100)
+
+
+def test_times_that_are_plain_numbers_stay_an_axis(read, refused):
+    seconds = ["0.13", "1.02", "2.51", "2.77", "4.00", "9.35"]
+    y = waves(6)
+    content = lines(
+        ",time,y", *(f"{i},{t},{v}" for i, (t, v) in enumerate(zip(seconds, y, strict=True)))
+    )
+    assert (read(content).name, read(content).dates.name) == ("y", "time")
+    # an hour in days, rounded to four digits, beside a number of the row
+    hours = [f"{730000 + i / 24:.4f}" for i in range(30)]
+    content = lines(
+        "n,time,y", *(f"{i},{t},{v}" for i, (t, v) in enumerate(zip(hours, waves(30), strict=True)))
+    )
+    assert read(content, "y").dates.after(1) == ["730001.2500"]
+    shuffled = lines("time,y", *(f"{seconds[i]},{y[i]}" for i in (3, 0, 5, 1, 4, 2)))
+    series = read(shuffled, "y")
+    assert series.dates.name == "row"
+    said = "column 'time' is not in order and not taken for dates (if not: --dates time)"
+    assert said in series.assumed
+    for options in ({"sort": True}, {"sort": True, "dates": "time"}):
+        series = read(shuffled, "y", **options)
+        assert series.values.tolist() == [float(value) for value in y]
+    for name in ("date", "timestamp", "Datum"):
+        assert "--sort" in refused(shuffled.replace("time", name))
+
+
+def test_of_two_columns_that_may_be_the_values_one_is_to_be_chosen(read, refused):
+    rows = zip(waves(40), waves(80)[40:], strict=True)
+    content = lines("speed,step", *(",".join(row) for row in rows))
+    message = refused(content)
+    assert "2 columns hold numbers, choose one with --column" in message
+    assert "--dates" in message
+    assert read(content, "speed").dates.name == "row"
+    content = lines("time,count", *(f"{value},{i + 1}" for i, value in enumerate(sums(40))))
+    assert "choose one with --column" in refused(content)
+    assert read(content, "count").dates.name == "time"
+    assert read(content, dates="time").name == "count"
+
+
 def test_dates_without_a_regular_step_are_reported(read):
     series = read(dated(["2020-01-01", "2020-01-04", "2020-02-11", "2020-05-30"]), "b")
     assert series.dates.after(2) == ["5", "6"]
@@ -904,6 +1115,36 @@ def test_a_number_that_may_mean_missing_is_reported(code, count, times, read):
     series = read(lines("b", *values), "b")
     assert any(f"{times}: missing? (--na {code}" in said for said in series.assumed)
     assert not any("missing?" in said for said in read(lines("b", *values[:5]), "b").assumed)
+
+
+WIDE = [str(60 + 2880 * i * i // 2500) for i in range(50)]
+
+
+@pytest.mark.parametrize("code", ["-999", "-99", "-9", "-200"])
+def test_a_repeated_code_that_is_the_only_negative_number_is_reported(code, read):
+    series = read(lines("b", *WIDE[:9], code, *WIDE[9:], code, "70"))
+    assert f"{code} 2 times: missing? (--na {code})" in series.assumed
+    assert series.values[9] == float(code)
+    for more in ([code], [code, code, "-5"], ["-50", "-50"]):
+        series = read(lines("b", *WIDE, *more, "70"))
+        assert not any("missing?" in said for said in series.assumed)
+
+
+@pytest.mark.parametrize("code", ["1e+20", "9.96921e+36", "-1e+30", "1e20"])
+def test_a_number_out_of_all_proportion_is_reported(code, read):
+    series = read(lines("b", *WIDE, code, "70"))
+    assert any("once: missing? (--na " in said for said in series.assumed)
+    growing = [f"1e{i}" for i in range(0, 40, 4)]
+    assert read(lines("b", *growing)).assumed == ()
+
+
+def test_a_code_inside_the_range_is_reported_if_nothing_else_comes_as_often(read):
+    loads = [str(372 + 300 * i) for i in range(90)]
+    said = "9999 3 times: missing? (--na 9999)"
+    assert said in read(lines("b", *loads[:40], *["9999"] * 3, *loads[40:])).assumed
+    assert read(lines("b", *loads[:40], "9999", "9999", *loads[40:])).assumed == ()
+    assert read(lines("b", *loads, *loads, *["9999"] * 3, "372")).assumed == ()
+    assert read(lines("b", *loads, *["9998"] * 5, "372")).assumed == ()
 
 
 def test_years_out_of_order_may_be_values_and_are_reported(read, refused):
@@ -1128,6 +1369,66 @@ def test_numbers_beside_equal_days_may_be_the_time_of_day(refused):
     assert message.endswith("--id period --series 1; --id none if it is one series")
     message = refused(lines("day,period,b", *rows), "b", id="none")
     assert "--dates none keeps their order" in message
+
+
+@pytest.mark.parametrize(
+    ("form", "per_day", "first", "after"),
+    [
+        ("{h:02d} - {k:02d}", 24, "2020-01-30 00:00", "2020-02-02 00:00"),
+        ("{h:02d}-{n}", 24, "2020-01-30 00:00", "2020-02-02 00:00"),
+        ("{h:02d}:00-{k:02d}:00", 24, "2020-01-30 00:00", "2020-02-02 00:00"),
+        ("{h:02d}.00 \u2013 {n:02d}.00", 24, "2020-01-30 00:00", "2020-02-02 00:00"),
+        ("{h:02d}:00 - {h:02d}:59", 24, "2020-01-30 00:00", "2020-02-02 00:00"),
+        ("{h:02d}:00-{h:02d}:30", 48, "2020-01-30 00:00", "2020-02-02 00:00"),
+        ("H{n}", 24, "2020-01-30 01:00", "2020-02-02 01:00"),
+        ("H{n:02d}", 24, "2020-01-30 01:00", "2020-02-02 01:00"),
+        ("h{h}", 24, "2020-01-30 00:00", "2020-02-02 00:00"),
+    ],
+)
+def test_an_interval_of_hours_beside_the_day_is_the_time_of_day(form, per_day, first, after, read):
+    texts = []
+    for h in range(24):
+        whole = form.format(h=h, n=h + 1, k=(h + 1) % 24)
+        texts.append(whole)
+        if per_day == 48:
+            texts.append(f"{h:02d}:30-{(h + 1) % 24:02d}:00")
+    rows = [
+        f"{day},{text},{i}"
+        for day in ("2020-01-30", "2020-01-31", "2020-02-01")
+        for i, text in enumerate(texts)
+    ]
+    series = read(lines("Date,Hours,b", *rows))
+    assert (series.dates.text(0), series.dates.after(1)) == (first, [after])
+    one = read(lines("Date,Hours,b", *rows), id="Hours", series=texts[5])
+    assert one.dates.after(1) == ["2020-02-02"]
+
+
+def test_pairs_of_numbers_are_no_intervals_of_hours(refused):
+    goals = ["2 - 1", "0 - 0", "1 - 3"]
+    rows = [f"2020-01-0{day},{goals[k]},{k}" for day in range(1, 8) for k in range(3)]
+    assert "3 series, by column 'score'" in refused(lines("day,score,b", *rows))
+
+
+@pytest.mark.parametrize(("head", "form"), [("Year,Period,b", "M{:02d}"), ("year,month,b", "{}")])
+@pytest.mark.parametrize("turn", [1, -1])
+def test_the_thirteenth_month_is_a_yearly_value_and_left_out(head, form, turn, read, refused):
+    rows = [f"{2000 + i // 13},{form.format(i % 13 + 1)},{i}" for i in range(45)][::turn]
+    series = read(lines(head, *rows))
+    assert series.values.tolist() == [i for i in range(45) if i % 13 != 12]
+    assert series.dates.after(1) == ["2003-07"]
+    assert "3 rows of month 13 left out" in series.assumed
+    many = lines(head, *(f"2000,{form.format(m)},{m}" for m in (12, 13, 13, 13)))
+    assert "--" in refused(many)
+
+
+def test_several_series_always_name_the_way_out(read, refused):
+    days = [f"2020-01-{i:02d}" for i in range(1, 31)]
+    rows = [f"{day},no,{i}" for i, day in enumerate(days)]
+    rows[10:10] = [f"{days[9]},yes,3"]
+    message = refused(lines("date,holiday,sales", *rows))
+    assert message.endswith("--id holiday --series no; --id none if it is one series")
+    assert len(read(lines("date,holiday,sales", *rows), id="none", sort=True).values) == 30
+    assert refused(LONG).endswith("--id unique_id --series A; --id none if it is one series")
 
 
 def test_a_series_by_two_columns(read, refused):

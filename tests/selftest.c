@@ -1282,6 +1282,7 @@ static void T(test_accumulate)(const crnn_isa *isa)
         T(accumulate_case)(isa, rows, 33, 37, 0);
     T(accumulate_case)(isa, 5, 33, 3 * LONGEST, 0);
     T(accumulate_case)(isa, 13, LONGEST, 7, 0);
+    T(accumulate_case)(isa, 13, LONGEST, 131, 0); /* more rows than are summed at once */
     T(accumulate_case)(isa, LONGEST, 13, 7, 0);
     T(accumulate_case)(isa, 100, 101, 1025, 1);
     for (ptrdiff_t i = 0; i < LENGTH(bad); i++) {

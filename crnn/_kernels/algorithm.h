@@ -515,6 +515,20 @@ TILES
 #undef PARAMETERS
 #undef ARGUMENTS
 
+/* The `tall` columns of a tile side by side, `rows` rows of them. */
+static void NAME(pack_columns)(REAL *packed, const REAL *a, ptrdiff_t lda, ptrdiff_t rows, ptrdiff_t tall)
+{
+    switch (tall) {
+#define CASE(r)                                                                                    \
+    case r + 1:                                                                                    \
+        for (; rows > 0; rows--, packed += r + 1, a += lda)                                        \
+            memcpy(packed, a, (r + 1) * sizeof(REAL)); /* of a constant size */                    \
+        break;
+        EACH_ROW(CASE)
+#undef CASE
+    }
+}
+
 static void NAME(accumulate)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, const REAL *b,
                              ptrdiff_t ldb, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int finish,
                              REAL learning_rate, REAL clip, crnn_report *report)
@@ -524,14 +538,22 @@ static void NAME(accumulate)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t ld
     const ptrdiff_t deep = finish == CRNN_DESCEND ? k : SUM_ROWS;
     const ptrdiff_t block = CRNN_L2_BYTES / 2 / (SUM_ROWS * sizeof(REAL));
     const ptrdiff_t whole = (n + LANES - 1) / PANEL * PANEL; /* columns in panels of two vectors */
+    REAL packed[SUM_ROWS * TILE_ROWS];
     do {
         const ptrdiff_t rows = NAME(smaller)(deep, k);
+        /* A tile of few rows reads a part of one or two lines in each row of a. Where it is read often, it
+           is packed: at H = 1024 the sum reaches 88 instead of 79 % of the peak, at H = 512 94 instead of
+           88 (AVX2, Zen 4). Below, and with tiles of 12 rows, packing costs more than it saves. */
+        const int packs = TILE_ROWS < 12 && n * sizeof(REAL) >= 2048 && rows <= SUM_ROWS;
         for (ptrdiff_t from = 0; from < whole; from += block)
             for (ptrdiff_t i = 0, tall; i < m; i += tall) {
                 tall = NAME(tile_rows)(m - i, 2);
+                if (packs)
+                    NAME(pack_columns)(packed, a + i, lda, rows, tall);
                 for (ptrdiff_t j = from; j < NAME(smaller)(from + block, whole); j += PANEL)
-                    NAME(accumulate_tiles)[1][tall - 1](c + i * ldc + j, ldc, a + i, lda, b + j, ldb,
-                                                        rows, finish, learning_rate, clip, report);
+                    NAME(accumulate_tiles)[1][tall - 1](
+                        c + i * ldc + j, ldc, packs ? packed : a + i, packs ? tall : lda, b + j, ldb,
+                        rows, finish, learning_rate, clip, report);
             }
         for (ptrdiff_t i = 0, tall; i < m && whole < n; i += tall) { /* a last panel of one vector */
             tall = NAME(tile_rows)(m - i, 1);

@@ -3,6 +3,7 @@
 #define CRNN_ISA_H
 
 #include <math.h>
+#include <string.h>
 
 #include "kernels.h"
 

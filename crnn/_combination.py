@@ -63,7 +63,7 @@ _SHORTEST = 12  # values that networks read if a season is shorter
 _ENOUGH = 16  # timesteps that a long series has at least: 1 for each 40 values
 _TIMESTEPS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48)
 _FEW = 10  # errors of a step that an interval needs
-_NOT_SIDE_BY_SIDE = "series must hold values that are not missing one after the other"
+_NOT_SIDE_BY_SIDE = "series must hold neighbouring values of which none is missing"
 
 
 @dataclass(frozen=True)
@@ -203,9 +203,8 @@ def continued(member: Member, x: Array, steps: int, limit: Array | None = None) 
     """
     timesteps = x.shape[1]
     values = x
-    ahead_of = np.arange(1, steps + 1)
     if limit is not None:
-        most = len(limit)
+        ahead_of, most = np.arange(1, steps + 1), len(limit)
         limit = limit[np.minimum(ahead_of, most) - 1] * np.maximum(1, ahead_of / most)
         low, high = x.min(axis=1, keepdims=True) - limit, x.max(axis=1, keepdims=True) + limit
     while (done := values.shape[1] - timesteps) < steps:
@@ -262,7 +261,9 @@ def choose_timesteps(values: Array, known: Array, horizon: int) -> int:
 
     Networks use more of the past than a linear fit, so a long series has no very short one.
     """
-    first = _validation(known)
+    first = _validation(
+        known & np.r_[True, known[:-1]]
+    )  # no window that ends in a gap has a target
     errors: dict[int, float] = {}
     for timesteps in _TIMESTEPS:
         rows = first - timesteps - 2 * horizon + 2

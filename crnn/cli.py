@@ -378,7 +378,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         for line in (described, *scored.lines()):
             _say(line)
         if arguments.season is None and series.season is not None:
-            _say(f"the dates suggest a season: --season {series.season} tells the forecaster")
+            _say(f"the dates suggest a season: add --season {series.season} to use it")
         if arguments.plots is not None:
             label = _label(series)
             for step in sorted({1, forecaster.horizon}):

@@ -389,7 +389,7 @@ class Forecaster:
         return read.like(forecast, index)
 
     def forecast(self, steps: int, series: ArrayLike | None = None) -> Any:
-        """Forecast the values that follow the end of a series: its last value that is not missing.
+        """Forecast the values that follow the last known value of a series.
 
         Parameters
         ----------

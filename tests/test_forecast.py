@@ -1254,10 +1254,21 @@ def test_validation_errors_of_gaps_are_not_those_of_interpolation() -> None:
 def test_a_series_without_neighbouring_values_is_an_error() -> None:
     series = SERIES.copy()
     series[1::2] = np.nan
-    with pytest.raises(ValueError, match="not missing one after the other"):
+    with pytest.raises(ValueError, match="neighbouring values of which none is missing"):
         quick(missing="ignore").fit(series)
-    with pytest.raises(ValueError, match="not missing one after the other"):
+    with pytest.raises(ValueError, match="neighbouring values of which none is missing"):
         quick(missing="ignore", networks=0, timesteps=None).fit(series)
+
+
+def test_timesteps_are_chosen_where_values_have_neighbours() -> None:
+    """More than the last fifth of what is known has none."""
+    series = np.r_[SERIES, SERIES[:20]]
+    series[51::2] = np.nan
+    known = ~np.isnan(series)
+    filled = _series.filled(series)
+    chosen = _combination.choose_timesteps(filled, known, 1)
+    assert chosen == _combination.choose_timesteps(filled[:51], np.ones(51, bool), 1)
+    assert quick(missing="ignore", timesteps=None).fit(series).timesteps_ == chosen
 
 
 def test_missing_values_at_both_ends_are_cut_off(fitted: Forecaster) -> None:

@@ -229,6 +229,7 @@ cdef struct Layout:
     # Tables (Wx of tokens) come last, because all shards share one gradient of them.
     ptrdiff_t Wy, by, tables, count
     ptrdiff_t pWy_t, packed_forward, packed    # offset in the panels, and their lengths
+    ptrdiff_t some_outputs  # rows of Wy that stay in the first-level cache for all rows of h
 
 
 cdef ptrdiff_t padded(ptrdiff_t n, ptrdiff_t item) noexcept nogil:
@@ -279,6 +280,7 @@ cdef Layout layout(
         cell.pWx = panel
         cell.pWh = cell.pWx + (0 if tokens and c < D else cell.I * at.packed_h)
         panel = cell.pWh + H * at.packed_h
+    at.some_outputs = max(4, CRNN_L1_BYTES // 2 // (at.ldj * item) // 4 * 4)
     at.Wy = place
     at.by = at.Wy + O * at.ldj
     at.tables = at.count = at.by + bias * at.ldo

@@ -4,7 +4,7 @@
 cdef struct Block:
     # Rows that run through the network together, longest first. Cell c = l D + d is layer l in direction
     # d. A cell has `slots` states: slot t + d holds the state before step t, slot t + 1 - d the state
-    # after it. If there are fewer than T + 1 slots, they are used in turn.
+    # after it. Fewer than T + 1 slots are two, used in turn.
     ptrdiff_t first, rows      # positions in the order of samples
     ptrdiff_t t0, T            # step of the sequences that is step 0 of the block; steps of the longest row
     ptrdiff_t slots
@@ -24,7 +24,7 @@ cdef struct Block:
 
 
 cdef inline ptrdiff_t slot_of(const Block *b, ptrdiff_t slot) noexcept nogil:
-    return slot if slot < b.slots else slot % b.slots
+    return slot if slot < b.slots else slot & 1
 
 
 cdef inline real *states(const Block *b, const Layout *at, ptrdiff_t c, ptrdiff_t slot,
@@ -138,24 +138,19 @@ cdef inline void cell(
         product(h_t, at.lds, b, ldi, terms, n_terms, at.finish, <const real *>NULL, 0, rows, at.H)
 
 
-cdef enum:
-    OUTPUT_BYTES = 16 << 10   # a block of Wy that stays in the first-level cache for all rows
-
-
 cdef inline void output(
     real *y, const real *h, ptrdiff_t ldh, Net *net, ptrdiff_t rows) noexcept nogil:
     """y = h Wy + by. A row of h holds the states of both directions."""
     cdef Layout *at = &net.at
     cdef const real *Wy = <const real *>net.flat + at.Wy
     cdef const real *by = <const real *>net.flat + at.by
-    cdef ptrdiff_t r, o, done = 0, some
-    some = max(4, OUTPUT_BYTES // (at.ldj * at.item) // 4 * 4)
+    cdef ptrdiff_t r, o, done = 0
     while done < at.O:
         for r in range(rows):
             row_product_transposed(y + r * at.ldo + done, h + r * ldh, Wy + done * at.ldj, at.ldj,
-                                   CRNN_LINEAR, <const real *>NULL, min(some, at.O - done),
+                                   CRNN_LINEAR, <const real *>NULL, min(at.some_outputs, at.O - done),
                                    at.D * at.H, 0)
-        done += some
+        done += at.some_outputs
     if at.bias:
         for r in range(rows):
             for o in range(at.O):

@@ -133,7 +133,7 @@ cdef class Stream:
         # floats and native float arrays are read here (0.4 us a step at H = 100), everything else through
         # NumPy (2 us)
         cdef Py_buffer view
-        cdef ptrdiff_t i, count = self.rows * self.net.at.I
+        cdef ptrdiff_t i, r, I = self.net.at.I, count = self.rows * I
         cdef bint plain = False
         cdef const char *number
         cdef float single
@@ -141,29 +141,28 @@ cdef class Stream:
         cdef real poison = 0
         if self.net.at.tokens:
             return self.read_token(x_t, x)
-        if isinstance(x_t, float):
-            if count != 1:
-                raise ValueError(self.wrong_shape(()))
-            x[0] = <real><double>x_t
-        else:
-            if type(x_t) is np_ndarray and (x_t.dtype is np_float32 or x_t.dtype is np_float64):
+        if type(x_t) is np_ndarray:
+            if x_t.dtype is np_float32 or x_t.dtype is np_float64:
                 PyObject_GetBuffer(x_t, &view, PyBUF_STRIDES)
-                plain = (view.ndim in (1, 2) and view.shape[view.ndim - 1] == self.net.at.I
+                plain = (view.ndim in (1, 2) and view.shape[view.ndim - 1] == I
                          and self.rows == (view.shape[0] if view.ndim == 2 else 1))
-                if plain:
-                    for i in range(count):
-                        number = <const char *>view.buf + i % self.net.at.I * view.strides[view.ndim - 1]
+                for r in range(self.rows if plain else 0):
+                    for i in range(I):
+                        number = <const char *>view.buf + i * view.strides[view.ndim - 1]
                         if view.ndim == 2:
-                            number += i // self.net.at.I * view.strides[0]
+                            number += r * view.strides[0]
                         if view.itemsize == 4:
                             memcpy(&single, number, 4)  # no number need be aligned
-                            x[i] = <real>single
+                            x[r * I + i] = <real>single
                         else:
                             memcpy(&full, number, 8)
-                            x[i] = <real>full
+                            x[r * I + i] = <real>full
                 PyBuffer_Release(&view)
-            if not plain:
-                self.convert_input(x_t, x)
+        elif isinstance(x_t, float) and count == 1:
+            x[0] = <real><double>x_t
+            plain = True
+        if not plain:
+            self.convert_input(x_t, x)
         for i in range(count):
             poison += x[i] * 0
         if poison != 0:

@@ -190,15 +190,22 @@ def test_one_bad_target_is_found_wherever_it_stands(method: str, outputs: int) -
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("rows", [1, 2, 30, 49, 130])
-def test_predict_names_the_very_sample(rows: int, threads: int) -> None:
-    # rows are checked in blocks; the message must name the sample within the block
-    model, (x, _) = network((rows, 3, 2, 5, 1)), batch((rows, 3, 2, 5, 1))
+@pytest.mark.parametrize(("inputs", "apart"), [(2, 1), (1, 1), (1, 2)])
+def test_predict_names_the_very_sample(inputs: int, apart: int, rows: int, threads: int) -> None:
+    # rows are checked in blocks; the message must name the sample within the block. Samples of one
+    # feature that follow each other in memory are checked as one.
+    sizes = (rows * apart, 3, inputs, 5, 1)
+    model, x = network(sizes), batch(sizes)[0][::apart]
     for sample in range(rows):
         for step in (0, 2):
-            x[sample, step, 1] = np.inf
+            x[sample, step, -1] = np.inf
             with pytest.raises(ValueError, match=rf"^x .* sample {sample}$"):
                 model.predict(x, threads=threads)
-            x[sample, step, 1] = 0.0
+            x[sample, step, -1] = 0.0
+    if apart > 1:  # what lies between the samples is not theirs
+        assert x.base is not None
+        x.base[1] = np.nan
+        model.predict(x, threads=threads)
 
 
 def test_of_several_bad_samples_predict_names_one() -> None:

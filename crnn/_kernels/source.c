@@ -68,6 +68,53 @@ static inline void prefetch(const char *from, ptrdiff_t bytes)
         PREFETCH_L2(from + b);
 }
 
+/* One feature of the type of `out` whose timesteps lie side by side: the check in vectors, then four rows
+   at a time, whose numbers of a step go to the same line of memory. A number takes 0.50 ns for 0.87, and
+   without the check 0.36 for 0.57 (Xeon). */
+#define DEFINE_SERIES(REAL)                                                                        \
+    static int series_##REAL(REAL *out, ptrdiff_t ldo, const crnn_source *x, const int64_t *order, \
+                             ptrdiff_t first, ptrdiff_t rows, ptrdiff_t places, ptrdiff_t t0,      \
+                             ptrdiff_t timesteps, ptrdiff_t ahead, int check)                      \
+    {                                                                                              \
+        const ptrdiff_t step = places * ldo, size = sizeof(REAL), span = timesteps * size;         \
+        const ptrdiff_t joined = !order && !x->starts && x->stride_n == span ? rows : 1;           \
+        int bad = 0;                                                                               \
+        for (ptrdiff_t r = 0; check && r < rows; r += joined) {                                    \
+            const char *from = beginning(x, order, first + r) + t0 * size;                         \
+            for (ptrdiff_t i = 0; i < joined * timesteps; i++) {                                   \
+                REAL value;                                                                        \
+                memcpy(&value, from + i * size, size);                                             \
+                bad |= not_finite_##REAL(value);                                                   \
+            }                                                                                      \
+        }                                                                                          \
+        for (ptrdiff_t r = 0; r < ahead; r++)                                                      \
+            prefetch(beginning(x, order, first + r) + t0 * size, span);                            \
+        for (ptrdiff_t r = 0, some; r < rows; r += some) {                                         \
+            const char *from[4];                                                                   \
+            REAL *to = out + r * ldo;                                                              \
+            some = rows - r < 4 ? 1 : 4;                                                           \
+            for (ptrdiff_t e = 0; e < some; e++) {                                                 \
+                if (ahead && r + e + ahead < rows)                                                 \
+                    prefetch(beginning(x, order, first + r + e + ahead) + t0 * size, span);        \
+                from[e] = beginning(x, order, first + r + e) + t0 * size;                          \
+            }                                                                                      \
+            if (some == 1)                                                                         \
+                for (ptrdiff_t i = 0; i < span; i += size, to += step)                             \
+                    memcpy(to, from[0] + i, size);                                                 \
+            else                                                                                   \
+                for (ptrdiff_t i = 0; i < span; i += size, to += step) {                           \
+                    memcpy(to, from[0] + i, size);                                                 \
+                    memcpy(to + ldo, from[1] + i, size);                                           \
+                    memcpy(to + 2 * ldo, from[2] + i, size);                                       \
+                    memcpy(to + 3 * ldo, from[3] + i, size);                                       \
+                }                                                                                  \
+        }                                                                                          \
+        return !bad;                                                                               \
+    }
+
+DEFINE_SERIES(float)
+DEFINE_SERIES(double)
+
 #define COPY(REAL, ELEMENT, CONVERT, READ, FROM_STEP, TO_STEP)                                     \
     for (ptrdiff_t i = 0; i < inner; i++) {                                                        \
         ELEMENT element;                                                                           \
@@ -118,6 +165,10 @@ static inline void prefetch(const char *from, ptrdiff_t bytes)
         const ptrdiff_t to_step = single ? places * ldo : 1;                                       \
         const ptrdiff_t ahead = rows > AHEAD ? AHEAD : 0; /* a step of a stream has few rows */    \
         const ptrdiff_t span = timesteps * x->stride_t; /* below 0: nothing is prefetched */       \
+        if (single && !whole && !x->swapped && x->kind == 'f' && size == sizeof(REAL) &&           \
+            x->stride_t == size)                                                                   \
+            return series_##REAL(out, ldo, x, order, first, rows, places, t0, timesteps, ahead,    \
+                                 check);                                                           \
         if (x->kind == 'f' && size == 4) {                                                         \
             LOOP(REAL, float, CAST)                                                                \
         } else if (x->kind == 'f' && size == 8) {                                                  \

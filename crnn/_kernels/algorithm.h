@@ -556,10 +556,12 @@ static void NAME(accumulate)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t ld
     REAL packed[SUM_ROWS * TILE_ROWS];
     do {
         const ptrdiff_t rows = NAME(smaller)(deep, k);
-        /* A tile of few rows reads a part of one or two lines in each row of a. Where it is read often, it
-           is packed: at H = 1024 the sum reaches 88 instead of 79 % of the peak, at H = 512 94 instead of
-           88 (AVX2, Zen 4). Below, and with tiles of 12 rows, packing costs more than it saves. */
-        const int packs = TILE_ROWS < 12 && n * sizeof(REAL) >= 2048 && rows <= SUM_ROWS;
+        /* A tile reads a part of one or two lines in each row of a. Where it is read often, it is packed: at
+           H = 1024 the sum reaches 88 instead of 79 % of the peak, at H = 512 94 instead of 88 (AVX2, Zen 4),
+           and with AVX-512 84 instead of 74 % at H = 1024 (Xeon). For shorter rows, and at H = 512 for
+           AVX-512 on a Zen 4, packing costs more than it saves. */
+        const ptrdiff_t least = TILE_ROWS < 12 ? 2048 : 4096; /* bytes of a row */
+        const int packs = n * (ptrdiff_t)sizeof(REAL) >= least && rows <= SUM_ROWS;
         for (ptrdiff_t from = 0; from < whole; from += block)
             for (ptrdiff_t i = 0, tall; i < m; i += tall) {
                 tall = NAME(tile_rows)(m - i, 2);

@@ -4,7 +4,7 @@
 cdef struct Block:
     # Rows that run through the network together, longest first. Cell c = l D + d is layer l in direction
     # d. A cell has `slots` states: slot t + d holds the state before step t, slot t + 1 - d the state
-    # after it. Fewer than T + 1 slots are two, used in turn.
+    # after it. There are at least T + 1 slots, or two that are used in turn.
     ptrdiff_t first, rows      # positions in the order of samples
     ptrdiff_t t0, T            # step of the sequences that is step 0 of the block; steps of the longest row
     ptrdiff_t slots
